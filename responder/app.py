@@ -1,0 +1,354 @@
+"""Wiring, once: what is made from what, what starts, and in which order it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from urllib.parse import urlsplit
+
+import structlog
+from aiohttp import web
+
+from responder.clients.doors import Doors
+from responder.clients.pagerduty import PagerDutyApi
+from responder.clients.resolve import PLACE
+from responder.delivery.sink import Outlets, sinks
+from responder.diagnostics.catalogue import catalogue, specs
+from responder.embedded.server import LOW_DISK_BYTES, EmbeddedPostgres
+from responder.errors import StoreUnavailable, UsageError
+from responder.incidents.fold import fold
+from responder.intake.registry import sources
+from responder.intake.source import Credentials
+from responder.model.alert import Alert, Webhook
+from responder.model.pack import Pack
+from responder.redaction.redact import Redactor
+from responder.rules.packs import Loaded, load_packs, pack_for
+from responder.settings import Settings, not_acted_on, revealed
+from responder.store import deliveries, incidents
+from responder.store import work as rows
+from responder.store.accept import Acceptor
+from responder.store.migrate import migrate
+from responder.store.store import Store
+from responder.telemetry import Metrics
+from responder.web.access import Access, is_loopback
+from responder.web.pages import Pages
+from responder.web.server import MAX_BODY_BYTES, Site, application
+from responder.web.views import Views
+from responder.web.webhooks import Reception
+from responder.work.desk import Desk
+from responder.work.work import LEASE_SECONDS, Worker, kinds
+
+DRAIN_SECONDS = 20.0  # Kubernetes gives thirty
+STORE_AGAIN_SECONDS = 2.0
+STILL_MOVING_SECONDS = 15.0
+HEADERS_WITHIN_SECONDS = 10.0
+log = structlog.get_logger()
+
+
+@dataclass(slots=True, kw_only=True)
+class Running:
+    """A daemon that runs: its address, and what a caller may look at."""
+
+    url: str
+    desk: Desk
+    worker: Worker
+    embedded: EmbeddedPostgres | None
+
+
+def clock() -> datetime:
+    """The one wall clock; everything below is handed it."""
+    return datetime.now(UTC)  # noqa: TID251 - this is the clock that is handed in
+
+
+def redactor_of(settings: Settings, packs: tuple[Pack, ...] = (), metrics: Metrics | None = None) -> Redactor:
+    """Redaction that knows our own secrets: those of the settings, and those that targets take from the environment."""
+    secrets = [*settings.secret_values(), *_secrets_of_targets(packs, os.environ)]
+    counted = (lambda kind, n: metrics.redactions.labels(kind).inc(n)) if metrics else None
+    return Redactor(secrets, counted)
+
+
+def load_rules(settings: Settings) -> Loaded:
+    """The rules in force; raises UsageError that names every mistake."""
+    loaded = load_packs(settings.rules, specs())
+    if loaded.problems:
+        told = "\n".join(f"{it.position}: {it.text}" for it in loaded.problems)
+        raise UsageError(
+            f"the rules cannot be used:\n{told}\n`responder check {settings.rules}` shows them with their lines"
+        )
+    return loaded
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, loaded: Loaded, redactor: Redactor, metrics: Metrics, write: Callable[[str], None]
+) -> AsyncIterator[Running]:
+    """A daemon, from the store up; leaving the block drains it. Raises UsageError for what cannot start."""
+    for name in not_acted_on(settings):
+        log.warning("setting.not_acted_on", setting=name, why="this version does not use it yet")
+    embedded = await EmbeddedPostgres.start(settings.data_dir) if settings.database_url is None else None
+    try:
+        async with asyncio.TaskGroup() as group:
+            supervising = group.create_task(embedded.supervise()) if embedded else None
+            async with _opened(settings, embedded, redactor) as store:
+                desk = _desk(settings, loaded, redactor, metrics, store, write)
+                async with _serving(settings, desk, redactor, embedded, group) as daemon:
+                    yield daemon
+            if supervising is not None:
+                supervising.cancel()
+    finally:
+        if embedded is not None:
+            await embedded.stop()
+
+
+async def serve(
+    settings: Settings,
+    loaded: Loaded,
+    redactor: Redactor,
+    metrics: Metrics,
+    *,
+    until: Callable[[Running], Awaitable[None]] | None = None,
+) -> None:
+    """Run until SIGTERM or SIGINT, or until `until` returns."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings, loaded, redactor, metrics, _print) as daemon:
+        log.info("daemon.started", url=daemon.url, rules=len([rule for pack in loaded.packs for rule in pack.rules]))
+        if until is not None:
+            await until(daemon)
+        await stop.wait()
+        log.info("daemon.stopping", busy=daemon.worker.busy)
+    log.info("daemon.stopped")
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, embedded: EmbeddedPostgres | None, redactor: Redactor) -> AsyncIterator[Store]:
+    dsn = embedded.dsn if embedded else settings.database_url.get_secret_value() if settings.database_url else ""
+    store = await _connected(dsn, redactor)
+    try:
+        for name in await migrate(store):
+            log.info("store.migrated", migration=name)
+        async with store.connection() as connection:
+            await rows.ask(connection, [rows.Ask(kind="sweep", key="")])
+        yield store
+    finally:
+        await store.close()
+
+
+async def _connected(dsn: str, redactor: Redactor) -> Store:
+    """Wait for the database as long as it takes: senders keep what they cannot bring."""
+    while True:
+        try:
+            return await Store.open(dsn, redact=redactor.text)
+        except StoreUnavailable as away:
+            log.warning("store.waits", why=str(away))
+            await asyncio.sleep(STORE_AGAIN_SECONDS)
+
+
+@asynccontextmanager
+async def _serving(
+    settings: Settings, desk: Desk, redactor: Redactor, embedded: EmbeddedPostgres | None, group: asyncio.TaskGroup
+) -> AsyncIterator[Running]:
+    worker = Worker(desk, kinds(desk))
+    acceptor = _acceptor(settings, desk, embedded)
+    committing = group.create_task(acceptor.run())
+    working = group.create_task(worker.run())
+    site = _site(settings, desk, acceptor, redactor, worker, embedded)
+    runner = web.AppRunner(application(site), access_log=None, handle_signals=False, keepalive_timeout=75)
+    await runner.setup()
+    try:
+        listener = web.TCPSite(runner, settings.host, settings.port, shutdown_timeout=DRAIN_SECONDS / 2)
+        try:
+            await listener.start()
+        except OSError as taken:
+            raise UsageError(
+                f"RESPONDER_LISTEN: cannot listen on {settings.listen}: {taken.strerror}; choose another address"
+            ) from taken
+        port = runner.addresses[0][1]
+        yield Running(url=f"http://{settings.host}:{port}", desk=desk, worker=worker, embedded=embedded)
+    finally:
+        await runner.cleanup()
+        committing.cancel()
+        worker.stop()
+        await _drained(working)
+        await desk.doors.close()
+        if desk.pagerduty is not None:
+            await desk.pagerduty.close()
+
+
+async def _drained(working: asyncio.Task[None]) -> None:
+    """Let what runs finish; what does not is abandoned to its lease."""
+    _, late = await asyncio.wait([working], timeout=DRAIN_SECONDS / 2)
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late)
+
+
+def _desk(
+    settings: Settings, loaded: Loaded, redactor: Redactor, metrics: Metrics, store: Store, write: Callable[[str], None]
+) -> Desk:
+    token = settings.pagerduty_token
+    pagerduty = (
+        PagerDutyApi(token=token.get_secret_value(), sender=settings.pagerduty_from, url=settings.pagerduty_url)
+        if token
+        else None
+    )
+    metrics.rules_loaded.set(sum(len(pack.rules) for pack in loaded.packs))
+    metrics.reload_success.set(1)
+    metrics.reload_time.set(clock().timestamp())
+    return Desk(
+        name=settings.name,
+        store=store,
+        doors=Doors(os.environ),
+        catalogue=specs(),
+        diagnostics=catalogue(),
+        sinks=sinks(Outlets(pagerduty=pagerduty, write=write if settings.prints_reports else None)),
+        pagerduty=pagerduty,
+        metrics=metrics,
+        clock=clock,
+        redact=redactor.text,
+        packs=loaded.packs,
+        page_url=settings.public_url.rstrip("/"),
+        first_report_within_seconds=settings.first_report_within.total_seconds(),
+        diagnostic_timeout_seconds=settings.diagnostic_timeout.total_seconds(),
+        deliver=not settings.shadow,
+        retain={
+            "webhooks": settings.retain_webhooks,
+            "quarantine": settings.retain_quarantine,
+            "samples": settings.retain_samples,
+        },
+    )
+
+
+def _acceptor(settings: Settings, desk: Desk, embedded: EmbeddedPostgres | None) -> Acceptor:
+    def room() -> bool:
+        return embedded is None or embedded.free_disk_bytes() >= LOW_DISK_BYTES
+
+    return Acceptor(
+        desk.store,
+        partial(fold, reopen_within=settings.reopen_within),
+        first_report_within=settings.first_report_within,
+        follow=("link",) if desk.pagerduty else (),
+        room=room,
+    )
+
+
+def _site(
+    settings: Settings,
+    desk: Desk,
+    acceptor: Acceptor,
+    redactor: Redactor,
+    worker: Worker,
+    embedded: EmbeddedPostgres | None,
+) -> Site:
+    access = Access(
+        tokens=revealed(settings.api_tokens),
+        open_to_all=settings.api_open,
+        loopback=is_loopback(settings.host),
+        proxy_header=settings.auth_proxy_header,
+        trusted_proxies=settings.trusted_proxies,
+    )
+    metrics_token = settings.metrics_token
+    reception = Reception(
+        sources=sources(),
+        credentials=_credentials(settings),
+        acceptor=acceptor,
+        redactor=redactor,
+        metrics=desk.metrics,
+        leave_out=lambda webhook: _without_ignored(webhook, desk.packs),
+        max_body_bytes=MAX_BODY_BYTES,
+        names=set(),
+    )
+    return Site(
+        reception=reception,
+        views=Views(desk.store, Pages(settings.name, settings.public_url), clock),
+        metrics=desk.metrics,
+        access=access,
+        metrics_access=replace(access, tokens=(metrics_token.get_secret_value(),)) if metrics_token else access,
+        ready=lambda: _why_not_ready(desk, worker, embedded),
+        measure=lambda: _measure(desk),
+    )
+
+
+def _credentials(settings: Settings) -> Mapping[str, Credentials]:
+    return {
+        "alertmanager": Credentials(
+            tokens=revealed(settings.alertmanager_tokens),
+            username=settings.alertmanager_username,
+            password=settings.alertmanager_password.get_secret_value(),
+            allow_unauthenticated=settings.allow_unauthenticated_webhooks,
+        )
+    }
+
+
+def _without_ignored(webhook: Webhook, packs: tuple[Pack, ...]) -> Webhook:
+    """`intake.ignore` of the pack that would take the alert; what is left out is counted."""
+
+    def ignored(alert: Alert) -> bool:
+        pack = pack_for(packs, alert.labels)
+        return pack is not None and any(line.holds(alert.labels) for line in pack.ignore)
+
+    if not any(pack.ignore for pack in packs):
+        return webhook
+    kept = tuple(alert for alert in webhook.alerts if not ignored(alert))
+    left_out = len(webhook.alerts) - len(kept)
+    return replace(webhook, alerts=kept, ignored=webhook.ignored + left_out) if left_out else webhook
+
+
+async def _why_not_ready(desk: Desk, worker: Worker, embedded: EmbeddedPostgres | None) -> str | None:
+    if not await desk.store.writable():
+        return "the store cannot be written to"
+    if embedded is not None and embedded.free_disk_bytes() < LOW_DISK_BYTES:
+        return f"less than {LOW_DISK_BYTES >> 20} MB of disk is free in {embedded.data_dir}"
+    if not desk.packs:
+        return "no rules are loaded"
+    if asyncio.get_running_loop().time() - worker.moved_at > STILL_MOVING_SECONDS:
+        return f"no work was claimed for {STILL_MOVING_SECONDS:.0f} s"
+    return None
+
+
+async def _measure(desk: Desk) -> None:
+    """Bring the gauges that are read off the store up to date; they stay as they were while it is away."""
+    try:
+        counted = await incidents.counts(desk.store)
+        waiting = await deliveries.pending(desk.store)
+        oldest, overdue = await rows.backlog(desk.store, lease_seconds=LEASE_SECONDS)
+    except StoreUnavailable:
+        return
+    desk.metrics.incidents.clear()
+    for state, severity, number in counted:
+        desk.metrics.incidents.labels(state, severity).set(number)
+    for sink in desk.sinks:
+        desk.metrics.deliveries_pending.labels(sink).set(waiting.get(sink, 0))
+    desk.metrics.oldest_pending.set(oldest)
+    desk.metrics.timers_overdue.set(overdue)
+
+
+def _secrets_of_targets(packs: tuple[Pack, ...], environment: Mapping[str, str]) -> list[str]:
+    """Passwords in addresses, and whatever stands in headers."""
+    found = []
+    for target in (it for pack in packs for it in pack.targets.values()):
+        for name in _names_in(target.address):
+            value = environment.get(name, "")
+            found.append(urlsplit(value).password or "" if "://" in value else "")
+        for header in target.headers.values():
+            found += [environment.get(name, "") for name in _names_in(header)]
+    return [it for it in found if it]
+
+
+def _names_in(text: object) -> list[str]:
+    return [place["name"] for place in PLACE.finditer(text)] if isinstance(text, str) else []
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()

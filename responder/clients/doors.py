@@ -1,0 +1,93 @@
+"""Opens the read-only door to a target, once, and keeps to its budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from responder.clients.budget import Budget
+from responder.clients.resolve import Resolved, resolve
+from responder.model.pack import Target
+
+if TYPE_CHECKING:  # a plain start loads no library of a target that nobody asks for
+    from responder.clients.http import HttpDoor
+    from responder.clients.postgres import PostgresDoor
+    from responder.clients.prometheus import PrometheusDoor
+    from responder.clients.redis import RedisDoor
+
+HTTP = frozenset({"http", "https"})
+POSTGRES = frozenset({"postgres", "postgresql"})
+REDIS = frozenset({"redis", "rediss"})
+
+
+class Door(Protocol):
+    """What all doors have in common."""
+
+    async def close(self) -> None:
+        """Close what was opened."""
+        ...
+
+
+D = TypeVar("D", bound=Door)
+
+
+class Doors:
+    """Every door that diagnostics and signals may go through. None has a method that writes.
+
+    `environment`: what `${NAME}` in targets is replaced from, each time a door is asked for, so that a rotated
+    `${file:…}` is seen. Every method raises NotConfigured when something is not set or no address.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._open: dict[tuple[object, ...], tuple[Resolved, Door]] = {}
+        self._retired: list[Door] = []
+
+    def http(self, target: Target) -> HttpDoor:
+        """GET and HEAD below one base address."""
+        from responder.clients.http import HttpDoor
+
+        return self._door(target, "http", HTTP, lambda it: HttpDoor(it, _budget(it)))
+
+    def prometheus(self, target: Target) -> PrometheusDoor:
+        """Instant and range queries."""
+        from responder.clients.http import HttpDoor
+        from responder.clients.prometheus import PrometheusDoor
+
+        return self._door(target, "prometheus", HTTP, lambda it: PrometheusDoor(HttpDoor(it, _budget(it))))
+
+    def postgres(self, target: Target) -> PostgresDoor:
+        """Named, reviewed queries in a read-only session."""
+        from responder.clients.postgres import PostgresDoor
+
+        return self._door(target, "postgres", POSTGRES, lambda it: PostgresDoor(it, _budget(it)))
+
+    def redis(self, target: Target) -> RedisDoor:
+        """The commands of an explicit list."""
+        from responder.clients.redis import RedisDoor
+
+        return self._door(target, "redis", REDIS, lambda it: RedisDoor(it, _budget(it)))
+
+    async def close(self) -> None:
+        """Close every connection that was opened."""
+        doors = [door for _, door in self._open.values()] + self._retired
+        self._open.clear()
+        self._retired.clear()
+        for door in doors:
+            await door.close()
+
+    def _door(self, target: Target, kind: str, schemes: frozenset[str], opened: Callable[[Resolved], D]) -> D:
+        resolved = resolve(target, self._environment, schemes)
+        key = (kind, target.name, str(target.address), tuple(sorted(target.headers.items())))
+        held = self._open.get(key)
+        if held is not None and held[0] == resolved:
+            return held[1]  # type: ignore[return-value]  # the kind is part of the key
+        if held is not None:
+            self._retired.append(held[1])  # somebody may still be looking through it
+        door = opened(resolved)
+        self._open[key] = (resolved, door)
+        return door
+
+
+def _budget(resolved: Resolved) -> Budget:
+    return Budget(concurrency=resolved.concurrency, per_minute=resolved.per_minute)

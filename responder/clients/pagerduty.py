@@ -1,0 +1,143 @@
+"""PagerDuty's REST API, for reading: https://developer.pagerduty.com/api-reference/
+
+`pdpyras` is discontinued and its successor retries POST after network errors, which doubles notes
+(docs/decisions/0004-pagerduty-client.md). Writing lives with the sink, in `delivery/pagerduty_note.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import aiohttp
+from aiolimiter import AsyncLimiter
+
+from responder.errors import Refused, Unreachable
+
+PUBLIC_URL = "https://api.pagerduty.com"
+ACCEPT = "application/vnd.pagerduty+json;version=2"
+PER_MINUTE = 900  # PagerDuty allows 960 a minute a key
+BURST = 30
+WITHIN_SECONDS = 8.0
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One answer: status, headers, decoded JSON (None where it was not JSON)."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PagerDutyIncident:
+    """One incident there."""
+
+    id: str
+    status: str
+    created_at: datetime
+    url: str
+
+
+class PagerDutyApi:
+    """One key's door; every caller shares its rate. `sender`: the `From` address that account-level keys need."""
+
+    def __init__(self, *, token: str, sender: str = "", url: str = PUBLIC_URL) -> None:
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Token token={token}", "Accept": ACCEPT, "Content-Type": "application/json"}
+        self._sender = {"From": sender} if sender else {}
+        self._limiter = AsyncLimiter(BURST, 60 * BURST / PER_MINUTE)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        body: Any = None,
+        within: float = WITHIN_SECONDS,
+    ) -> Answer:
+        """One request, never repeated; aiohttp's errors and TimeoutError pass to who knows what they mean."""
+        async with self._limiter:
+            headers = self._headers | (self._sender if method != "GET" else {})
+            async with self._open().request(
+                method,
+                self._url + path,
+                params=list(query),
+                headers=headers,
+                allow_redirects=False,
+                data=json.dumps(body).encode() if body is not None else None,
+                timeout=aiohttp.ClientTimeout(total=within),
+            ) as response:
+                text = await response.content.read(MAX_ANSWER_BYTES)
+                return Answer(status=response.status, headers=response.headers, body=_decoded(text))
+
+    async def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Any:
+        """The JSON of a successful GET; raises Unreachable or Refused otherwise."""
+        try:
+            answer = await self.request("GET", path, query=query)
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise Unreachable(f"PagerDuty: {type(error).__name__}") from error
+        if answer.status in (401, 402, 403, 404):
+            raise Refused(f"PagerDuty answered {answer.status} {message_of(answer)}")
+        if answer.status != 200 or not isinstance(answer.body, dict):
+            raise Unreachable(f"PagerDuty answered {answer.status} {message_of(answer)}")
+        return answer.body
+
+    async def incidents_of(self, dedup_key: str) -> list[PagerDutyIncident]:
+        """Incidents that hold an alert with this key, open ones first, then newest first.
+
+        An empty `incident_key` is ignored by PagerDuty and returns every incident: it is refused here.
+        """
+        if not dedup_key:
+            raise ValueError("an empty incident_key would return every incident")
+        found = await self.get("/incidents", [("incident_key", dedup_key), ("date_range", "all"), ("limit", "100")])
+        incidents = [
+            PagerDutyIncident(
+                id=it["id"],
+                status=it["status"],
+                created_at=datetime.fromisoformat(it["created_at"]),
+                url=it.get("html_url") or "",
+            )
+            for it in found.get("incidents", [])
+        ]
+        return sorted(incidents, key=lambda it: (it.status != "resolved", it.created_at), reverse=True)
+
+    async def has_alert(self, incident: str, dedup_key: str) -> bool:
+        """Whether an incident holds an alert with this key."""
+        found = await self.get(f"/incidents/{incident}/alerts", [("alert_key", dedup_key)])
+        return any(it.get("alert_key") == dedup_key for it in found.get("alerts", []))
+
+    async def notes(self, incident: str) -> list[dict[str, Any]]:
+        """All notes of an incident, oldest first; PagerDuty gives them in one answer."""
+        found = await self.get(f"/incidents/{incident}/notes")
+        return sorted(found.get("notes", []), key=lambda it: (str(it.get("created_at", "")), str(it.get("id", ""))))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(trust_env=False, cookie_jar=aiohttp.DummyCookieJar())
+        return self._session
+
+
+def message_of(answer: Answer) -> str:
+    """PagerDuty's own words for an error, at most 200 characters; empty when there are none."""
+    error = answer.body.get("error") if isinstance(answer.body, dict) else None
+    return f"({str(error.get('message', ''))[:200]})" if isinstance(error, dict) else ""
+
+
+def _decoded(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

@@ -1,0 +1,166 @@
+"""Named, reviewed queries in a read-only session of PostgreSQL.
+
+A read-only transaction is not what makes this safe (functions with side effects run in one): that the queries come
+from `postgres_queries.py` alone is, and that they go by the extended protocol, which takes one statement at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import asyncpg
+
+from responder.clients.budget import Budget
+from responder.clients.network import check_host, in_words, tls
+from responder.clients.postgres_queries import NamedQuery
+from responder.clients.resolve import Resolved
+from responder.errors import CouldNotLook, Refused, Unreachable
+
+MAX_ROWS = 200
+MAX_CELL = 500  # characters
+CANCEL_WITHIN_SECONDS = 0.8  # a server that hangs does not take our cancel request either
+SESSION = {
+    "default_transaction_read_only": "on",
+    "statement_timeout": "15000",  # ms; the caller's deadline is shorter, this one holds if we die
+    "lock_timeout": "1000",
+    "idle_in_transaction_session_timeout": "15000",
+}
+NAME = {"application_name": "responder"}
+
+
+class NoConnectionLeft(Refused):
+    """The server has no connection left for an ordinary user."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """Rows by column name; `cut` when there were more than the limit."""
+
+    rows: tuple[Mapping[str, Any], ...]
+    cut: bool
+
+
+class PostgresDoor:
+    """One connection, opened when first needed and after any doubt about it anew; one query at a time."""
+
+    def __init__(self, resolved: Resolved, budget: Budget) -> None:
+        self._resolved = resolved
+        self._budget = budget
+        self._one_at_a_time = asyncio.Lock()
+        self._connection: Any = None
+
+    @property
+    def shown(self) -> str:
+        """Scheme, host and port, for people."""
+        return self._resolved.shown
+
+    async def fetch(self, query: NamedQuery, *args: object, limit: int = MAX_ROWS) -> Fetched:
+        """Run one query of the catalogue; raises Unreachable or Refused. Cancelling it ends it on the server too."""
+        async with self._budget.turn(), self._one_at_a_time:
+            connection = await self._opened()
+            try:
+                return await _fetched(connection, query, args, min(limit, MAX_ROWS))
+            except asyncpg.PostgresError as reason:
+                await self._drop()
+                raise self._translated(reason, query) from None
+            except (asyncpg.InterfaceError, OSError, EOFError) as reason:
+                await self._drop()
+                raise Unreachable(
+                    f"{self.shown}: the connection was lost during {query.name}: {_kind(reason)}"
+                ) from None
+            except BaseException:  # cancelled: asyncpg asks the server to stop while the connection closes
+                await self._drop()
+                raise
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        await self._drop()
+
+    async def _opened(self) -> Any:
+        if self._connection is None or self._connection.is_closed():
+            await check_host(self._resolved, 5432)
+            try:
+                self._connection = await self._connect()
+            except asyncpg.PostgresError as reason:
+                raise self._translated(reason, None) from None
+            except (asyncpg.InterfaceError, OSError, ValueError, EOFError) as reason:
+                raise self._no_connection(reason) from None
+        return self._connection
+
+    async def _connect(self) -> Any:
+        try:
+            return await self._connect_with(NAME | SESSION)
+        except asyncpg.ProtocolViolationError as reason:
+            # PgBouncer takes few settings at connect; each transaction sets them for itself then
+            if "startup parameter" not in str(reason):
+                raise
+            return await self._connect_with(NAME)
+
+    async def _connect_with(self, settings: Mapping[str, str]) -> Any:
+        own_tls = {"ssl": tls(self._resolved)} if self._resolved.ca or self._resolved.certificate else {}
+        return await asyncpg.connect(
+            dsn=self._resolved.text,
+            host=self._resolved.address.host,  # the one that was checked, whatever a `?host=` says
+            port=self._resolved.address.port or 5432,
+            server_settings=dict(settings),
+            statement_cache_size=0,  # behind PgBouncer the next transaction may be on another session
+            timeout=None,  # the caller keeps the time
+            **own_tls,
+        )
+
+    async def _drop(self) -> None:
+        """Close the connection for good; waits for a cancelled query to end, not longer than a moment."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            with contextlib.suppress(Exception):
+                await connection.close(timeout=CANCEL_WITHIN_SECONDS)
+        finally:
+            connection.terminate()
+
+    def _translated(self, reason: asyncpg.PostgresError, query: NamedQuery | None) -> CouldNotLook:
+        text = self._resolved.clean(str(reason))
+        during = f" during {query.name}" if query else ""
+        if isinstance(reason, asyncpg.TooManyConnectionsError) and "for role" not in text:
+            return NoConnectionLeft(f"{self.shown}: {text}")
+        if isinstance(reason, asyncpg.QueryCanceledError | asyncpg.LockNotAvailableError):
+            return Unreachable(f"{self.shown}: no answer in time{during}: {text}")
+        if isinstance(reason, asyncpg.PostgresConnectionError | asyncpg.OperatorInterventionError):
+            return Unreachable(f"{self.shown}: {text}")
+        return Refused(f"{self.shown}: {text}{during} (SQLSTATE {reason.sqlstate})")
+
+    def _no_connection(self, reason: BaseException) -> CouldNotLook:
+        if isinstance(reason, OSError) and not isinstance(reason, asyncpg.InterfaceError):
+            return in_words(self._resolved, reason)
+        if isinstance(reason, asyncpg.ClientConfigurationError | ValueError):
+            # asyncpg quotes parts of the address in these
+            return Refused(f"{self.shown}: the address has a part that cannot be used ({_kind(reason)})")
+        return Unreachable(f"{self.shown}: no connection: {_kind(reason)}")
+
+
+async def _fetched(connection: Any, query: NamedQuery, args: tuple[object, ...], limit: int) -> Fetched:
+    """One explicit read-only transaction; the rows come through a cursor, so that more than the limit never travel."""
+    transaction = connection.transaction(readonly=True)
+    await transaction.start()
+    for name, value in SESSION.items():
+        if name != "default_transaction_read_only":
+            await connection.execute(f"set local {name} = {value}")
+    statement = await connection.prepare(query.sql, name="")
+    cursor = await statement.cursor(*args)
+    found = await cursor.fetch(limit + 1)
+    await transaction.rollback()
+    rows = tuple({name: _short(value) for name, value in row.items()} for row in found[:limit])
+    return Fetched(rows=cast("tuple[Mapping[str, Any], ...]", rows), cut=len(found) > limit)
+
+
+def _short(value: object) -> object:
+    return value[: MAX_CELL - 1] + "…" if isinstance(value, str) and len(value) > MAX_CELL else value
+
+
+def _kind(reason: BaseException) -> str:
+    return type(reason).__name__

@@ -1,0 +1,161 @@
+"""Instant and range queries of Prometheus and what speaks its API.
+
+https://prometheus.io/docs/prometheus/latest/querying/api/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from responder.clients.http import Answer, HttpDoor
+from responder.errors import Refused, Unreachable
+from responder.model.reading import Sample
+
+MAX_QUERY = 8 * 1024  # characters; GET lines are refused by proxies beyond about 8 KiB
+MAX_STEPS = 1000  # per series; Prometheus itself stops at 11,000
+
+Pair = tuple[float, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One series: its labels, the samples in order of time, and what Prometheus warned of beside the answer."""
+
+    labels: Mapping[str, str]
+    samples: tuple[Sample, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """`{job="api"}`, labels in order of name."""
+        return "{" + ", ".join(f'{name}="{value}"' for name, value in sorted(self.labels.items())) + "}"
+
+
+class _Given(BaseModel):
+    """One element of a vector or matrix."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    metric: dict[str, str]
+    value: Pair | None = None
+    values: list[Pair] | None = None
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    resultType: str  # noqa: N815 - the name on the wire
+    result: Any
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    status: str
+    data: _Data | None = None
+    errorType: str = ""  # noqa: N815 - the name on the wire
+    error: str = ""
+    warnings: list[str] = []
+
+
+class PrometheusDoor:
+    """Queries only; raises Unreachable when there is no answer and Refused when the answer is no."""
+
+    def __init__(self, http: HttpDoor) -> None:
+        self._http = http
+
+    @property
+    def shown(self) -> str:
+        """Scheme, host and port, for people."""
+        return self._http.shown
+
+    async def instant(self, query: str, at: datetime | None = None) -> tuple[Series, ...]:
+        """One sample a series, as of `at`; None takes the server's own time."""
+        params = {"query": self._checked(query)}
+        if at is not None:
+            params["time"] = _stamp(at)
+        return self._series(await self._http.get("/api/v1/query", params, "application/json"))
+
+    async def range(self, query: str, start: datetime, end: datetime, step_seconds: float) -> tuple[Series, ...]:
+        """Samples from `start` to `end`, both included, `step_seconds` apart; missing ones are left out."""
+        steps = (end - start).total_seconds() / step_seconds
+        if steps > MAX_STEPS:
+            raise Refused(f"{self.shown}: {steps:.0f} steps asked, at most {MAX_STEPS}")
+        params = {
+            "query": self._checked(query),
+            "start": _stamp(start),
+            "end": _stamp(end),
+            "step": f"{step_seconds:.3f}",
+        }
+        return self._series(await self._http.get("/api/v1/query_range", params, "application/json"))
+
+    async def close(self) -> None:
+        """Close the session below."""
+        await self._http.close()
+
+    def _checked(self, query: str) -> str:
+        if len(query) > MAX_QUERY:
+            raise Refused(f"{self.shown}: the query has {len(query)} characters, at most {MAX_QUERY}")
+        return query
+
+    def _series(self, answer: Answer) -> tuple[Series, ...]:
+        body = self._body(answer)
+        if body.status != "success":
+            raise self._complaint(answer.status, body)
+        if body.data is None:
+            raise Unreachable(f"{self.shown}: HTTP {answer.status}, not an answer of Prometheus")
+        warnings = tuple(self._http.clean(it) for it in body.warnings[:5])
+        series = self._read(body.data, warnings)
+        if warnings and not series:
+            # a store that could not be asked is not the same as no samples
+            raise Unreachable(f"{self.shown}: no samples, but a warning: {warnings[0]}")
+        return series
+
+    def _body(self, answer: Answer) -> _Body:
+        if answer.status in (401, 403):
+            raise Refused(f"{self.shown}: HTTP {answer.status}, the credentials are not accepted")
+        if answer.cut:
+            raise Unreachable(f"{self.shown}: the answer is larger than 1 MiB; ask for fewer series")
+        try:
+            return _Body.model_validate_json(answer.body)
+        except ValidationError:
+            raise Unreachable(f"{self.shown}: HTTP {answer.status}, not an answer of Prometheus") from None
+
+    def _complaint(self, status: int, body: _Body) -> Refused | Unreachable:
+        kind = Unreachable if status >= 500 else Refused
+        return kind(f"{self.shown}: " + self._http.clean(f"{body.errorType or f'HTTP {status}'}: {body.error}"))
+
+    def _read(self, data: _Data, warnings: tuple[str, ...]) -> tuple[Series, ...]:
+        try:
+            if data.resultType == "scalar":
+                pair = TypeAdapter(Pair).validate_python(data.result)
+                return (Series(labels={}, samples=(_sample(pair),), warnings=warnings),)
+            if data.resultType not in ("vector", "matrix"):
+                raise Refused(f"{self.shown}: the query gives a {data.resultType}, expected numbers")
+            given = TypeAdapter(list[_Given]).validate_python(data.result)
+        except ValidationError:
+            raise Unreachable(f"{self.shown}: not an answer of Prometheus") from None
+        if any(it.value is None and it.values is None for it in given):
+            raise Refused(f"{self.shown}: the query gives native histograms, expected numbers")
+        return tuple(
+            Series(
+                labels=it.metric,
+                samples=tuple(_sample(pair) for pair in (it.values or ([it.value] if it.value else []))),
+                warnings=warnings,
+            )
+            for it in given
+        )
+
+
+def _sample(pair: Pair) -> Sample:
+    return Sample(at=datetime.fromtimestamp(pair[0], UTC), value=float(pair[1]))
+
+
+def _stamp(at: datetime) -> str:
+    """Seconds since 1970 with milliseconds, the precision of Prometheus."""
+    return f"{at.timestamp():.3f}"

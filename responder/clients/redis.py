@@ -1,0 +1,152 @@
+"""A few commands of Redis that read, named one by one.
+
+The flag `readonly` of a command is not what "safe" means: KEYS, SMEMBERS, HGETALL and DUMP carry it. What is not
+listed here is never sent; credentials and the number of the database are sent when the connection opens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from redis import exceptions
+from redis.asyncio.connection import Connection, SSLConnection
+
+from responder.clients.budget import Budget
+from responder.clients.network import check_host, in_words
+from responder.clients.resolve import Resolved
+from responder.errors import CouldNotLook, NotConfigured, Refused, Unreachable
+
+# Counts, sizes, types and the server's own figures: none of them gives back a value that somebody stored.
+ALLOWED = frozenset(
+    {"INFO", "PING", "DBSIZE", "LLEN", "XLEN", "ZCARD", "SCARD", "HLEN", "STRLEN", "TTL", "PTTL", "TYPE", "EXISTS"}
+)
+ALLOWED_PAIRS = frozenset(
+    {("XINFO", "GROUPS"), ("XINFO", "STREAM"), ("SLOWLOG", "LEN"), ("LATENCY", "LATEST"), ("MEMORY", "STATS")}
+)
+MOST_WORDS = {"PING": 1, "XINFO": 3}  # PING x would give x back; XINFO STREAM key FULL gives entries
+DISCONNECT_WITHIN_SECONDS = 0.5
+
+
+class NoClientLeft(Refused):
+    """The server takes no further client."""
+
+
+class RedisDoor:
+    """One connection, one command at a time. A command that was cancelled takes the connection with it, so that its
+    answer can never be taken for the next one's."""
+
+    def __init__(self, resolved: Resolved, budget: Budget) -> None:
+        self._resolved = resolved
+        self._budget = budget
+        self._one_at_a_time = asyncio.Lock()
+        self._connection: Connection | None = None
+
+    @property
+    def shown(self) -> str:
+        """Scheme, host and port, for people."""
+        return self._resolved.shown
+
+    async def ask(self, *words: str) -> Any:
+        """Send one command of the list and give its answer; raises Unreachable or Refused."""
+        why = why_not_sent(words)
+        if why:
+            raise Refused(f"{self.shown}: {why}")
+        async with self._budget.turn(), self._one_at_a_time:
+            try:
+                connection = await self._opened()
+                await connection.send_command(*words)
+                return await connection.read_response()
+            except exceptions.ConnectionError as reason:
+                await self._drop()
+                raise self._no_connection(reason) from None
+            except exceptions.ResponseError as reason:
+                raise Refused(f"{self.shown}: {self._resolved.clean(str(reason))}") from None
+            except (exceptions.RedisError, OSError, ValueError) as reason:
+                await self._drop()
+                raise Unreachable(f"{self.shown}: {type(reason).__name__}") from None
+            except BaseException:
+                await self._drop()
+                raise
+
+    async def info(self, *sections: str) -> Mapping[str, str]:
+        """The fields of INFO by name; without sections its default ones."""
+        text = await self.ask("INFO", *sections)
+        lines = (line.partition(":") for line in str(text).splitlines() if ":" in line and not line.startswith("#"))
+        return {name: value for name, _, value in lines}
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        await self._drop()
+
+    async def _opened(self) -> Connection:
+        if self._connection is None:
+            await check_host(self._resolved, 6379)
+            self._connection = self._made()
+        if not self._connection.is_connected:
+            await self._connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        return self._connection
+
+    def _made(self) -> Connection:
+        address = self._resolved.address
+        options: dict[str, Any] = {
+            "host": address.host,
+            "port": address.port or 6379,
+            "db": _database(self._resolved),
+            "username": address.user or None,
+            "password": address.password or None,
+            "protocol": 2,  # HELLO of protocol 3 is one more command that an ACL may refuse
+            "driver_info": None,  # CLIENT SETINFO is unknown to Redis 7.0
+            "socket_timeout": None,  # the caller keeps the time
+            "socket_connect_timeout": None,
+            "decode_responses": True,
+            "encoding_errors": "replace",
+        }
+        if address.scheme != "rediss":
+            return Connection(**options)
+        return SSLConnection(
+            ssl_ca_certs=self._resolved.ca,
+            ssl_certfile=self._resolved.certificate,
+            ssl_keyfile=self._resolved.key,
+            **options,
+        )
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(DISCONNECT_WITHIN_SECONDS):
+                    await connection.disconnect(nowait=True)
+
+    def _no_connection(self, reason: exceptions.ConnectionError) -> CouldNotLook:
+        text = self._resolved.clean(str(reason))
+        if "max number of clients" in text:
+            return NoClientLeft(f"{self.shown}: max number of clients reached")
+        if isinstance(reason, exceptions.AuthenticationError | exceptions.AuthorizationError):
+            return Refused(f"{self.shown}: {text}")
+        if isinstance(reason, exceptions.BusyLoadingError):
+            return Unreachable(f"{self.shown}: Redis is loading its data")
+        cause = reason.__cause__ or reason.__context__
+        if isinstance(cause, OSError):
+            return in_words(self._resolved, cause)
+        return Unreachable(f"{self.shown}: closed the connection without an answer")
+
+
+def why_not_sent(words: tuple[str, ...]) -> str | None:
+    """Why this command is never sent, or None when it may be."""
+    name = " ".join(words[:2]).upper()
+    first = tuple(it.upper() for it in words[:2])
+    if not words or (first[0] not in ALLOWED and first not in ALLOWED_PAIRS):
+        return f"{name or 'an empty command'} is not one of the commands that responder sends"
+    if len(words) > MOST_WORDS.get(first[0], 100):
+        return f"{first[0]} takes no further words here"
+    return None
+
+
+def _database(resolved: Resolved) -> int:
+    text = resolved.address.path.removeprefix("/") or "0"
+    if not text.isdecimal():
+        raise NotConfigured(f"target {resolved.name}: expected redis://host:port/number, the number is not one")
+    return int(text)

@@ -1,0 +1,103 @@
+"""One note on the PagerDuty incident, edited in place.
+
+Notes have no idempotency key; PUT and DELETE of a note exist since 2025-11-07. The `From` header comes with every
+write: https://developer.pagerduty.com/api-reference/a1e8aa8a4ae5a-create-a-note-on-an-incident
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+
+from responder.clients.pagerduty import Answer, PagerDutyApi, message_of
+from responder.delivery.plain_text import plain_text
+from responder.delivery.sink import Outlets, Posted, Rendering, Sink
+from responder.errors import DeliveryPostponed, DeliveryRefused, DeliveryUncertain
+from responder.model.report import Report
+
+MAX_BYTES = 60_000  # PagerDuty keeps 65,535 bytes of a note
+NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.InvalidURL)
+CREDENTIALS_AGAIN_SECONDS = 60.0
+DELETE_WITHIN_SECONDS = 8.0
+
+
+class PagerDutyNote:
+    """A note; never acknowledges, never touches what it did not write."""
+
+    name = "pagerduty_note"
+    foreign_kind: str | None = "pagerduty"
+    reads_back = True
+
+    def __init__(self, api: PagerDutyApi) -> None:
+        self._api = api
+
+    def render(self, report: Report, said: Rendering) -> str:
+        """Plain text; PagerDuty documents no formatting for notes."""
+        return plain_text(report, marker=said.marker, tag=said.tag, continues=said.continues, max_bytes=MAX_BYTES)
+
+    async def find(self, object: str, marker: str) -> list[Posted]:  # noqa: A002 - the ledger's word
+        """Notes that carry the marker, oldest first."""
+        notes = await self._api.notes(object)
+        return [
+            Posted(id=str(it["id"]), created_at=str(it.get("created_at", "")))
+            for it in notes
+            if marker in str(it.get("content", ""))
+        ]
+
+    async def post(self, object: str, text: str, *, within: float) -> str:  # noqa: A002 - the ledger's word
+        """Create the note."""
+        answer = await self._send("POST", f"/incidents/{object}/notes", text, within)
+        note = answer.body.get("note") if isinstance(answer.body, dict) else None
+        if not isinstance(note, dict) or not note.get("id"):
+            raise DeliveryUncertain(f"PagerDuty answered {answer.status} without a note")
+        return str(note["id"])
+
+    async def edit(self, object: str, id: str, text: str, *, within: float) -> None:  # noqa: A002 - the ledger's word
+        """Replace the note's text; repeating it changes nothing, so it needs no read-back."""
+        await self._send("PUT", f"/incidents/{object}/notes/{id}", text, within)
+
+    async def delete(self, object: str, id: str) -> None:  # noqa: A002 - the ledger's word
+        """Delete a note of ours; one that is gone already is fine."""
+        try:
+            await self._checked("DELETE", f"/incidents/{object}/notes/{id}", None, DELETE_WITHIN_SECONDS)
+        except DeliveryRefused as refused:
+            if not refused.gone:
+                raise
+
+    async def _send(self, method: str, path: str, text: str, within: float) -> Answer:
+        return await self._checked(method, path, {"note": {"content": text}}, within)
+
+    async def _checked(self, method: str, path: str, body: Any, within: float) -> Answer:
+        try:
+            answer = await self._api.request(method, path, body=body, within=within)
+        except NOT_SENT as error:
+            raise DeliveryPostponed(f"PagerDuty: no connection ({type(error).__name__})", after_seconds=0) from error
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise DeliveryUncertain(f"PagerDuty: {type(error).__name__}") from error
+        return _accepted(answer)
+
+
+def _accepted(answer: Answer) -> Answer:
+    why = f"PagerDuty answered {answer.status} {message_of(answer)}".rstrip()
+    match answer.status:
+        case 200 | 201 | 204:
+            return answer
+        case 429:
+            reset = answer.headers.get("ratelimit-reset", "")
+            raise DeliveryPostponed(why, after_seconds=float(reset) if reset.isdigit() else 0)
+        case 401 | 402 | 403:
+            raise DeliveryPostponed(why, after_seconds=CREDENTIALS_AGAIN_SECONDS)
+        case 404:
+            raise DeliveryRefused(why, gone=True)
+        case 408:
+            raise DeliveryUncertain(why)
+        case status if 400 <= status < 500:
+            raise DeliveryRefused(why)
+        case _:
+            raise DeliveryUncertain(why)
+
+
+def SINK(outlets: Outlets) -> Sink | None:  # noqa: N802 - the name that the registry looks for
+    """Made when a PagerDuty token is configured."""
+    return PagerDutyNote(outlets.pagerduty) if outlets.pagerduty else None

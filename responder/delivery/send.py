@@ -1,0 +1,196 @@
+"""Make one sink object show one report, once, whatever happened to whoever tried before.
+
+Before a byte leaves, the ledger says `sending`. Who finds a delivery in that state, or `uncertain`, reads the object
+back by the marker first: found, it is adopted and edited; not found, it is posted and the object is listed once more,
+at once and again after half a minute, and the younger of two of ours is deleted. What cannot be read back for ten
+minutes is posted once with a tag: silence is worse than a double.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from responder.delivery.sink import Rendering, Sink
+from responder.errors import (
+    CouldNotLook,
+    DeliveryError,
+    DeliveryPostponed,
+    DeliveryRefused,
+    DeliveryUncertain,
+    LeaseLost,
+)
+from responder.model.report import Report
+from responder.store import deliveries as ledger
+from responder.store.deliveries import Begun
+from responder.store.store import Store
+
+SEND_WITHIN_SECONDS = 6.0  # shorter than a lease: who takes over reads back after our last byte
+UNREADABLE_FOR = timedelta(minutes=10)
+VERIFY_AFTER_SECONDS = 30.0
+MAY_BE_A_DUPLICATE = "may be a duplicate"
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What came of it: `outcome` delivered, edited, postponed, uncertain, refused or gone; `again_in` seconds."""
+
+    outcome: str
+    again_in: float | None = None
+    why: str = ""
+
+
+class Deadline:
+    """Seconds that are left to send, by a clock that goes on while the machine sleeps."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] | None = None) -> None:
+        self._clock = clock or _seconds_with_suspension
+        self._ends = self._clock() + seconds
+
+    def left(self) -> float:
+        """Raises LeaseLost when there is no time left: somebody else may be sending by now."""
+        left = self._ends - self._clock()
+        if left <= 0:
+            raise LeaseLost("the time to send was over before the first byte")
+        return left
+
+
+async def send(
+    store: Store,
+    sink: Sink,
+    begun: Begun,
+    report: Report,
+    *,
+    digest: bytes,
+    marker: str,
+    redact: Callable[[str], str],
+    deadline: Deadline,
+    again_in: float,
+) -> Sent:
+    """Show the report. `digest`: of what a reader must know in it; `again_in`: seconds to wait after what may pass."""
+    sending = _Sending(
+        store=store,
+        sink=sink,
+        begun=begun,
+        report=report,
+        digest=digest,
+        marker=marker,
+        redact=redact,
+        deadline=deadline,
+    )
+    delivery = begun.delivery
+    try:
+        return await sending.edit() if delivery.foreign_id is not None else await sending.first()
+    except DeliveryUncertain as uncertain:
+        await ledger.aside(store, delivery, state="uncertain", why=str(uncertain))
+        return Sent(outcome="uncertain", again_in=again_in, why=str(uncertain))
+    except DeliveryPostponed as postponed:
+        state = "uncertain" if delivery.state in ("sending", "uncertain") and delivery.foreign_id is None else "due"
+        await ledger.aside(store, delivery, state=state, why=str(postponed))
+        return Sent(outcome="postponed", again_in=max(postponed.after_seconds, again_in), why=str(postponed))
+    except DeliveryRefused as refused:
+        state = "gone" if refused.gone else "failed"
+        await ledger.aside(store, delivery, state=state, why=str(refused), digest=digest)
+        return Sent(outcome="gone" if refused.gone else "refused", why=str(refused))
+
+
+async def verify(store: Store, sink: Sink, begun: Begun, *, marker: str) -> None:
+    """List the object once more and keep only the oldest of ours."""
+    await _keep_the_oldest(sink, begun.delivery.object, marker)
+    await ledger.verified(store, begun.delivery)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sending:
+    store: Store
+    sink: Sink
+    begun: Begun
+    report: Report
+    digest: bytes
+    marker: str
+    redact: Callable[[str], str]
+    deadline: Deadline
+
+    async def edit(self) -> Sent:
+        delivery = self.begun.delivery
+        assert delivery.foreign_id is not None
+        text = self._text(delivery.tag)
+        await self.sink.edit(delivery.object, delivery.foreign_id, text, within=self.deadline.left())
+        await self._shown(delivery.foreign_id, verify=delivery.verify, tag=delivery.tag)
+        return Sent(outcome="edited")
+
+    async def first(self) -> Sent:
+        delivery = self.begun.delivery
+        doubtful = delivery.state in ("sending", "uncertain")
+        tag = ""
+        if doubtful:
+            ours, tag = await self._read_back()
+            if ours is not None:
+                return await self._adopt(ours)
+        if not await ledger.sending(self.store, delivery, uncertain=doubtful):
+            raise LeaseLost(f"delivery {delivery.id}")
+        log.debug("delivery.sending", sink=self.sink.name)
+        posted = await self.sink.post(delivery.object, self._text(tag), within=self.deadline.left())
+        log.debug("delivery.posted", sink=self.sink.name)
+        return await self._settle(posted, tag=tag, doubtful=doubtful and self.sink.reads_back)
+
+    async def _settle(self, posted: str, *, tag: str, doubtful: bool) -> Sent:
+        object_ = self.begun.delivery.object
+        if doubtful:
+            posted = await _keep_the_oldest(self.sink, object_, self.marker) or posted
+        if not await self._shown(posted, verify=doubtful, tag=tag) and self.sink.reads_back:
+            await _keep_the_oldest(self.sink, object_, self.marker)
+        return Sent(outcome="delivered", again_in=VERIFY_AFTER_SECONDS if doubtful else None)
+
+    async def _adopt(self, ours: str) -> Sent:
+        """It had arrived after all: show the newest text on it."""
+        log.info("delivery.adopted", sink=self.sink.name, note=ours)
+        await self.sink.edit(self.begun.delivery.object, ours, self._text(""), within=self.deadline.left())
+        await self._shown(ours, verify=True, tag="")
+        return Sent(outcome="delivered", again_in=VERIFY_AFTER_SECONDS)
+
+    async def _read_back(self) -> tuple[str | None, str]:
+        """Ours, if it is there, and the tag for a post that nobody could check."""
+        delivery = self.begun.delivery
+        if not self.sink.reads_back:
+            return None, MAY_BE_A_DUPLICATE
+        try:
+            return await _keep_the_oldest(self.sink, delivery.object, self.marker), ""
+        except (CouldNotLook, DeliveryError) as unreadable:
+            since = delivery.uncertain_since
+            if since is not None and self.begun.now - since >= UNREADABLE_FOR:
+                return None, MAY_BE_A_DUPLICATE
+            raise DeliveryUncertain(f"could not read back: {unreadable}") from unreadable
+
+    async def _shown(self, foreign_id: str, *, verify: bool, tag: str) -> bool:
+        return await ledger.shown(
+            self.store,
+            self.begun.delivery,
+            foreign_id=foreign_id,
+            digest=self.digest,
+            report=self.report,
+            verify=verify,
+            tag=tag,
+        )
+
+    def _text(self, tag: str) -> str:
+        said = Rendering(marker=self.marker, tag=tag, continues=self.begun.continues or "")
+        return self.redact(self.sink.render(self.report, said))
+
+
+async def _keep_the_oldest(sink: Sink, object_: str, marker: str) -> str | None:
+    """Delete all of ours but the oldest; its id, None when there is none."""
+    ours = await sink.find(object_, marker)
+    for younger in ours[1:]:
+        log.warning("delivery.duplicate_deleted", sink=sink.name, note=younger.id)
+        await sink.delete(object_, younger.id)
+    return ours[0].id if ours else None
+
+
+def _seconds_with_suspension() -> float:
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

@@ -1,0 +1,79 @@
+"""The seam of a sink: a place that reports go to. Its module ends in `SINK = …`; this folder is the registry."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from responder.clients.pagerduty import PagerDutyApi
+from responder.model.report import Report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """One report of ours as the sink shows it, known by its marker."""
+
+    id: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendering:
+    """What is said with a report beside its content."""
+
+    marker: str
+    tag: str = ""
+    continues: str = ""
+
+
+class Sink(Protocol):
+    """Shows one text on one object. `post` and `edit` raise DeliveryError, never a library's exception."""
+
+    name: str
+    foreign_kind: str | None
+    """The kind of link whose incident is the object (`pagerduty`); None when the sink itself is the object."""
+    reads_back: bool
+    """Whether `find` can tell what is shown; without it an uncertain post is repeated, tagged."""
+
+    def render(self, report: Report, said: Rendering) -> Any:
+        """The report in this sink's form."""
+        ...
+
+    async def find(self, object: str, marker: str) -> list[Posted]:  # noqa: A002 - the ledger's word
+        """Ours among what the object shows, oldest first; raises CouldNotLook."""
+        ...
+
+    async def post(self, object: str, text: Any, *, within: float) -> str:  # noqa: A002 - the ledger's word
+        """Show it, answer its id there. `within`: seconds, after which nothing may be sent any more."""
+        ...
+
+    async def edit(self, object: str, id: str, text: Any, *, within: float) -> None:  # noqa: A002 - the ledger's word
+        """Show this instead."""
+        ...
+
+    async def delete(self, object: str, id: str) -> None:  # noqa: A002 - the ledger's word
+        """Take one of ours away."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlets:
+    """What sinks are made from; a sink that needs what is not there does not exist."""
+
+    pagerduty: PagerDutyApi | None = None
+    write: Callable[[str], None] | None = None
+
+
+def sinks(outlets: Outlets) -> Mapping[str, Sink]:
+    """Every sink of this folder that is configured, by name."""
+    found: dict[str, Sink] = {}
+    package = importlib.import_module("responder.delivery")
+    for module in pkgutil.iter_modules(package.__path__):
+        make = getattr(importlib.import_module(f"responder.delivery.{module.name}"), "SINK", None)
+        sink = make(outlets) if make is not None else None
+        if sink is not None:
+            found[sink.name] = sink
+    return found

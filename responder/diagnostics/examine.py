@@ -1,0 +1,174 @@
+"""Runs checks all at once and keeps their time: none holds up the others, and none the report."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from responder.clients.doors import Doors
+from responder.diagnostics.diagnostic import Diagnostic
+from responder.diagnostics.plan import Ask
+from responder.errors import CouldNotLook
+from responder.model.finding import Finding, Outcome
+from responder.model.pack import Target
+
+GRACE_SECONDS = 0.5  # for what was cancelled to close its connections; after that it is left behind
+NO_TARGET = Target(name="", kind="", address="")
+
+log = structlog.get_logger(__name__)
+
+
+class Examination:
+    """`async with Examination(…) as it: await it.wait(seconds)`, then `it.findings` and `it.still_looking`.
+
+    `timeout_seconds`: for each check that says nothing else. `clock`: for `asked_at`. `on_finding`: called with each
+    new finding, one at a time, in order of arrival; what it raises comes out of `wait` and out of the block.
+    `already`: findings of an earlier run that was cut short; they are not asked again nor told again.
+    Leaving the block cancels what still runs.
+    """
+
+    def __init__(
+        self,
+        asks: Sequence[Ask],
+        catalogue: Mapping[str, Diagnostic],
+        doors: Doors,
+        *,
+        timeout_seconds: float = 10.0,
+        clock: Callable[[], datetime],
+        on_finding: Callable[[Finding], Awaitable[None]],
+        already: Sequence[Finding] = (),
+    ) -> None:
+        self._asks = asks
+        self._catalogue = catalogue
+        self._doors = doors
+        self._timeout_seconds = timeout_seconds
+        self._clock = clock
+        self._on_finding = on_finding
+        names = {ask.name for ask in asks}
+        self._found = {finding.name: finding for finding in already if finding.name in names}
+        self._open = {ask.name for ask in asks if ask.name not in self._found}
+        self._told_one_at_a_time = asyncio.Lock()
+        self._over = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._group = asyncio.TaskGroup()
+        self._watching: list[asyncio.Task[None]] = []
+        self._looking: set[asyncio.Task[Finding]] = set()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Answers so far, in the order of the questions."""
+        return tuple(self._found[ask.name] for ask in self._asks if ask.name in self._found)
+
+    @property
+    def still_looking(self) -> tuple[str, ...]:
+        """Names of the questions without an answer yet, in their order."""
+        return tuple(ask.name for ask in self._asks if ask.name not in self._found)
+
+    async def wait(self, seconds: float) -> None:
+        """Return when every question is answered or given up, or after so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(seconds, 0.0)):
+                await self._over.wait()
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    async def __aenter__(self) -> Self:
+        """Start all of them."""
+        await self._group.__aenter__()
+        waiting = [ask for ask in self._asks if ask.name in self._open]
+        self._watching = [self._group.create_task(self._watch(ask)) for ask in waiting]
+        if not waiting:
+            self._over.set()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Cancel what still runs; wait a moment for it, not longer."""
+        for task in self._watching:
+            task.cancel()
+        await self._group.__aexit__(None, None, None)
+        if self._looking:
+            await asyncio.wait(self._looking, timeout=GRACE_SECONDS)
+        for left in self._looking:
+            log.warning("diagnostic.ignores_cancellation", diagnostic=left.get_name())
+        if self._failure is not None and error is None:
+            raise self._failure
+
+    async def _watch(self, ask: Ask) -> None:
+        """One question from start to told."""
+        loop = asyncio.get_running_loop()
+        asked_at, started = self._clock(), loop.time()
+        finding = replace(
+            await self._answer(ask),
+            subject=ask.subject,
+            called=ask.called,
+            asked_at=asked_at,
+            took_seconds=loop.time() - started,
+        )
+        self._found[ask.name] = finding
+        log.info(
+            "diagnostic.finished",
+            diagnostic=ask.name,
+            outcome=str(finding.outcome),
+            took_seconds=round(finding.took_seconds, 3),
+        )
+        await self._tell(finding)
+        self._open.discard(ask.name)
+        if not self._open:
+            self._over.set()
+
+    async def _tell(self, finding: Finding) -> None:
+        try:
+            async with self._told_one_at_a_time:
+                if self._failure is None:
+                    await self._on_finding(finding)
+        except Exception as failure:  # noqa: BLE001 - handed on by `wait` and by the end of the block
+            self._failure = failure
+            self._over.set()
+
+    async def _answer(self, ask: Ask) -> Finding:
+        """The finding; that there is none in time, none at all, or a bug is one too."""
+        diagnostic = self._catalogue.get(ask.check)
+        if diagnostic is None:
+            return _could_not_look(ask, f"there is no check {ask.check}")
+        within = self._timeout_seconds if ask.timeout_seconds is None else ask.timeout_seconds
+        # Not in the TaskGroup, whose end would wait for a check that ignores its cancellation; kept in `_looking`.
+        looking = asyncio.get_running_loop().create_task(_look(ask, diagnostic, self._doors), name=ask.name)
+        self._looking.add(looking)
+        looking.add_done_callback(self._looked)
+        try:
+            done, _ = await asyncio.wait({looking}, timeout=within)
+        finally:
+            looking.cancel()
+        if not done:
+            return _could_not_look(ask, f"no answer within {within:g} s")
+        return _could_not_look(ask, "was given up") if looking.cancelled() else looking.result()
+
+    def _looked(self, looking: asyncio.Task[Finding]) -> None:
+        self._looking.discard(looking)
+        if not looking.cancelled():
+            looking.exception()  # what comes after the deadline is of no interest, and asyncio need not complain
+
+
+async def _look(ask: Ask, diagnostic: Diagnostic, doors: Doors) -> Finding:
+    try:
+        return await diagnostic.examine(ask.target or NO_TARGET, ask.parameters, doors)
+    except CouldNotLook as reason:
+        return _could_not_look(ask, str(reason))
+    except Exception as bug:  # noqa: BLE001 - the one boundary: a bug in one must not cost the others
+        return _could_not_look(ask, f"bug in {ask.check}: {type(bug).__name__}: {str(bug)[:200]}")
+
+
+def _could_not_look(ask: Ask, why: str) -> Finding:
+    return Finding(
+        check=ask.check, target=ask.target.name if ask.target else "", outcome=Outcome.INCONCLUSIVE, headline=why
+    )

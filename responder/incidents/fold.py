@@ -1,0 +1,122 @@
+"""Decide what a batch of webhooks means, alert by alert, in the order of arrival.
+
+State is ordered by (startsAt, firing < resolved). One exception, seen with Alertmanager 0.25: startsAt can go
+backwards between firing and resolve, so a resolve whose endsAt is not before the held startsAt ends the alert
+whatever its own startsAt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from responder.model.alert import Alert, AlertStatus, Webhook
+from responder.model.folding import GroupKey, GroupPlan, Held, HeldGroup, Told, WebhookPlan
+
+
+def fold(
+    webhooks: Sequence[Webhook], held: Mapping[GroupKey, HeldGroup], now: datetime, *, reopen_within: timedelta
+) -> list[WebhookPlan]:
+    """Return one plan a webhook; webhooks of one group share its GroupPlan."""
+    groups: dict[GroupKey, GroupPlan] = {}
+    plans = []
+    for webhook in webhooks:
+        if not webhook.key:
+            plans.append(WebhookPlan(webhook=webhook, group=None, told=()))
+            continue
+        key = (webhook.kind, webhook.source, webhook.key)
+        group = groups.get(key) or groups.setdefault(key, _plan_of(key, webhook, held.get(key)))
+        group.title, group.url = webhook.title or group.title, webhook.url or group.url
+        told = tuple(_take(group, alert, now, reopen_within) for alert in webhook.alerts)
+        _end_what_was_cut(group, webhook)
+        plans.append(WebhookPlan(webhook=webhook, group=group, told=told))
+    return plans
+
+
+def told_by(alert: Alert, held: Held | None) -> Told:
+    """Whether one statement about an alert is news, the same again, or stale."""
+    if held is None:
+        return Told.ACCEPTED
+    if _same(alert, held):
+        return Told.DUPLICATE
+    if _ends(alert, held) or (alert.starts_at, alert.status) > (held.starts_at, held.status):
+        return Told.ACCEPTED
+    return Told.STALE
+
+
+def state_after(alert: Alert, held: Held | None) -> Held:
+    """The state once this statement was accepted; startsAt never goes backwards."""
+    starts_at = alert.starts_at if held is None else max(alert.starts_at, held.starts_at)
+    return Held(status=alert.status, starts_at=starts_at, ends_at=alert.ends_at)
+
+
+def _plan_of(key: GroupKey, webhook: Webhook, held: HeldGroup | None) -> GroupPlan:
+    return GroupPlan(
+        key=key,
+        title=webhook.title,
+        url=webhook.url,
+        link=held.link if held else None,
+        incident=held.incident if held else None,
+        open_now=held.open_now if held else False,
+        resolved_at=held.resolved_at if held else None,
+        states=dict(held.alerts) if held else {},
+    )
+
+
+def _take(group: GroupPlan, alert: Alert, now: datetime, reopen_within: timedelta) -> Told:
+    held = group.states.get(alert.fingerprint)
+    told = told_by(alert, held)
+    if told is Told.ACCEPTED:
+        group.states[alert.fingerprint] = state_after(alert, held)
+        group.changed[alert.fingerprint] = alert
+        group.refreshed.pop(alert.fingerprint, None)
+        if alert.status is AlertStatus.FIRING:
+            _start(group, now, reopen_within)
+    elif told is Told.DUPLICATE and alert.fingerprint not in group.changed:
+        group.refreshed[alert.fingerprint] = alert
+    return told
+
+
+def _start(group: GroupPlan, now: datetime, reopen_within: timedelta) -> None:
+    """Something fires that did not: join the open incident, reopen the one just settled, or open a new one."""
+    if group.open_now:
+        return
+    group.open_now = True
+    if group.incident is not None and group.resolved_at is not None and now - group.resolved_at <= reopen_within:
+        group.reopens = True
+    else:
+        group.continues, group.incident, group.opens = group.incident, None, True
+
+
+def _end_what_was_cut(group: GroupPlan, webhook: Webhook) -> None:
+    """A resolved group whose list was cut (`truncatedAlerts`) ends its other firing alerts as well."""
+    if webhook.ends_others_until is None:
+        return
+    named = {alert.fingerprint for alert in webhook.alerts}
+    for fingerprint, held in group.states.items():
+        if (
+            fingerprint not in named
+            and held.status is AlertStatus.FIRING
+            and held.starts_at <= webhook.ends_others_until
+        ):
+            group.states[fingerprint] = Held(
+                status=AlertStatus.RESOLVED, starts_at=held.starts_at, ends_at=webhook.ends_others_until
+            )
+            group.ended.add(fingerprint)
+
+
+def _same(alert: Alert, held: Held) -> bool:
+    if alert.status is not held.status:
+        return False
+    if alert.status is AlertStatus.RESOLVED and alert.ends_at == held.ends_at:
+        return alert.starts_at <= held.starts_at  # the other peer's copy of a resolve that went backwards
+    return alert.starts_at == held.starts_at
+
+
+def _ends(alert: Alert, held: Held) -> bool:
+    return (
+        alert.status is AlertStatus.RESOLVED
+        and held.status is AlertStatus.FIRING
+        and alert.ends_at is not None
+        and alert.ends_at >= held.starts_at
+    )

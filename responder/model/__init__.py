@@ -1,0 +1,1 @@
+"""Nouns that cross the steps of an alert's path; frozen, without behaviour that reaches outside."""

@@ -1,0 +1,90 @@
+"""One condition at a sender, and what one webhook says about several of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+
+
+class AlertStatus(IntEnum):
+    """Firing sorts before resolved: at the same start, resolved is the newer news."""
+
+    FIRING = 0
+    RESOLVED = 1
+
+    @property
+    def word(self) -> str:
+        """`firing` or `resolved`."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One alert as its sender states it, text fields already redacted.
+
+    `fingerprint`: 16 hex digits that depend on the labels alone, hashed before redaction.
+    `ends_at`: None while firing.
+    """
+
+    fingerprint: str
+    status: AlertStatus
+    starts_at: datetime
+    ends_at: datetime | None
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    generator_url: str = ""
+
+    @property
+    def name(self) -> str:
+        """The label `alertname`, or the fingerprint where a sender gives none."""
+        return self.labels.get("alertname") or self.fingerprint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """Something accepted but not understood: why, and its redacted text (at most 64 KiB).
+
+    `alerts`: how many alerts of the body it stands for; more than 1 when a body is put aside as a whole.
+    """
+
+    reason: str
+    text: str
+    identities: Mapping[str, str] = field(default_factory=dict)
+    alerts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """What one authenticated request says, ready to be kept: one group of alerts at one source.
+
+    `kind`: the sender's kind, also the kind of its link (`alertmanager`); `source`: which sender of that kind.
+    `key`: 32 bytes, SHA-256 of the sender's own group identity, taken before redaction; b"" when there is none
+    (then everything is in `quarantined`).
+    `ends_others_until`: set when the sender cut its list of a resolved group: firing alerts of the group that
+    started no later than this have ended too.
+    `ignored`: alerts left out on purpose (`intake.ignore`), counted only.
+    """
+
+    kind: str
+    source: str
+    key: bytes
+    title: str = ""
+    url: str = ""
+    alerts: tuple[Alert, ...] = ()
+    quarantined: tuple[Quarantined, ...] = ()
+    ignored: int = 0
+    ends_others_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """What became of one webhook's alerts; the counts add up to the alerts in the body."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    stale: int = 0
+    ignored: int = 0
+    quarantined: int = 0
+    incidents: tuple[str, ...] = ()

@@ -1,0 +1,70 @@
+"""What one diagnostic learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """`inconclusive` is its own answer: it could not look, and is never taken for healthy."""
+
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A dated event that may be the cause: a rollout, a restart, a vendor's incident."""
+
+    at: datetime
+    what: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Rows under names; cut at the source, `cut` says so ("cut at 200 rows")."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    cut: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """The answer of one check on one target.
+
+    `headline`: one line, the one that matters; of an inconclusive finding the reason why it could not look.
+    `gravity`: 0 to 100 among unhealthy findings, higher goes first.
+    `marks`: what suggestions and questions may ask for; `found`: names for suggestions (`deployment`).
+    `equivalent`: the command a person would type to see the same.
+    `subject`: what stands in brackets in its name instead of the target; `called`: the whole name, where the entry
+    says `as`.
+    """
+
+    check: str
+    target: str
+    outcome: Outcome
+    headline: str
+    details: str = ""
+    table: Table | None = None
+    changes: tuple[Change, ...] = ()
+    marks: tuple[str, ...] = ()
+    found: Mapping[str, str] = field(default_factory=dict)
+    gravity: int = 50
+    asked_at: datetime | None = None
+    took_seconds: float = 0.0
+    equivalent: str = ""
+    subject: str = ""
+    called: str = ""
+
+    @property
+    def name(self) -> str:
+        """`check(target)`, as it stands in reports and tests."""
+        if self.called:
+            return self.called
+        return f"{self.check}({self.subject or self.target})" if self.subject or self.target else self.check

@@ -1,0 +1,99 @@
+"""Alerts that belong together, from the first one to the resolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from responder.model.alert import Alert, AlertStatus
+
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # https://www.crockford.com/base32.html
+MARKER = "[responder:{name}:{slug}]"
+
+
+class IncidentState(StrEnum):
+    """`folded`: another incident carries on for it."""
+
+    OPEN = "open"
+    RESOLVED = "resolved"
+    FOLDED = "folded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldAlert:
+    """An alert as we hold it, with the sender it came from and when we first and last heard of it."""
+
+    alert: Alert
+    kind: str
+    source: str
+    first_seen: datetime
+    last_seen: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One foreign identity of an incident: an Alertmanager group, a PagerDuty incident …"""
+
+    kind: str
+    source: str
+    key: bytes
+    external_id: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """One incident as the store holds it.
+
+    `rule_set`: hash of the rule files that it started with, None until its first look.
+    `run`: how many times it has been looked at; a look that was cut short keeps its number.
+    """
+
+    id: int
+    slug: str
+    state: IncidentState
+    pack: str | None
+    rule_set: bytes | None
+    severity: str | None
+    opened_at: datetime
+    acknowledged_at: datetime | None
+    resolved_at: datetime | None
+    first_report_due: datetime
+    run: int
+    continues: str | None
+    alerts: tuple[HeldAlert, ...]
+    links: tuple[Link, ...]
+
+    @property
+    def firing(self) -> tuple[Alert, ...]:
+        """Alerts that are on now."""
+        return tuple(it.alert for it in self.alerts if it.alert.status is AlertStatus.FIRING)
+
+    @property
+    def evidence(self) -> tuple[Alert, ...]:
+        """What rules are matched against: the firing alerts, or, when none fires any more, all."""
+        return self.firing or tuple(it.alert for it in self.alerts)
+
+    @property
+    def onset(self) -> datetime:
+        """When the first of its alerts started."""
+        return min((it.alert.starts_at for it in self.alerts), default=self.opened_at)
+
+
+def slug_of(number: int) -> str:
+    """`inc-` and the number in upper-case Crockford base 32, at least four digits.
+
+    >>> slug_of(1), slug_of(32), slug_of(1048576)
+    ('inc-0001', 'inc-0010', 'inc-10000')
+    """
+    digits = ""
+    while number:
+        number, rest = divmod(number, 32)
+        digits = CROCKFORD[rest] + digits
+    return "inc-" + digits.rjust(4, "0")
+
+
+def marker_of(name: str, slug: str) -> str:
+    """The words by which a report of ours is known again; they never change over edits."""
+    return MARKER.format(name=name, slug=slug)

@@ -1,0 +1,229 @@
+"""The one choke point: every text passes here before it is stored, logged or sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
+
+import re2
+
+from responder.redaction.clean import UNCLEAN, clean
+from responder.redaction.known import known_pattern
+from responder.redaction.rules import PERSONAL_NAME, RULES, SECRET_NAME, Rule
+from responder.redaction.values import is_marker, stands_alone, value_end
+
+# A redaction can uncover another one; two passes are usual, the bound is for texts made to need more.
+_MOST_PASSES = 6
+_PREFILTER_MEMORY = 64 << 20  # bytes; the automaton of all rules at once needs more than the default of 8 MiB
+_ENCODED = re2.compile(r"[^\s\"'<>&?#]*%[0-9A-Fa-f]{2}[^\s\"'<>&?#]*")
+_KEPT_IN_URLS = "[]:/@!$'()*,;={}|~"
+_UNQUOTE: tuple[tuple[Callable[[str], str], Callable[..., str]], ...] = (
+    (unquote, quote),
+    (unquote_plus, quote_plus),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    rule: Rule
+    pattern: Any
+
+
+class Redactor:
+    """Takes secrets and personal data out of texts and puts `[redacted:kind]` in their place.
+
+    `known_secrets`: our own credentials, found by exact value in several encodings (ones under 6 characters are
+    ignored). `counted`: told the kind and how many were taken out.
+    """
+
+    def __init__(self, known_secrets: Iterable[str] = (), counted: Callable[[str, int], None] | None = None) -> None:
+        self._counted = counted
+        known = known_pattern(known_secrets)
+        rules = (*((Rule(kind="known", pattern=known),) if known else ()), *RULES)
+        options = _options()
+        self._rules = [_Compiled(rule, re2.compile(rule.pattern.encode(), options)) for rule in rules]
+        self._prefilter = re2.Set.SearchSet(options)
+        for pattern in (*(rule.pattern for rule in rules), UNCLEAN):
+            self._prefilter.Add(pattern)
+        self._prefilter.Compile()
+        self._unclean = len(rules)
+        self._secret_name = re2.compile(rf"{SECRET_NAME}\z")
+        self._telling_name = re2.compile(rf"(?:{SECRET_NAME}|{PERSONAL_NAME})\n")
+        self._personal_name = re2.compile(rf"{PERSONAL_NAME}\z")
+
+    def text(self, text: str) -> str:
+        """The text without secrets, personal data and control characters; twice is the same as once."""
+        if not self._hits(text):
+            return text
+        redacted = self._redacted(text)
+        return text if redacted == text else redacted
+
+    def texts(self, texts: Sequence[str]) -> list[str]:
+        """Each text redacted, in order; when nothing is found in any, the very same strings at the cost of one look."""
+        if not self._hits("\n".join(texts)):
+            return list(texts)
+        return [self.text(text) for text in texts]
+
+    def fields(self, fields: Mapping[str, str]) -> dict[str, str]:
+        """Labels or annotations: values of secret-named keys go whole, other values and the keys by rule."""
+        return self.mappings([dict(fields)], [])[0][0]
+
+    def mappings(
+        self, mappings: Sequence[dict[str, str]], texts: Sequence[str]
+    ) -> tuple[list[dict[str, str]], list[str]]:
+        """Many `fields` and `texts` with one look at all of them together, each distinct string once; when nothing is
+        found, the very same dicts and strings."""
+        names: set[str] = set().union(*mappings)
+        distinct = [*names.union(texts, *(mapping.values() for mapping in mappings))]
+        redacted = self.texts(distinct)
+        kinds = self._kinds_of_names(names)
+        if not kinds and all(map(_same, distinct, redacted)):
+            return list(mappings), list(texts)
+        new = dict(zip(distinct, redacted, strict=True))
+        return [self._replaced(mapping, new, kinds) for mapping in mappings], [new[text] for text in texts]
+
+    def kind_of_name(self, name: str) -> str:
+        """`secret` or `personal` when the values of a field of this name go whole, else empty."""
+        try:
+            return self._kind_of_clean_name(name)
+        except UnicodeEncodeError:
+            return self._kind_of_clean_name(clean(name))
+
+    def _kinds_of_names(self, names: Iterable[str]) -> dict[str, str]:
+        try:
+            some = self._telling_name.search("\n".join((*names, ""))) is not None
+        except UnicodeEncodeError:
+            some = True
+        return {name: kind for name in names if (kind := self.kind_of_name(name))} if some else {}
+
+    def _kind_of_clean_name(self, name: str) -> str:
+        if self._secret_name.search(name):
+            return "secret"
+        return "personal" if self._personal_name.search(name) else ""
+
+    def _replaced(self, mapping: Mapping[str, str], new: Mapping[str, str], kinds: Mapping[str, str]) -> dict[str, str]:
+        return {new[name]: self._whole(kinds[name], it) if name in kinds else new[it] for name, it in mapping.items()}
+
+    def _whole(self, kind: str, value: str) -> str:
+        if not value or is_marker(value.encode("utf-8", "replace")):
+            return value
+        self._count(kind, 1)
+        return f"[redacted:{kind}]"
+
+    def _hits(self, text: str) -> bool:
+        try:
+            return bool(self._prefilter.Match(text)) or ("%" in text and self._hits_decoded(text))
+        except UnicodeEncodeError:  # a lone surrogate
+            return True
+
+    def _hits_decoded(self, text: str) -> bool:
+        encoded = "\n".join({line for line in text.split("\n") if "%" in line})
+        return any(bool(self._prefilter.Match(decoded)) for decoded in _decodings(encoded))
+
+    def _redacted(self, text: str) -> str:
+        text = clean(text)
+        for _ in range(_MOST_PASSES):
+            before = text
+            text = self._by_rules(text)
+            if "%" in text:
+                text = self._by_rules_in_encoded(text)
+            if text == before:
+                break
+        return text
+
+    def _by_rules(self, text: str) -> str:
+        data = text.encode()
+        for index in sorted(self._prefilter.Match(data) or ()):
+            if index != self._unclean:
+                data = self._by_rule(data, self._rules[index])
+        return data.decode("utf-8", "replace")
+
+    def _by_rule(self, data: bytes, compiled: _Compiled) -> bytes:
+        pieces: list[bytes] = []
+        kept_from = 0
+        mark = f"[redacted:{compiled.rule.kind}]".encode()
+        for start, end in _places(data, compiled):
+            pieces += (data[kept_from:start], mark)
+            kept_from = end
+        if not pieces:
+            return data
+        self._count(compiled.rule.kind, len(pieces) // 2)
+        return b"".join((*pieces, data[kept_from:]))
+
+    def _by_rules_in_encoded(self, text: str) -> str:
+        """Parts of URLs hide `password%3Dx`: what is found after decoding is taken out, the part encoded again."""
+        pieces: list[str] = []
+        kept_from = 0
+        for match in _ENCODED.finditer(text):
+            part = match.group()
+            new = self._decoded_and_redacted(part)
+            if new is not part:
+                pieces += (text[kept_from : match.start()], new)
+                kept_from = match.end()
+        return "".join((*pieces, text[kept_from:])) if pieces else text
+
+    def _decoded_and_redacted(self, part: str) -> str:
+        for decode, encode in _UNQUOTE:
+            decoded = _decoded(part, decode)
+            redacted = self._by_rules(clean(decoded))
+            if redacted != decoded:
+                return encode(redacted, safe=_KEPT_IN_URLS)
+        return part
+
+    def _count(self, kind: str, how_many: int) -> None:
+        if self._counted is not None:
+            self._counted(kind, how_many)
+
+
+def _options() -> Any:
+    options = re2.Options()
+    options.max_mem = _PREFILTER_MEMORY
+    options.log_errors = False
+    return options
+
+
+def _same(one: str, other: str) -> bool:
+    return one is other
+
+
+def _decoded(text: str, decode: Callable[[str], str]) -> str:
+    """Decoded up to three times: a URL inside a URL is encoded twice."""
+    for _ in range(3):
+        decoded = decode(text)
+        if decoded == text:
+            break
+        text = decoded
+    return text
+
+
+def _decodings(text: str) -> Iterator[str]:
+    for decode, _ in _UNQUOTE:
+        yield _decoded(text, decode)
+
+
+def _places(data: bytes, compiled: _Compiled) -> Iterator[tuple[int, int]]:
+    """Start and end of what one rule takes out, in order."""
+    rule, search = compiled.rule, compiled.pattern.search
+    at = 0
+    while (match := search(data, at)) is not None:
+        if rule.keyed:
+            start = match.end()
+            end = value_end(data, start, match.group(1), match.group())
+        else:
+            start, end = match.span(1)
+        if end > start and _counts(rule, data, start, end):
+            yield start, end
+        elif rule.alone:  # a number may begin inside of what was no number: such matches are short, so look again
+            end = start + 1
+        at = max(end, at + 1) if rule.alone else max(end, match.end(), at + 1)
+        if at >= len(data):
+            return
+
+
+def _counts(rule: Rule, data: bytes, start: int, end: int) -> bool:
+    value = data[start:end]
+    if is_marker(value) or (rule.alone and not stands_alone(data, start, end)):
+        return False
+    return rule.holds is None or rule.holds(value)

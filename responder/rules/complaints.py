@@ -1,0 +1,146 @@
+"""What is wrong in rule files: collected, placed at line and column, said with the way out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from responder.model.located_yaml import Document, Loc
+from responder.model.pack import Position
+
+Severity = Literal["error", "warning"]
+MAX_PROBLEMS = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One mistake. `line`: the line it stands on, empty where that could show a secret (`targets`)."""
+
+    position: Position
+    text: str
+    severity: Severity = "error"
+    line: str = ""
+
+    def __str__(self) -> str:
+        warning = "warning: " if self.severity == "warning" else ""
+        return f"{self.position}: {warning}{self.text}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class At:
+    """A place in a document that remembers its path, so that what is built from it can still point there."""
+
+    document: Document
+    loc: Loc = ()
+
+    def __truediv__(self, part: str | int) -> At:
+        return At(document=self.document, loc=(*self.loc, part))
+
+    def below(self, loc: Iterable[str | int]) -> At:
+        """A place further down."""
+        return At(document=self.document, loc=(*self.loc, *loc))
+
+    @property
+    def written(self) -> At:
+        """The same place without the parts that are not in the file, such as pydantic's tags."""
+        return At(document=self.document, loc=self.document.written(self.loc))
+
+    @property
+    def key(self) -> Position:
+        """Where the key stands, or the entry of a list."""
+        return self.document.place(self.loc).key
+
+    @property
+    def value(self) -> Position:
+        """Where the value stands."""
+        return self.document.place(self.loc).value
+
+    @property
+    def name(self) -> str:
+        """The last part of the path that is a name."""
+        return next((str(part) for part in reversed(self.loc) if isinstance(part, str)), "")
+
+
+class Complaints:
+    """Collects problems; the same one at the same place is kept once."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Position, str], Problem] = {}
+        self.includes = False
+        self.partial = False  # a file of the pack could not be read: names may stand there
+
+    def error(self, at: At, text: str, *, key: bool = False) -> None:
+        """Something that must be changed, pointing at the value, or at the key."""
+        if at.loc in at.document.cut:  # what is missed here was there, and has been complained of
+            return
+        self._add(at, at.key if key else at.value, text, "error")
+
+    def warn(self, at: At, text: str, *, key: bool = False) -> None:
+        """Something that is likely not meant, or not acted on."""
+        self._add(at, at.key if key else at.value, text, "warning")
+
+    def unknown(self, at: At, what: str, name: str, known: Iterable[str], *, key: bool = False) -> None:
+        """A name that is not there. A pack that includes others may have it from them: then only a warning."""
+        text = f"unknown {what} `{name}`{suggestion(name, known)}"
+        if self.partial:
+            return
+        if self.includes:
+            self.warn(at, f"{text}; included packs are not read by this version", key=key)
+        else:
+            self.error(at, text, key=key)
+
+    def take(self, other: Complaints) -> None:
+        """Everything that another collection holds."""
+        for key, problem in other._found.items():
+            self._found.setdefault(key, problem)
+
+    def mistake(self, position: Position, text: str, line: str = "") -> None:
+        """An error at a place that is no part of a document that could be read."""
+        self._found.setdefault((position, text), Problem(position=position, text=text, line=line))
+
+    def _add(self, at: At, position: Position, text: str, severity: Severity) -> None:
+        lines = at.document.lines
+        hidden = at.loc[:1] == ("targets",)  # an address or a header may hold a secret
+        line = "" if hidden or position.line > len(lines) else lines[position.line - 1]
+        problem = Problem(position=position, text=text, severity=severity, line=line)
+        self._found.setdefault((position, text), problem)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The errors, in order of place."""
+        return self._of("error")
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """The warnings, in order of place."""
+        return self._of("warning")
+
+    def _of(self, severity: Severity) -> tuple[Problem, ...]:
+        found = sorted((it for it in self._found.values() if it.severity == severity), key=lambda it: it.position)
+        return tuple(found[:MAX_PROBLEMS])
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`; did you mean …?`, or what there is to choose from, or nothing."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name[:80], names, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean `{close[0]}`?"
+    if not names:
+        return ""
+    some = ", ".join(f"`{it}`" for it in names[:12])
+    return f"; expected one of {some}{', …' if len(names) > 12 else ''}" if len(names) > 1 else f"; expected {some}"
+
+
+def what_is(value: Any) -> str:
+    """A found value in a few words: `"abc"`, `a list`, `a mapping`, `nothing`."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "a list"
+    text = str(value).replace("\n", " ")
+    return f'"{text}"' if len(text) <= 60 else f'"{text[:59]}…"'

@@ -1,0 +1,199 @@
+"""From the documents of one pack to the pack itself: names resolved, units converted, every mistake noted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from responder.model.catalogue import Catalogue
+from responder.model.located_yaml import Document
+from responder.model.pack import Bound, MatcherLine, Pack, Rule, Target, Thresholds
+from responder.model.verdict import Level
+from responder.rules.bounds import Measured, odd, parse_bound
+from responder.rules.complaints import At, Complaints, suggestion
+from responder.rules.entries import Entries, Targets, parameter_names, suggestion_of
+from responder.rules.looked_at import Signals, target_of
+from responder.rules.planned import KINDS, PLANNED
+from responder.rules.scheme import Known, lines_of, scheme_of
+from responder.rules.sections import Sections, Written, gather
+from responder.rules.shapes import ENTRY_KEYS, RuleShape, ThresholdShape
+
+
+def parse_pack(
+    name: str, files: Mapping[str, str], documents: Sequence[Document], catalogue: Catalogue, complaints: Complaints
+) -> Pack:
+    """The pack that these documents say; `name` stands where none of them names it.
+
+    Worth using only if `complaints` holds no problem afterwards.
+    """
+    sections = gather(documents, complaints)
+    compiled = {it: target_of(it, written, complaints) for it, written in sections.targets.items()}
+    targets: dict[str, Target] = {it: target for it, target in compiled.items() if target is not None}
+    refused = {*sections.broken_names("targets"), *(set(compiled) - set(targets))}
+    resolver = Targets(targets, refused, complaints)
+    signals = Signals(sections, resolver, complaints)
+    entries = Entries(sections, resolver, catalogue, complaints)
+    entries.all_bundles()
+    _check_defaults(sections, catalogue, complaints)
+    reader = _Rules(signals, entries, marks_by_giver(catalogue), complaints)
+    rules = tuple(reader.rule(written) for written in sections.rules.values())
+    _check_rules(sections, documents, complaints)
+    names = frozenset({*sections.rules, *sections.broken_names("rules")})
+    known = Known(signals=signals, rules=names, marks=frozenset(reader.marks), givers=marks_by_giver(catalogue))
+    return Pack(
+        name=sections.pack.shape if sections.pack else name,
+        hash=hash_of(files),
+        files=dict(files),
+        covers=lines_of(tuple(sections.covers.shape), sections.covers.at, complaints) if sections.covers else (),
+        time_zone=_time_zone(sections, complaints),
+        targets=targets,
+        signals=signals.compiled,
+        rules=rules,
+        severity=scheme_of(sections.severity, known, complaints),
+        ignore=_ignored(sections, complaints),
+    )
+
+
+def hash_of(files: Mapping[str, str]) -> bytes:
+    """SHA-256 over names and texts, in order of name, each with its length, so that no two sets share one."""
+    digest = sha256()
+    for name, text in sorted(files.items()):
+        for part in (name.encode(), text.encode("utf-8", "surrogatepass")):
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+    return digest.digest()
+
+
+def marks_by_giver(catalogue: Catalogue) -> dict[str, str]:
+    """Every mark there is → the first check, by name, that gives it; built checks go first."""
+    givers: dict[str, str] = {}
+    built = {name: spec.marks for name, spec in catalogue.items()}
+    for name, marks in (*sorted(built.items()), *sorted(PLANNED.items())):
+        for mark in sorted(marks):
+            givers.setdefault(mark, name)
+    return givers
+
+
+class _Rules:
+    """Compiles rules, and remembers the marks that any of them may see."""
+
+    def __init__(self, signals: Signals, entries: Entries, givers: Mapping[str, str], complaints: Complaints) -> None:
+        self._signals, self._entries, self._givers, self._complaints = signals, entries, givers, complaints
+        self.marks: set[str] = set()
+
+    def rule(self, written: Written[RuleShape]) -> Rule:
+        """One rule; what is wrong in it is noted and left out."""
+        shape, at = written.shape, written.at
+        asked = self._entries.compiled(shape.diagnose, at / "diagnose")
+        self.marks |= asked.marks
+        self._check(shape, at)
+        return Rule(
+            name=shape.name,
+            written_at=at.value,
+            summary=shape.summary or "",
+            match=lines_of(tuple(shape.match or ()), at / "match", self._complaints),
+            thresholds=self._thresholds(shape.thresholds or {}, at / "thresholds"),
+            level=Level(shape.level) if shape.level else None,
+            combine=shape.combine,
+            default=shape.default,
+            runbook=shape.runbook or "",
+            diagnose=asked.entries,
+            suggest=tuple(
+                suggestion_of(it, at / "suggest" / index, asked.marks, self._givers, self._complaints)
+                for index, it in enumerate(shape.suggest)
+            ),
+        )
+
+    def _check(self, shape: RuleShape, at: At) -> None:
+        if shape.default and shape.match:
+            self._complaints.error(
+                at / "match", "a default rule takes what no other rule matches; leave `match` out", key=True
+            )
+        elif shape.match is not None and not shape.match:
+            self._complaints.error(at / "match", 'empty match; expected lines such as alertname="HighErrorRate"')
+        elif not shape.default and shape.match is None and shape.watch is None:
+            self._complaints.error(at, f"rule `{shape.name}` has no `match`; expected one, or `default: true`")
+        if shape.thresholds is not None and not shape.thresholds:
+            self._complaints.error(at / "thresholds", "expected at least one signal with its bounds, got none")
+        if shape.thresholds and shape.level:
+            self._complaints.warn(at / "level", "`level` has no effect beside `thresholds`", key=True)
+
+    def _thresholds(self, found: Mapping[str, ThresholdShape], at: At) -> tuple[Thresholds, ...]:
+        compiled = (self._threshold(name, shape, at / name) for name, shape in found.items())
+        return tuple(it for it in compiled if it is not None)
+
+    def _threshold(self, name: str, shape: ThresholdShape, at: At) -> Thresholds | None:
+        if name in self._signals.refused:
+            return None
+        measured = self._signals.measured.get(name)
+        if measured is None:
+            self._complaints.unknown(at, "signal", name, self._signals.names(), key=True)
+            return None
+        if shape.warning is None and shape.critical is None:
+            self._complaints.error(at, f"`{name}`: expected a `warning` or a `critical` bound, got none", key=True)
+            return None
+        thresholds = Thresholds(
+            signal=name,
+            warning=self._bound(shape.warning, measured, at / "warning"),
+            critical=self._bound(shape.critical, measured, at / "critical"),
+            resolve=self._bound(shape.resolve, measured, at / "resolve"),
+        )
+        for key, why in odd(thresholds, measured):
+            self._complaints.warn(at / key, why)
+        return thresholds
+
+    def _bound(self, text: str | None, measured: Measured, at: At) -> Bound | None:
+        if text is None:
+            return None
+        try:
+            return parse_bound(text, measured)
+        except ValueError as wrong:
+            self._complaints.error(at, f"`{at.name}`: {wrong}")
+            return None
+
+
+def _check_rules(sections: Sections, documents: Sequence[Document], complaints: Complaints) -> None:
+    defaults = [it for it in sections.rules.values() if it.shape.default]
+    for second in defaults[1:]:
+        first = (defaults[0].at / "default").key
+        complaints.error(second.at / "default", f"found a second default rule; first at {first}", key=True)
+    if not sections.rules and not sections.broken and not complaints.includes and not complaints.partial:
+        complaints.error(At(document=documents[0]), "no rules in this pack; expected at least one under `rules`")
+
+
+def _check_defaults(sections: Sections, catalogue: Catalogue, complaints: Complaints) -> None:
+    """Kinds and checks that `defaults` names must be there, and so must the parameters."""
+    for name, written in sections.defaults.items():
+        if name not in {*catalogue, *PLANNED, *KINDS}:
+            complaints.unknown(written.at, "kind or check", name, (*catalogue, *PLANNED, *KINDS), key=True)
+            continue
+        specs = [spec for it, spec in catalogue.items() if it == name or it.split(".")[0] == name]
+        planned = [it for it in PLANNED if it not in catalogue and (it == name or it.split(".")[0] == name)]
+        known = {*ENTRY_KEYS, "step", *(key for spec in specs for key in parameter_names(spec))}
+        for key in written.shape:
+            # What a check that is not built yet will take cannot be told from a slip.
+            text = f"unknown key `{key}`{suggestion(key, known)}"
+            if key not in known and not planned:
+                complaints.error(written.at / key, text, key=True)
+            elif key not in known and "did you mean" in text:
+                complaints.warn(written.at / key, text, key=True)
+
+
+def _time_zone(sections: Sections, complaints: Complaints) -> str:
+    if sections.time_zone is None:
+        return "UTC"
+    name = sections.time_zone.shape
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        known = available_timezones()
+        if known:  # a slim image may have none; times are then shown in UTC
+            complaints.error(sections.time_zone.at, f"unknown time zone `{name}`{suggestion(name, known)}")
+    return name
+
+
+def _ignored(sections: Sections, complaints: Complaints) -> tuple[MatcherLine, ...]:
+    if sections.intake is None:
+        return ()
+    return lines_of(tuple(sections.intake.shape.ignore), sections.intake.at / "ignore", complaints)

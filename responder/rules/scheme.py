@@ -1,0 +1,194 @@
+"""`severity`: the users' levels and the questions that choose among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from responder.model.pack import Bound, Conditions, MatcherLine, Question, SeverityScheme
+from responder.rules.bounds import implies, parse_bound
+from responder.rules.complaints import At, Complaints, suggestion, what_is
+from responder.rules.entries import complain_of_mark
+from responder.rules.looked_at import RESERVED, Signals
+from responder.rules.matchers import parse_line
+from responder.rules.sections import Written
+from responder.rules.shapes import ByVerdictShape, QuestionShape, SeverityShape, ThenShape
+
+VERDICTS = ("critical", "warning", "pending", "unknown", "clear")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What questions may name. `givers`: a mark → a check that gives it, of all checks there are."""
+
+    signals: Signals
+    rules: frozenset[str]
+    marks: frozenset[str]
+    givers: Mapping[str, str]
+
+
+def scheme_of(written: Written[SeverityShape] | None, known: Known, complaints: Complaints) -> SeverityScheme:
+    """The scheme as written, or P1 to P4 without questions."""
+    if written is None:
+        return SeverityScheme()
+    shape, at = written.shape, written.at
+    levels = tuple(shape.levels) if shape.levels else SeverityScheme().levels
+    if shape.levels is not None and not shape.levels:
+        complaints.error(at / "levels", "expected at least one level, gravest first, got none")
+    doubtful = {at.loc, (at / "levels").loc} & at.document.cut
+    reader = _Questions(SeverityScheme(levels=levels), known, complaints, doubtful=bool(doubtful))
+    questions = [reader.question(it, at / "decide" / index) for index, it in enumerate(shape.decide)]
+    otherwise = reader.by_verdict(shape.otherwise, at / "otherwise") if shape.otherwise else {}
+    scheme = SeverityScheme(levels=levels, decide=tuple(questions), otherwise=otherwise, hold_seconds=shape.hold)
+    _warn_of_falling(scheme, at, complaints)
+    return scheme
+
+
+class _Questions:
+    def __init__(self, scheme: SeverityScheme, known: Known, complaints: Complaints, *, doubtful: bool) -> None:
+        self._scheme, self._known, self._complaints = scheme, known, complaints
+        self._doubtful = doubtful  # some levels could not be read: any name may be one
+
+    def question(self, shape: QuestionShape, at: At) -> Question:
+        then = shape.then
+        by_verdict = then if isinstance(then, ThenShape) else None
+        return Question(
+            ask=shape.ask,
+            when=self._any_of(shape.when, at / "when"),
+            unknown_is_yes=shape.unknown,
+            level=self._level(then, at / "then") if isinstance(then, str) else None,
+            by_verdict=self.by_verdict(by_verdict, at / "then") if by_verdict else {},
+            at_least=self._level(by_verdict.at_least, at / "then" / "at_least") if by_verdict else None,
+            at_most=self._level(by_verdict.at_most, at / "then" / "at_most") if by_verdict else None,
+        )
+
+    def by_verdict(self, shape: ByVerdictShape, at: At) -> dict[str, str]:
+        """The levels of a mapping by verdict; a graver verdict with a milder level is warned of."""
+        named = {key: getattr(shape, key) for key in VERDICTS if getattr(shape, key) is not None}
+        bounds = isinstance(shape, ThenShape) and (shape.at_least or shape.at_most)
+        if bounds and named:
+            self._complaints.error(
+                at, "found levels by verdict beside `at_least` or `at_most`; expected one of the two"
+            )
+        if not bounds and not named:
+            self._complaints.error(at, "expected a level, levels by verdict, `at_least` or `at_most`, got nothing")
+        for key, level in named.items():
+            self._level(level, at / key)
+        chain = ("critical", "warning", "pending", "clear")  # unknown may well count for more than pending
+        ranks = [(key, self._scheme.rank(self._scheme.level_for(named, key))) for key in chain]
+        for (graver, high), (milder, low) in pairwise(ranks):
+            if named and high > low:
+                why = f"{graver} gives a milder level than {milder}: a graver reading lowers the severity"
+                self._complaints.warn(at, why)
+        return named
+
+    def _level(self, name: str | None, at: At) -> str | None:
+        if name is not None and name not in self._scheme.levels and not self._doubtful:
+            self._complaints.error(at, f"unknown level `{name}`{suggestion(name, self._scheme.levels)}")
+        return name
+
+    def _any_of(self, when: Any, at: At) -> tuple[Conditions, ...]:
+        parts = [(when, at)] if isinstance(when, Mapping) else [(it, at / index) for index, it in enumerate(when)]
+        if not parts or not all(part for part, _ in parts):
+            self._complaints.error(at, 'expected a condition such as `error_rate: "> 50%"`, got nothing')
+        return tuple(self._all_of(part, where) for part, where in parts)
+
+    def _all_of(self, part: Mapping[str, Any], at: At) -> Conditions:
+        bounds = [(name, self._bound(name, value, at / name)) for name, value in part.items() if name not in RESERVED]
+        rules = self._names(part, "rule", at)
+        marks = self._names(part, "mark", at)
+        for name in rules:
+            if name not in self._known.rules:
+                self._complaints.unknown(at / "rule", "rule", name, self._known.rules)
+        for name in marks:
+            if name not in self._known.marks:
+                self._mark(name, at / "mark")
+        return Conditions(
+            signals=tuple((name, bound) for name, bound in bounds if bound is not None),
+            labels=self._lines(part, "labels", at),
+            every=self._lines(part, "every", at),
+            rules=rules,
+            marks=marks,
+        )
+
+    def _mark(self, name: str, at: At) -> None:
+        if name in self._known.givers:
+            giver = self._known.givers[name]
+            self._complaints.warn(
+                at, f"no rule of this pack asks a check that gives the mark `{name}`, such as `{giver}`"
+            )
+        else:
+            complain_of_mark(name, at, self._known.marks, self._known.givers, self._complaints)
+
+    def _bound(self, name: str, value: Any, at: At) -> Bound | None:
+        signals = self._known.signals
+        if name in signals.refused:
+            return None
+        if name not in signals.measured:
+            self._complaints.unknown(at, "signal", name, (*signals.names(), *RESERVED), key=True)
+            return None
+        if not isinstance(value, str):
+            self._complaints.error(at, f'`{name}`: expected a bound such as "> 5%", got {what_is(value)}')
+            return None
+        try:
+            return parse_bound(value, signals.measured[name])
+        except ValueError as wrong:
+            self._complaints.error(at, f"`{name}`: {wrong}")
+            return None
+
+    def _lines(self, part: Mapping[str, Any], key: str, at: At) -> tuple[MatcherLine, ...]:
+        return lines_of(self._names(part, key, at), at / key, self._complaints)
+
+    def _names(self, part: Mapping[str, Any], key: str, at: At) -> tuple[str, ...]:
+        if key not in part:
+            return ()
+        value = part[key]
+        names = [value] if isinstance(value, str) else value
+        if isinstance(names, list) and names and all(isinstance(it, str) and it for it in names):
+            return tuple(names)
+        self._complaints.error(at / key, f"`{key}`: expected text or a list of texts, got {what_is(value or None)}")
+        return ()
+
+
+def lines_of(texts: tuple[str, ...], at: At, complaints: Complaints) -> tuple[MatcherLine, ...]:
+    """Matchers, line by line; what is wrong is noted at its line."""
+    lines: list[MatcherLine] = []
+    for index, text in enumerate(texts):
+        try:
+            lines.append(parse_line(text))
+        except ValueError as wrong:
+            complaints.error(at / index, f"`{at.name}`: {wrong}")
+    return tuple(lines)
+
+
+def _warn_of_falling(scheme: SeverityScheme, at: At, complaints: Complaints) -> None:
+    """Questions on one signal where a graver reading ends at a milder level, or never gets to its question."""
+    earlier: list[tuple[str, Bound, str, int]] = []
+    for index, question in enumerate(scheme.decide):
+        where = at / "decide" / index
+        alone = _only_bound(question)
+        if alone is None or question.level is None:
+            if alone is not None and question.at_most is not None:
+                complaints.warn(where / "then", f'a reading "{alone[1].text}" lowers the severity')
+            continue
+        name, bound = alone
+        for other, first, level, _ in earlier:
+            if other != name:
+                continue
+            if implies(bound, first) and first.for_seconds <= bound.for_seconds:
+                complaints.warn(
+                    where, f'never decides: "{first.text}" was asked before and holds whenever "{bound.text}" does'
+                )
+            elif implies(first, bound) and scheme.rank(level) > scheme.rank(question.level):
+                complaints.warn(where / "then", f'"{first.text}" gives {level}: a graver reading lowers the severity')
+        earlier.append((name, bound, question.level, index))
+
+
+def _only_bound(question: Question) -> tuple[str, Bound] | None:
+    if len(question.when) != 1:
+        return None
+    one = question.when[0]
+    others = one.labels or one.every or one.rules or one.marks
+    return one.signals[0] if len(one.signals) == 1 and not others else None

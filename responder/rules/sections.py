@@ -1,0 +1,137 @@
+"""The files of one pack laid over one another: every section with the place of each entry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from responder.model.located_yaml import MAX_DEPTH, Document, Loc, without
+from responder.rules.complaints import At, Complaints, what_is
+from responder.rules.reading_shapes import complain, warn_of_later
+from responder.rules.shapes import FileShape, IntakeShape, RuleShape, SeverityShape, SignalShape, TargetShape
+
+T = TypeVar("T")
+
+_BY_NAME = ("targets", "signals", "bundles", "defaults")
+_ONCE = ("pack", "for", "time_zone", "severity", "intake")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written(Generic[T]):
+    """What was read, and where it stands."""
+
+    shape: T
+    at: At
+
+
+@dataclass(slots=True, kw_only=True)
+class Sections:
+    """One pack as written. `broken`: (section, name) of entries that were refused, so that naming them elsewhere is
+    not complained of a second time."""
+
+    targets: dict[str, Written[TargetShape]] = field(default_factory=dict)
+    signals: dict[str, Written[SignalShape]] = field(default_factory=dict)
+    bundles: dict[str, Written[list[Any]]] = field(default_factory=dict)
+    defaults: dict[str, Written[dict[str, Any]]] = field(default_factory=dict)
+    rules: dict[str, Written[RuleShape]] = field(default_factory=dict)
+    severity: Written[SeverityShape] | None = None
+    intake: Written[IntakeShape] | None = None
+    pack: Written[str] | None = None
+    covers: Written[list[str]] | None = None
+    time_zone: Written[str] | None = None
+    broken: set[tuple[str, str]] = field(default_factory=set)
+
+    def broken_names(self, section: str) -> set[str]:
+        """Names of a section that exist but were refused."""
+        return {name for where, name in self.broken if where == section}
+
+
+def gather(documents: Sequence[Document], complaints: Complaints) -> Sections:
+    """All sections of a pack's files; what is refused is left out and noted."""
+    sections = Sections()
+    complaints.includes = any(isinstance(it.value, dict) and it.value.get("include") for it in documents)
+    for document in documents:
+        if document.value is None:
+            continue
+        if not isinstance(document.value, dict):
+            complaints.error(
+                At(document=document), f"expected sections such as `rules:`, got {what_is(document.value)}"
+            )
+            continue
+        _lay_over(document, sections, complaints)
+    return sections
+
+
+def _lay_over(document: Document, sections: Sections, complaints: Complaints) -> None:
+    document, shape = _in_shape(document, sections, complaints)
+    root = At(document=document)
+    warn_of_later(shape, root, complaints)
+    for section in _BY_NAME:
+        _add_by_name(sections, section, getattr(shape, section) or {}, root / section, complaints)
+    for index, rule in enumerate(shape.rules or []):
+        _add_rule(sections, Written(shape=rule, at=root / "rules" / index), complaints)
+    for section in _ONCE:
+        _add_once(
+            sections, section, getattr(shape, "for_" if section == "for" else section), root / section, complaints
+        )
+
+
+def _in_shape(document: Document, sections: Sections, complaints: Complaints) -> tuple[Document, FileShape]:
+    """The file less what has no right shape, as little as possible, so that the rest is checked in the same run."""
+    for tries in range(MAX_DEPTH):
+        try:
+            return document, FileShape.model_validate(document.value)
+        except ValidationError as wrong:
+            found = wrong.errors(include_url=False, include_context=True)
+        if tries == 0:  # later ones are only about what was taken away
+            for details in found:
+                complain(FileShape, details, At(document=document), complaints)
+        dropped = {document.written(it["loc"][:-1] if it["type"] == "missing" else it["loc"]) for it in found}
+        for loc in dropped:
+            _note_broken(document, loc, sections)
+        document = without(document, dropped - {()})
+    return document, FileShape()
+
+
+def _note_broken(document: Document, loc: Loc, sections: Sections) -> None:
+    if len(loc) == 1:
+        sections.broken.add((str(loc[0]), ""))
+    elif len(loc) == 2 and loc[0] == "rules":
+        rule = document.value["rules"][loc[1]]
+        sections.broken.add(("rules", str(rule.get("name", "")) if isinstance(rule, Mapping) else ""))
+    elif len(loc) == 2:
+        sections.broken.add((str(loc[0]), str(loc[1])))
+
+
+def _add_by_name(sections: Sections, section: str, found: Mapping[str, Any], at: At, complaints: Complaints) -> None:
+    held = getattr(sections, section)
+    for name, shape in found.items():
+        written = Written(shape=shape, at=at / name)
+        if name in held:
+            _twice(f"{section.removesuffix('s')} `{name}`", held[name].at, written.at, complaints)
+        else:
+            held[name] = written
+
+
+def _add_rule(sections: Sections, rule: Written[RuleShape], complaints: Complaints) -> None:
+    former = sections.rules.setdefault(rule.shape.name, rule)
+    if former is not rule:
+        _twice(f"rule `{rule.shape.name}`", former.at / "name", rule.at / "name", complaints)
+
+
+def _add_once(sections: Sections, section: str, shape: Any, at: At, complaints: Complaints) -> None:
+    if shape is None:
+        return
+    attribute = "covers" if section == "for" else section
+    held = getattr(sections, attribute)
+    if held is not None:
+        _twice(f"section `{section}`", held.at, at, complaints)
+    else:
+        setattr(sections, attribute, Written(shape=shape, at=at))
+
+
+def _twice(what: str, first: At, second: At, complaints: Complaints) -> None:
+    complaints.error(second, f"found the {what} twice; first at {first.key}", key=True)

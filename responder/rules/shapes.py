@@ -1,0 +1,299 @@
+"""The shapes of the rule language, one class a mapping: which keys there are and what kind of value each takes.
+
+Names (targets, signals, rules, levels) are resolved in `parse.py`, which also knows units. A key marked `Later` belongs
+to the language and is read, but this version does not act on it; taking such a key up means giving it a type here and
+a line in the file that compiles its section.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+
+from responder.model.quantities import parse_duration
+
+LATER = "later"
+
+
+def _by_type(value: Any) -> str:
+    return "list" if isinstance(value, list) else "mapping" if isinstance(value, dict) else "text"
+
+
+def _duration(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError(f"expected a duration such as 30s, 5m or 1h30m, got {_shown(value)}")
+    return parse_duration(value)
+
+
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _bool(value: Any) -> Any:
+    words = {"yes": True, "true": True, "no": False, "false": False}
+    if isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    raise ValueError(f"expected yes or no, got {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    return (
+        f'"{value[:60]}"'
+        if isinstance(value, str)
+        else {"list": "a list", "mapping": "a mapping"}.get(_by_type(value), "nothing")
+    )
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("expected text, got nothing")
+    return value
+
+
+def _at_least(seconds: float) -> Callable[[float], float]:
+    def check(value: float) -> float:
+        if value < seconds:
+            raise ValueError(f"expected at least {seconds:g}s, got {value:g}s")
+        return value
+
+    return check
+
+
+Later: TypeAlias = Annotated[Any, LATER]
+Text: TypeAlias = Annotated[str, AfterValidator(_not_blank)]
+Seconds: TypeAlias = Annotated[float, BeforeValidator(_duration, json_schema_input_type=str)]
+Step: TypeAlias = Annotated[Seconds, AfterValidator(_at_least(5))]
+Timeout: TypeAlias = Annotated[Seconds, AfterValidator(_at_least(0.1))]
+YesNo: TypeAlias = Annotated[bool, BeforeValidator(_bool)]
+Texts: TypeAlias = Annotated[list[Text], BeforeValidator(_one_or_more)]
+
+
+class Shape(BaseModel):
+    """A mapping of the language: unknown keys are refused, keys may have the name of a Python word by an alias."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TargetShape(Shape):
+    """What may be looked at: exactly one kind with its address, and how gently."""
+
+    http: Text | None = None
+    prometheus: Text | None = None
+    postgres: Text | None = None
+    redis: Text | None = None
+    kubernetes: Any = None
+    statuspage: Text | None = None
+    github: Text | None = None
+    google: Any = None
+    kafka: Text | None = None
+    clickhouse: Text | None = None
+    sentry: Any = None
+    loki: Text | None = None
+    tempo: Text | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    ca: Text | None = None
+    certificate: Text | None = None
+    key: Text | None = None
+    concurrency: Annotated[int, Field(ge=1, le=100)] = 2
+    per_minute: Annotated[int, Field(ge=1, le=6000)] = 60
+    flavour: Literal["atlassian", "google", "aws", "slack"] | None = None
+    allow: list[Literal["scan", "slowlog", "helm", "logs", "custom_sql"]] = Field(default_factory=list)
+
+
+TARGET_KINDS = (
+    "http", "prometheus", "postgres", "redis", "kubernetes", "statuspage", "github", "google", "kafka", "clickhouse",
+    "sentry", "loki", "tempo",
+)  # fmt: skip
+
+
+class PrometheusShape(Shape):
+    """One number by a query."""
+
+    target: Text | None = None
+    query: Text
+    step: Step | None = None
+    empty: str | None = None
+    present: Text | None = None
+
+
+class HttpShape(Shape):
+    """One number by GET: `up` or `time`."""
+
+    target: Text | None = None
+    up: Texts | None = None
+    time: Text | None = None
+    step: Step | None = None
+
+
+class SignalShape(Shape):
+    """The name of one number: its unit and where it is read."""
+
+    unit: Text
+    prometheus: PrometheusShape | None = None
+    http: HttpShape | None = None
+    json_: Later = Field(default=None, alias="json")
+    metrics: Later = None
+    redis: Later = None
+    postgres: Later = None
+    payload: Later = None
+
+
+SIGNAL_KINDS = ("prometheus", "http", "json", "metrics", "redis", "postgres", "payload")
+
+
+class ThresholdShape(Shape):
+    """The bounds of one signal."""
+
+    warning: Text | None = None
+    critical: Text | None = None
+    resolve: Text | None = None
+
+
+class SuggestShape(Shape):
+    """What a person may do next."""
+
+    do: Text
+    run: Text | None = None
+    when: Texts = Field(default_factory=list)
+    caution: Text | None = None
+    see: Text | None = None
+    phase: Literal["now", "verify", "after"] = "now"
+
+
+class RuleShape(Shape):
+    """One rule. Entries of `diagnose` are a name, or a mapping from one check to its parameters."""
+
+    name: Text
+    summary: Text | None = None
+    match: Texts | None = None
+    thresholds: dict[str, ThresholdShape] | None = None
+    level: Literal["warning", "critical"] | None = None
+    combine: Literal["any", "all"] = "any"
+    default: YesNo = False
+    runbook: Text | None = None
+    diagnose: list[Any] = Field(default_factory=list)
+    suggest: list[SuggestShape] = Field(default_factory=list)
+    impact: Later = None
+    notify: Later = None
+    watch: Later = None
+    labels: Later = None
+    private: Later = None
+    page: Later = None
+
+
+class LabelShape(Shape):
+    """A target chosen by the value of a label."""
+
+    label: Text
+
+
+TargetChoice: TypeAlias = Annotated[
+    Annotated[LabelShape, Tag("mapping")] | Annotated[Text, Tag("text")],
+    Discriminator(lambda value: "mapping" if isinstance(value, dict) else "text"),
+]
+
+
+class EntryShape(Shape):
+    """What any entry of `diagnose` may say beside its check's own parameters."""
+
+    target: TargetChoice | None = None
+    targets: Texts | None = None
+    when: Literal["warning", "critical"] | None = None
+    timeout: Timeout | None = None
+    excerpts: YesNo = False
+    as_: Text | None = Field(default=None, alias="as")
+
+
+ENTRY_KEYS = frozenset(field.alias or name for name, field in EntryShape.model_fields.items())
+
+
+class LevelShape(Shape):
+    """What a level asks of people; the levels' order is their gravity."""
+
+    acknowledge: Later = None
+    respond: Later = None
+    notify: Later = None
+    update: Later = None
+    roles: Later = None
+    channel: Later = None
+    deadlines: Later = None
+
+
+class ByVerdictShape(Shape):
+    """A level for each verdict; a missing key falls back."""
+
+    critical: Text | None = None
+    warning: Text | None = None
+    pending: Text | None = None
+    unknown: Text | None = None
+    clear: Text | None = None
+
+
+class ThenShape(ByVerdictShape):
+    """By verdict, or a floor or cap that does not end the questions."""
+
+    at_least: Text | None = None
+    at_most: Text | None = None
+
+
+When: TypeAlias = Annotated[
+    Annotated[dict[str, Any], Tag("mapping")] | Annotated[list[dict[str, Any]], Tag("list")],
+    Discriminator(lambda value: "list" if isinstance(value, list) else "mapping"),
+]
+Then: TypeAlias = Annotated[
+    Annotated[ThenShape, Tag("mapping")] | Annotated[Text, Tag("text")],
+    Discriminator(lambda value: "mapping" if isinstance(value, dict) else "text"),
+]
+
+
+class QuestionShape(Shape):
+    """One question: a mapping of conditions that must all hold, or a list of those, any of which."""
+
+    ask: Text
+    when: When
+    then: Then
+    unknown: YesNo = False
+
+
+class SeverityShape(Shape):
+    """The users' own scheme."""
+
+    hold: Seconds = 600.0
+    levels: dict[str, LevelShape | None] | None = None
+    decide: list[QuestionShape] = Field(default_factory=list)
+    otherwise: ByVerdictShape | None = None
+    matrix: Later = None
+
+
+class IntakeShape(Shape):
+    """From any sender to labels; so far only what to leave out."""
+
+    ignore: Texts = Field(default_factory=list)
+    labels: Later = None
+    pagerduty: Later = None
+    generic: Later = None
+
+
+class FileShape(Shape):
+    """One file of a pack: any of the sections."""
+
+    pack: Text | None = None
+    for_: Texts | None = Field(default=None, alias="for")
+    time_zone: Text | None = None
+    defaults: dict[str, dict[str, Any]] | None = None
+    targets: dict[str, TargetShape] | None = None
+    signals: dict[str, SignalShape] | None = None
+    rules: list[RuleShape] | None = None
+    bundles: dict[str, list[Any]] | None = None
+    severity: SeverityShape | None = None
+    intake: IntakeShape | None = None
+    include: Later = None
+    override: Later = None
+    calendars: Later = None
+    contacts: Later = None
+    escalation: Later = None
+    channels: Later = None
+    slos: Later = None
+    templates: Later = None

@@ -1,0 +1,133 @@
+"""Reads every signal that is wanted, all at once, in time; a failure is a reading that says why there is none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from responder.clients.doors import Doors
+from responder.errors import CouldNotLook
+from responder.model.pack import HttpSource, PrometheusSource, Signal, Target
+from responder.model.reading import AnyReading, NoReading
+from responder.model.template import names_in
+from responder.signals.http import read_http
+from responder.signals.prometheus import read_prometheus
+from responder.signals.signal import Reader, Wanted
+
+READERS: dict[type, Reader] = {PrometheusSource: read_prometheus, HttpSource: read_http}
+MAX_COMBINATIONS = 10
+REDACTED = "[redacted"
+
+Fors = float | Sequence[float]
+Alerts = Sequence[Mapping[str, str]]
+
+
+async def read(
+    wanted: Mapping[Signal, Fors],
+    alerts_labels: Alerts,
+    targets: Mapping[str, Target],
+    doors: Doors,
+    now: datetime,
+    *,
+    within_seconds: float,
+) -> dict[str, tuple[AnyReading, ...]]:
+    """Readings by the signal's name, one for each combination of label values in its query.
+
+    `wanted`: each signal with the seconds of its bounds' `for`, or of the longest alone.
+    `alerts_labels`: labels of the alerts that may fill `{{ labels.x }}`.
+    Never raises for a signal; what could not be read within `within_seconds` is a NoReading that says so.
+    """
+    async with asyncio.TaskGroup() as group:
+        tasks = {
+            signal.name: [
+                group.create_task(_one(it, doors)) if isinstance(it, Wanted) else it
+                for it in _each(signal, fors, alerts_labels, targets, now, within_seconds)
+            ]
+            for signal, fors in wanted.items()
+        }
+    return {
+        name: tuple(it.result() if isinstance(it, asyncio.Task) else it for it in several)
+        for name, several in tasks.items()
+    }
+
+
+def _each(
+    signal: Signal, fors: Fors, alerts: Alerts, targets: Mapping[str, Target], now: datetime, within_seconds: float
+) -> list[Wanted | NoReading]:
+    """One for each combination of label values; what cannot be read at all is a NoReading already."""
+    target = targets.get(signal.source.target)
+    if target is None:
+        return [_unread(signal, now, f"target {signal.source.target} is not defined")]
+    seconds = (fors,) if isinstance(fors, int | float) else fors
+    basis = Wanted(
+        signal=signal,
+        target=target,
+        fors=tuple(float(it) for it in seconds if it > 0),
+        now=now,
+        within_seconds=within_seconds,
+    )
+    names = _label_names(signal)
+    if not names:
+        return [basis]
+    chosen, complaints = _combinations(names, alerts)
+    return [
+        *(replace(basis, labels=labels) for labels in chosen),
+        *(_unread(signal, now, why, labels) for why, labels in complaints),
+    ]
+
+
+def _label_names(signal: Signal) -> tuple[str, ...]:
+    if not isinstance(signal.source, PrometheusSource):
+        return ()
+    text = f"{signal.source.query}\n{signal.source.present or ''}"
+    return tuple(name for kind, name in names_in(text) if kind == "labels")
+
+
+def _combinations(
+    names: tuple[str, ...], alerts: Alerts
+) -> tuple[list[dict[str, str]], list[tuple[str, dict[str, str]]]]:
+    """Distinct values in order of appearance, and the complaints with the values that are known."""
+    chosen: dict[tuple[str, ...], dict[str, str]] = {}
+    complaints: dict[str, dict[str, str]] = {}
+    for labels in alerts or ({},):
+        values = {name: labels[name] for name in names if labels.get(name)}
+        why = _why_not(names, values)
+        if why:
+            complaints.setdefault(why, {name: it for name, it in values.items() if REDACTED not in it})
+        else:
+            chosen.setdefault(tuple(values.values()), values)
+    several = list(chosen.values())
+    if len(several) > MAX_COMBINATIONS:
+        left_out = "; ".join(", ".join(it.values()) for it in several[MAX_COMBINATIONS:])
+        complaints[f"read for {MAX_COMBINATIONS} of {len(several)} label values, not for: {left_out[:500]}"] = {}
+    return several[:MAX_COMBINATIONS], list(complaints.items())
+
+
+def _why_not(names: tuple[str, ...], values: Mapping[str, str]) -> str:
+    for name in names:
+        if name not in values:
+            return f"label {name} is missing"
+        if REDACTED in values[name]:
+            return f"label {name} is redacted"
+    return ""
+
+
+async def _one(wanted: Wanted, doors: Doors) -> AnyReading:
+    signal = wanted.signal
+    try:
+        async with asyncio.timeout(wanted.within_seconds):
+            return await READERS[type(signal.source)](wanted, doors)
+    except CouldNotLook as reason:
+        why = str(reason)
+    except TimeoutError:
+        why = f"no answer from {wanted.target.name} within {wanted.within_seconds:g} s"
+    except Exception as bug:  # noqa: BLE001 - the one boundary: a bug in one reading must not cost the others
+        why = f"bug in reading {signal.name}: {type(bug).__name__}: {str(bug)[:200]}"
+    return _unread(signal, wanted.now, why, wanted.labels)
+
+
+def _unread(signal: Signal, now: datetime, why: str, labels: Mapping[str, str] | None = None) -> NoReading:
+    step = signal.source.step_seconds or 0.0
+    return NoReading(signal=signal.name, why=why, at=now, step_seconds=step, labels=tuple((labels or {}).items()))

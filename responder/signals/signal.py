@@ -1,0 +1,45 @@
+"""The seam of a signal: a name in, one reading or the reason why there is none out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from responder.clients.doors import Doors
+from responder.model.pack import Signal, Target, Unit
+from responder.model.reading import AnyReading
+
+SCALE: dict[tuple[Unit, Unit], float] = {
+    ("percent", "ratio"): 0.01,
+    ("ratio", "percent"): 100.0,
+    ("seconds", "milliseconds"): 1000.0,
+    ("milliseconds", "seconds"): 0.001,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """One number to read. `fors`: seconds of each of its bounds' `for`, above 0; `labels`: what stands for
+    `{{ labels.x }}` this time; `within_seconds`: what is left for it."""
+
+    signal: Signal
+    target: Target
+    fors: tuple[float, ...]
+    now: datetime
+    within_seconds: float
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class Reader(Protocol):
+    """Reads one kind of source."""
+
+    async def __call__(self, wanted: Wanted, doors: Doors) -> AnyReading:
+        """Read once. Raises CouldNotLook when there is no answer; keeps no time, `read` does."""
+        ...
+
+
+def converted(value: float, native: Unit, unit: Unit) -> float:
+    """A value in the unit of its signal; units that do not fit each other are left to the check of rule files."""
+    return value * SCALE.get((native, unit), 1.0)

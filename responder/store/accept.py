@@ -1,0 +1,343 @@
+"""Take webhooks in: many in one transaction, and none is answered before its commit.
+
+One writer a process collects what waits, has it decided under locks on the groups (`incidents/fold.py`, handed in),
+writes the outcome set-wise and only then lets every request answer 202. Keys are sorted in every statement: two
+writers with the same keys in another order would deadlock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import structlog
+
+from responder.errors import StoreUnavailable
+from responder.model.alert import Accepted, AlertStatus, Quarantined, Webhook
+from responder.model.folding import Fold, GroupKey, GroupPlan, Held, HeldGroup, Told, WebhookPlan
+from responder.model.incident import slug_of
+from responder.store import accept_sql as sql
+from responder.store.store import Store
+from responder.store.work import Ask, ask
+
+MAX_WEBHOOKS = 256
+MAX_ALERTS = 2000
+MAX_WAITING = 2048
+ANSWER_WITHIN_SECONDS = 3.0  # PagerDuty gives a receiver five
+MAX_BODY_KEPT = 64 * 1024
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Waiting:
+    """One webhook and the request that waits for it."""
+
+    webhook: Webhook
+    answer: asyncio.Future[Accepted]
+
+
+class Acceptor:
+    """The door of the store for webhooks.
+
+    `follow`: kinds of work asked for, beside `respond`, when an incident is opened or reopened.
+    `room`: whether there is disk left to promise anything.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        fold: Fold,
+        *,
+        first_report_within: timedelta,
+        follow: Sequence[str] = (),
+        room: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._store = store
+        self._fold = fold
+        self._first_report_within = first_report_within
+        self._follow = tuple(follow)
+        self._room = room
+        self._waiting: asyncio.Queue[Waiting] = asyncio.Queue(MAX_WAITING)
+
+    async def accept(self, webhook: Webhook) -> Accepted:
+        """Return once it is committed; raises StoreUnavailable when that cannot be promised within three seconds."""
+        if not self._room():
+            raise StoreUnavailable("store: less than 256 MB of disk is free")
+        waiting = Waiting(webhook, asyncio.get_running_loop().create_future())
+        try:
+            self._waiting.put_nowait(waiting)
+        except asyncio.QueueFull as full:
+            raise StoreUnavailable(f"store: {MAX_WAITING} webhooks are waiting already") from full
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
+                return await waiting.answer
+        except TimeoutError as late:
+            raise StoreUnavailable(f"store: no commit within {ANSWER_WITHIN_SECONDS:.0f} s") from late
+
+    async def run(self) -> None:
+        """Commit batch after batch until cancelled."""
+        while True:
+            batch = await self._next_batch()
+            try:
+                for waiting, outcome in zip(batch, await self._commit_or_split(batch), strict=True):
+                    if not waiting.answer.done():
+                        waiting.answer.set_result(outcome)
+            except StoreUnavailable as away:
+                log.warning("webhook.not_kept", webhooks=len(batch), why=str(away))
+                _refuse(batch, away)
+            except BaseException:
+                _refuse(batch, StoreUnavailable("store: stopping"))
+                raise
+
+    async def _next_batch(self) -> list[Waiting]:
+        batch = [await self._waiting.get()]
+        alerts = len(batch[0].webhook.alerts)
+        while not self._waiting.empty() and len(batch) < MAX_WEBHOOKS and alerts < MAX_ALERTS:
+            waiting = self._waiting.get_nowait()
+            if waiting.answer.done():  # its request has given up and was told to come again
+                continue
+            batch.append(waiting)
+            alerts += len(waiting.webhook.alerts)
+        return batch
+
+    async def _commit_or_split(self, batch: Sequence[Waiting]) -> list[Accepted]:
+        """Commit all at once; where the data of one is refused, each alone, so that a poisonous one fails alone."""
+        webhooks = [it.webhook for it in batch]
+        try:
+            return await self._commit(webhooks)
+        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, UnicodeEncodeError) as refused:
+            if len(webhooks) > 1:
+                return [(await self._commit_or_split([it]))[0] for it in batch]
+            log.warning("webhook.quarantined", reason=type(refused).__name__)
+            return await self._commit([_put_aside(webhooks[0], type(refused).__name__)])
+
+    async def _commit(self, webhooks: Sequence[Webhook]) -> list[Accepted]:
+        try:
+            async with self._store.transaction() as connection:
+                plans, slugs, now = await self._decide(connection, webhooks)
+                await self._write(connection, plans, slugs, now)
+                log.debug("webhook.committing", webhooks=len(webhooks))
+        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
+            raise
+        except asyncpg.PostgresError as error:
+            raise StoreUnavailable(f"store: {type(error).__name__}") from error
+        log.debug("webhook.committed", webhooks=len(webhooks))
+        return [_answer(plan, slugs) for plan in plans]
+
+    async def _decide(
+        self, connection: Any, webhooks: Sequence[Webhook]
+    ) -> tuple[list[WebhookPlan], dict[int, str], datetime]:
+        keys = sorted({(it.kind, it.source, it.key) for it in webhooks if it.key})
+        await connection.execute(sql.LOCK, [f"{kind}/{source}/{key.hex()}" for kind, source, key in keys])
+        held = await _held(connection, keys, webhooks)
+        now: datetime = await connection.fetchval("select now()")
+        plans = self._fold(webhooks, held, now)
+        slugs = await self._number(connection, plans)
+        return plans, slugs, now
+
+    async def _number(self, connection: Any, plans: Sequence[WebhookPlan]) -> dict[int, str]:
+        """Give new incidents their numbers; returns the slug of every incident that the batch speaks of."""
+        new = [group for group in _groups(plans) if group.opens]
+        numbers = [it[0] for it in await connection.fetch(sql.NUMBERS, len(new))] if new else []
+        for group, number in zip(new, numbers, strict=True):
+            group.incident = number
+        return {group.incident: slug_of(group.incident) for group in _groups(plans) if group.incident is not None}
+
+    async def _write(self, connection: Any, plans: Sequence[WebhookPlan], slugs: dict[int, str], now: datetime) -> None:
+        groups = _groups(plans)
+        await self._write_incidents(connection, groups, slugs)
+        await _write_links(connection, groups)
+        await _write_alerts(connection, groups)
+        touched = sorted({it.incident for it in groups if it.incident is not None and (it.changed or it.ended)})
+        settled = [it["id"] for it in await connection.fetch(sql.SETTLE, touched)] if touched else []
+        await _write_history(connection, plans, settled)
+        await self._ask(connection, groups, touched)
+
+    async def _write_incidents(self, connection: Any, groups: Sequence[GroupPlan], slugs: dict[int, str]) -> None:
+        new = [it for it in groups if it.opens]
+        if new:
+            await connection.execute(
+                sql.OPEN,
+                [it.incident for it in new],
+                [slugs[it.incident or 0] for it in new],
+                [it.continues for it in new],
+                [it.title for it in new],
+                self._first_report_within,
+            )
+        again = [it.incident for it in groups if it.reopens]
+        if again:
+            await connection.execute(sql.REOPEN, again)
+
+    async def _ask(self, connection: Any, groups: Sequence[GroupPlan], touched: Sequence[int]) -> None:
+        asks = [Ask(kind="respond", key=str(it)) for it in touched]
+        for group in groups:
+            if group.opens or group.reopens:
+                asks += [Ask(kind=kind, key=str(group.incident)) for kind in self._follow]
+        await ask(connection, asks)
+
+
+async def _held(connection: Any, keys: Sequence[GroupKey], webhooks: Sequence[Webhook]) -> dict[GroupKey, HeldGroup]:
+    """What the store holds of these groups; the incidents' rows are locked, always in order of id."""
+    rows = await connection.fetch(sql.GROUPS, *_columns(keys, 3)) if keys else []
+    if not rows:
+        return {}
+    await connection.execute(sql.LOCK_INCIDENTS, [it["incident"] for it in rows if it["incident"] is not None])
+    rows = await connection.fetch(sql.GROUPS, *_columns(keys, 3))
+    links = {(it["kind"], it["source"], it["key"]): it["id"] for it in rows}
+    wanted = sorted(
+        {
+            (links[key], bytes.fromhex(alert.fingerprint))
+            for it in webhooks
+            if (key := (it.kind, it.source, it.key)) in links
+            for alert in it.alerts
+        }
+    )
+    cut = [links[key] for it in webhooks if it.ends_others_until and (key := (it.kind, it.source, it.key)) in links]
+    states: dict[int, dict[str, Held]] = {link: {} for link in links.values()}
+    found = await connection.fetch(sql.STATES, *_columns(wanted, 2))
+    found += await connection.fetch(sql.FIRING, cut) if cut else []
+    for row in found:
+        states[row["link"]][row["fingerprint"].hex()] = Held(
+            status=AlertStatus(row["status"]), starts_at=row["starts_at"], ends_at=row["ends_at"]
+        )
+    return {
+        (it["kind"], it["source"], it["key"]): HeldGroup(
+            link=it["id"],
+            incident=it["incident"],
+            open_now=it["open_now"],
+            resolved_at=it["resolved_at"],
+            alerts=states[it["id"]],
+        )
+        for it in rows
+    }
+
+
+async def _write_links(connection: Any, groups: Sequence[GroupPlan]) -> None:
+    """Links that are new or that changed their incident."""
+    wanted = sorted((it for it in groups if it.link is None or it.opens), key=lambda it: it.key)
+    if not wanted:
+        return
+    columns = _columns([(*it.key, it.incident, it.url) for it in wanted], 5)
+    ids = {(it["kind"], it["source"], it["key"]): it["id"] for it in await connection.fetch(sql.LINK, *columns)}
+    for group in wanted:
+        group.link = ids[group.key]
+
+
+async def _write_alerts(connection: Any, groups: Sequence[GroupPlan]) -> None:
+    changed = sorted(
+        (
+            (
+                it.link or 0,
+                bytes.fromhex(fingerprint),
+                it.incident,
+                int(state.status),
+                state.starts_at,
+                state.ends_at,
+                json.dumps(alert.labels),
+                json.dumps(alert.annotations),
+                alert.generator_url,
+            )
+            for it in groups
+            for fingerprint, alert in it.changed.items()
+            for state in (it.states[fingerprint],)
+        ),
+        key=lambda row: row[:2],
+    )
+    if changed:
+        await connection.execute(sql.ALERTS, *_columns(changed, 9))
+    refreshed = sorted(
+        (it.link or 0, bytes.fromhex(fingerprint), json.dumps(alert.annotations))
+        for it in groups
+        for fingerprint, alert in it.refreshed.items()
+    )
+    if refreshed:
+        await connection.execute(sql.REFRESH, *_columns(refreshed, 3))
+    ended = sorted(
+        (it.link or 0, bytes.fromhex(fingerprint), it.states[fingerprint].ends_at)
+        for it in groups
+        for fingerprint in it.ended
+    )
+    if ended:
+        await connection.execute(sql.END, *_columns(ended, 3))
+
+
+async def _write_history(connection: Any, plans: Sequence[WebhookPlan], settled: Sequence[int]) -> None:
+    noted = [
+        (
+            it.webhook.kind,
+            it.webhook.source,
+            it.webhook.key,
+            it.group.incident if it.group else None,
+            json.dumps(_outcome(it)),
+        )
+        for it in plans
+    ]
+    await connection.execute(sql.NOTED, *_columns(noted, 5))
+    aside = [
+        (plan.webhook.kind, plan.webhook.source, it.reason, it.text[:MAX_BODY_KEPT], json.dumps(dict(it.identities)))
+        for plan in plans
+        for it in plan.webhook.quarantined
+    ]
+    if aside:
+        await connection.execute(sql.QUARANTINE, *_columns(aside, 5))
+    events = [(it.incident, "opened" if it.opens else "reopened") for it in _groups(plans) if it.opens or it.reopens]
+    events += [(it, "resolved: no alert of it fires any more") for it in settled]
+    if events:
+        await connection.execute(sql.TIMELINE, *_columns(events, 2))
+
+
+def _outcome(plan: WebhookPlan) -> dict[str, Any]:
+    alerts = [
+        [alert.fingerprint, alert.status.word, alert.starts_at.isoformat(), str(told)]
+        for alert, told in zip(plan.webhook.alerts, plan.told, strict=True)
+    ]
+    return {"alerts": alerts, "ignored": plan.webhook.ignored, "quarantined": len(plan.webhook.quarantined)}
+
+
+def _answer(plan: WebhookPlan, slugs: dict[int, str]) -> Accepted:
+    incident = plan.group.incident if plan.group else None
+    return Accepted(
+        accepted=plan.told.count(Told.ACCEPTED),
+        duplicates=plan.told.count(Told.DUPLICATE),
+        stale=plan.told.count(Told.STALE),
+        ignored=plan.webhook.ignored,
+        quarantined=len(plan.webhook.quarantined),
+        incidents=(slugs[incident],) if incident is not None else (),
+    )
+
+
+def _put_aside(webhook: Webhook, reason: str) -> Webhook:
+    """The same webhook with every alert in quarantine; text that PostgreSQL refuses is written as escapes."""
+    aside = tuple(
+        Quarantined(
+            reason=f"the store refused it: {reason}",
+            text=json.dumps({"labels": dict(it.labels), "annotations": dict(it.annotations)}).replace(
+                "\\u0000", "\\\\u0000"
+            ),
+            identities={"fingerprint": it.fingerprint, "key": webhook.key.hex()},
+        )
+        for it in webhook.alerts
+    )
+    return replace(
+        webhook, alerts=(), title="", url="", quarantined=(*webhook.quarantined, *aside), ends_others_until=None
+    )
+
+
+def _groups(plans: Sequence[WebhookPlan]) -> list[GroupPlan]:
+    return list({it.group.key: it.group for it in plans if it.group}.values())
+
+
+def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
+    """Rows as columns for unnest()."""
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+
+
+def _refuse(batch: Sequence[Waiting], why: StoreUnavailable) -> None:
+    for waiting in batch:
+        if not waiting.answer.done():
+            waiting.answer.set_exception(why)

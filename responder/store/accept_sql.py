@@ -1,0 +1,59 @@
+"""The statements of one acceptance, in the order in which they run. Every one is set-wise and takes sorted keys."""
+
+LOCK = """select pg_advisory_xact_lock(h) from (select distinct hashtextextended(k, 0) h from unnest($1::text[]) k order by 1) q"""
+
+GROUPS = """select l.id, l.kind, l.source, l.key, l.incident, coalesce(i.state = 'open', false) as open_now, i.resolved_at
+            from links l join unnest($1::text[], $2::text[], $3::bytea[]) as w (kind, source, key) using (kind, source, key)
+            left join incidents i on i.id = l.incident"""
+
+LOCK_INCIDENTS = "select id from incidents where id = any($1::bigint[]) order by id for update"
+
+STATES = """select a.link, a.fingerprint, a.status, a.starts_at, a.ends_at from alerts a
+            join unnest($1::bigint[], $2::bytea[]) as w (link, fingerprint) using (link, fingerprint)"""
+
+FIRING = (
+    "select link, fingerprint, status, starts_at, ends_at from alerts where link = any($1::bigint[]) and status = 0"
+)
+
+NUMBERS = "select nextval('incident_number') from generate_series(1, $1)"
+
+OPEN = """insert into incidents (id, slug, continues, title, first_report_due)
+          select id, slug, continues, title, now() + $5 from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[]) as n (id, slug, continues, title)"""
+
+REOPEN = "update incidents set state = 'open', resolved_at = null where id = any($1::bigint[])"
+
+LINK = """insert into links as l (kind, source, key, incident, url)
+          select * from unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::text[]) order by 1, 2, 3
+          on conflict (kind, source, key) do update set incident = excluded.incident, url = excluded.url, seen_at = now()
+          returning id, kind, source, key"""
+
+ALERTS = """insert into alerts as a (link, fingerprint, incident, status, starts_at, ends_at, labels, annotations, generator_url)
+            select link, fingerprint, incident, status, starts_at, ends_at, labels::jsonb, annotations::jsonb, generator_url
+            from unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::smallint[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::text[], $9::text[])
+              as n (link, fingerprint, incident, status, starts_at, ends_at, labels, annotations, generator_url)
+            order by 1, 2
+            on conflict (link, fingerprint) do update set incident = excluded.incident, status = excluded.status,
+              starts_at = excluded.starts_at, ends_at = excluded.ends_at, labels = excluded.labels,
+              annotations = excluded.annotations, generator_url = excluded.generator_url, last_seen = now(), handled = false"""
+
+REFRESH = """update alerts a set annotations = n.annotations::jsonb, last_seen = now()
+             from unnest($1::bigint[], $2::bytea[], $3::text[]) as n (link, fingerprint, annotations)
+             where a.link = n.link and a.fingerprint = n.fingerprint"""
+
+END = """update alerts a set status = 1, ends_at = n.ends_at, last_seen = now(), handled = false
+         from unnest($1::bigint[], $2::bytea[], $3::timestamptz[]) as n (link, fingerprint, ends_at)
+         where a.link = n.link and a.fingerprint = n.fingerprint"""
+
+SETTLE = """update incidents i set state = 'resolved', resolved_at = now()
+            where i.id = any($1::bigint[]) and i.state = 'open'
+              and not exists (select 1 from alerts a where a.incident = i.id and a.status = 0) returning i.id"""
+
+NOTED = """insert into webhooks (kind, source, key, incident, outcome)
+           select kind, source, key, incident, outcome::jsonb
+           from unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::text[]) as n (kind, source, key, incident, outcome)"""
+
+QUARANTINE = """insert into quarantine (kind, source, reason, body, identities)
+                select kind, source, reason, body, identities::jsonb
+                from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) as n (kind, source, reason, body, identities)"""
+
+TIMELINE = "insert into timeline (incident, what) select * from unnest($1::bigint[], $2::text[])"

@@ -1,0 +1,211 @@
+"""The ledger: what each sink object was shown, and what may be on its way there.
+
+waiting → due → sending → visible → (due for an edit …); beside the path: none (nothing to report to was found),
+uncertain (a send whose fate is unknown), failed (refused, with why), gone (a person deleted it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from responder.model.report import Report
+from responder.store.incidents import REPORT, ask_deliveries
+from responder.store.store import Store
+
+COLUMNS = """d.id, d.incident, d.sink, d.object, d.state, d.attempt, d.foreign_id, d.digest, d.severity_rank, d.shown_state,
+             d.complete, d.uncertain_since, d.verify, d.tag, d.why, d.known_at, d.first_at, d.delivered_at"""
+BEGIN = f"""update deliveries d set attempt = $2 from incidents i where d.id = $1 and d.attempt < $2 and i.id = d.incident
+            returning {COLUMNS}, i.slug, i.opened_at, i.continues, now() as now"""
+SHOWN = """update deliveries set state = 'visible', foreign_id = $3, digest = $4, severity_rank = $5, shown_state = $6, complete = $7,
+           why = '', uncertain_since = null, verify = $8, tag = $9, delivered_at = now(), first_at = coalesce(first_at, now())
+           where id = $1 and attempt = $2 returning id"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One sink object of one incident, as the ledger holds it. `attempt` is the fence."""
+
+    id: int
+    incident: int
+    sink: str
+    object: str
+    state: str
+    attempt: int
+    foreign_id: str | None
+    digest: bytes | None
+    severity_rank: int | None
+    shown_state: str | None
+    complete: bool
+    uncertain_since: datetime | None
+    verify: bool
+    tag: str
+    why: str
+    known_at: datetime
+    first_at: datetime | None
+    delivered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A delivery that is ours to make, the report to show, and the state it was in before."""
+
+    delivery: Delivery
+    report: Report | None
+    slug: str
+    continues: str | None
+    opened_at: datetime
+    now: datetime
+
+
+async def begin(store: Store, number: int, fence: int) -> Begun | None:
+    """Take a delivery up under a fence; None when a later worker has it, or it is gone."""
+    async with store.transaction() as connection:
+        row = await connection.fetchrow(BEGIN, number, fence)
+        if row is None:
+            return None
+        report = await connection.fetchval("select body from reports where incident = $1", row["incident"])
+        former = (
+            await connection.fetchval("select slug from incidents where id = $1", row["continues"])
+            if row["continues"]
+            else None
+        )
+    fields = dict(row)
+    rest = {name: fields.pop(name) for name in ("slug", "opened_at", "continues", "now")}
+    return Begun(
+        delivery=Delivery(**fields),
+        report=REPORT.validate_python(report) if report else None,
+        slug=rest["slug"],
+        continues=former,
+        opened_at=rest["opened_at"],
+        now=rest["now"],
+    )
+
+
+async def sending(store: Store, delivery: Delivery, *, uncertain: bool) -> bool:
+    """Say, before a byte leaves, that one may be under way; False when the fence has moved."""
+    async with store.connection() as connection:
+        done = await connection.fetchval(
+            """update deliveries set state = 'sending', uncertain_since = case when $3 then coalesce(uncertain_since, now()) end
+               where id = $1 and attempt = $2 returning id""",
+            delivery.id,
+            delivery.attempt,
+            uncertain,
+        )
+        return done is not None
+
+
+async def shown(
+    store: Store, delivery: Delivery, *, foreign_id: str, digest: bytes, report: Report, verify: bool, tag: str
+) -> bool:
+    """Write down that the sink shows this report; False when the fence has moved."""
+    async with store.connection() as connection:
+        done = await connection.fetchval(
+            SHOWN,
+            delivery.id,
+            delivery.attempt,
+            foreign_id,
+            digest,
+            report.severity_rank,
+            report.state,
+            report.complete,
+            verify,
+            tag,
+        )
+        return done is not None
+
+
+async def aside(store: Store, delivery: Delivery, *, state: str, why: str, digest: bytes | None = None) -> None:
+    """Write down why it is not visible; `uncertain` keeps the moment when it first became so.
+
+    `digest`: of a report that was refused.
+    """
+    async with store.connection() as connection:
+        await connection.execute(
+            """update deliveries set state = $3, why = $4, digest = coalesce($5, digest),
+               uncertain_since = case when $3 = 'uncertain' then coalesce(uncertain_since, now()) else uncertain_since end
+               where id = $1 and attempt = $2""",
+            delivery.id,
+            delivery.attempt,
+            state,
+            store.redacted(why),
+            digest,
+        )
+
+
+async def verified(store: Store, delivery: Delivery) -> None:
+    """Nothing more to verify."""
+    async with store.connection() as connection:
+        await connection.execute(
+            "update deliveries set verify = false where id = $1 and attempt = $2", delivery.id, delivery.attempt
+        )
+
+
+async def wait_for_object(store: Store, incident: int, sink: str, *, state: str, why: str) -> None:
+    """Say that a sink has no object for this incident yet (`waiting`) or none will come (`none`)."""
+    async with store.connection() as connection:
+        await connection.execute(
+            """insert into deliveries (incident, sink, object, state, why)
+               select $1, $2, '', $3, $4 where not exists (select 1 from deliveries where incident = $1 and sink = $2 and object <> '')
+               on conflict (incident, sink, object) do update set state = excluded.state, why = excluded.why""",
+            incident,
+            sink,
+            state,
+            why,
+        )
+
+
+async def object_found(store: Store, incident: int, *, sink: str, object: str, kind: str, url: str) -> bool:  # noqa: A002 - the ledger's word
+    """Link a foreign incident and open its delivery, in one transaction; False when it was known already.
+
+    The link is refused (False) when the foreign incident belongs to another open incident: folding decides that.
+    """
+    async with store.transaction() as connection:
+        linked = await connection.fetchval(
+            """insert into links as l (kind, source, key, incident, external_id, url) values ($1, '', $2, $3, $4, $5)
+               on conflict (kind, source, key) do update set seen_at = now() returning l.incident""",
+            kind,
+            object.encode(),
+            incident,
+            object,
+            url,
+        )
+        if linked != incident:
+            return False
+        await connection.execute(
+            "delete from deliveries where incident = $1 and sink = $2 and object = ''", incident, sink
+        )
+        new = await connection.fetchval(
+            "insert into deliveries (incident, sink, object, state) values ($1, $2, $3, 'due') on conflict do nothing returning id",
+            incident,
+            sink,
+            object,
+        )
+        if new is None:
+            return False
+        await connection.execute(
+            "insert into timeline (incident, what) values ($1, $2)", incident, f"{kind} incident {object} found"
+        )
+        await ask_deliveries(connection, incident, gravity=5)
+        return True
+
+
+async def of_incident(store: Store, incident: int) -> Sequence[Mapping[str, Any]]:
+    """Every delivery of an incident, for people."""
+    async with store.connection() as connection:
+        rows = await connection.fetch(
+            "select sink, object, state, why, delivered_at from deliveries where incident = $1 order by sink, id",
+            incident,
+        )
+        return [dict(row) for row in rows]
+
+
+async def pending(store: Store) -> dict[str, int]:
+    """How many deliveries of each sink are not visible yet."""
+    async with store.connection() as connection:
+        rows = await connection.fetch(
+            "select sink, count(*) filter (where state in ('due', 'sending', 'uncertain')) as n from deliveries group by sink"
+        )
+        return {row["sink"]: row["n"] for row in rows}

@@ -1,0 +1,267 @@
+"""Incidents as they are held: loaded whole for a look, updated by what the look decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from responder.model.alert import Alert, AlertStatus
+from responder.model.assessment import Assessment
+from responder.model.finding import Finding
+from responder.model.incident import HeldAlert, Incident, IncidentState, Link
+from responder.model.reading import AnyReading, Sample
+from responder.model.report import Report
+from responder.store.store import Store
+from responder.store.work import Ask, ask
+
+REPORT = TypeAdapter(Report)
+FINDING = TypeAdapter(Finding)
+READINGS: TypeAdapter[dict[str, tuple[AnyReading, ...]]] = TypeAdapter(dict[str, tuple[AnyReading, ...]])
+
+INCIDENT = """select i.*, c.slug as former, now() as now from incidents i left join incidents c on c.id = i.continues where i.id = $1"""
+ALERTS = """select a.*, l.kind, l.source from alerts a join links l on l.id = a.link where a.incident = $1
+            order by a.starts_at, a.fingerprint limit 1000"""
+LINKS = "select kind, source, key, external_id, url from links where incident = $1 order by kind, source, key"
+SAVE = """insert into reports as r (incident, body, severity_rank) values ($1, $2, $3)
+          on conflict (incident) do update set version = r.version + 1, body = excluded.body,
+          severity_rank = excluded.severity_rank, at = now()"""
+LISTING = """select i.slug, i.state, i.severity, i.severity_rank, i.title, i.opened_at, i.resolved_at, i.pack,
+             (select count(*) from alerts a where a.incident = i.id and a.status = 0) as firing,
+             (select string_agg(d.sink || ' ' || d.state, ', ' order by d.sink, d.id) from deliveries d where d.incident = i.id) as delivered
+             from incidents i order by i.state = 'open' desc, i.severity_rank nulls last, i.id desc limit $1"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """An incident with everything that a look at it starts from. `now` is the database's clock."""
+
+    incident: Incident
+    former: Report | None
+    severities: tuple[tuple[datetime, str], ...]
+    examined: bytes | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What one look decided: the report, the severities of late, and which alerts it examined."""
+
+    report: Report
+    assessment: Assessment
+    severities: Sequence[tuple[datetime, str]]
+    examined: bytes | None
+    last: bool
+
+
+async def load(store: Store, number: int) -> Seen | None:
+    """The incident with this number, None when there is none."""
+    async with store.connection() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        row = await connection.fetchrow(INCIDENT, number)
+        if row is None:
+            return None
+        alerts = await connection.fetch(ALERTS, number)
+        links = await connection.fetch(LINKS, number)
+        report = await connection.fetchval("select body from reports where incident = $1", number)
+    return Seen(
+        incident=_incident(row, alerts, links),
+        former=REPORT.validate_python(report) if report else None,
+        severities=tuple((datetime.fromisoformat(at), level) for at, level in row["severities"]),
+        examined=row["examined"],
+        now=row["now"],
+    )
+
+
+async def number_of(store: Store, slug: str) -> int | None:
+    """The number behind a slug."""
+    async with store.connection() as connection:
+        number: int | None = await connection.fetchval("select id from incidents where slug = $1", slug)
+        return number
+
+
+async def choose_rules(store: Store, number: int, *, pack: str, rule_set: bytes, files: Mapping[str, str]) -> None:
+    """Bind an incident to the rules that it starts with, kept whole."""
+    async with store.transaction() as connection:
+        await connection.execute(
+            "insert into rule_sets (hash, pack, files) values ($1, $2, $3) on conflict (hash) do nothing",
+            rule_set,
+            pack,
+            dict(files),
+        )
+        await connection.execute("update incidents set pack = $2, rule_set = $3 where id = $1", number, pack, rule_set)
+
+
+async def rule_files(store: Store, rule_set: bytes) -> tuple[str, dict[str, str]]:
+    """The name and the files of a rule set that was kept."""
+    async with store.connection() as connection:
+        row = await connection.fetchrow("select pack, files from rule_sets where hash = $1", rule_set)
+        return row["pack"], row["files"]
+
+
+async def save_look(store: Store, number: int, run: int, look: Look, sinks: Sequence[str]) -> None:
+    """Keep a report and ask for its deliveries, in one transaction. `sinks`: those that need no foreign incident."""
+    report = store.redacted(REPORT.dump_python(look.report, mode="json"))
+    async with store.transaction() as connection:
+        before = await connection.fetchval("select severity from incidents where id = $1 for update", number)
+        await connection.execute(SAVE, number, report, look.report.severity_rank)
+        await connection.execute(
+            """update incidents set severity = $2, severity_rank = $3, title = $4, severities = $5, examined = coalesce($6, examined),
+               run = run + $7 where id = $1""",
+            number,
+            look.assessment.level,
+            look.assessment.rank,
+            report["title"],
+            [[at.isoformat(), level] for at, level in look.severities],
+            look.examined,
+            int(look.last),
+        )
+        if before != look.assessment.level:
+            what = f"{before} → {look.assessment.level}" if before else f"severity {look.assessment.level}"
+            await connection.execute(
+                "insert into timeline (incident, what) values ($1, $2)", number, f"{what}: {look.assessment.decided_by}"
+            )
+        if look.last:
+            await connection.execute("delete from steps where incident = $1 and run <= $2", number, run)
+        for sink in sinks:
+            await connection.execute(
+                "insert into deliveries (incident, sink, state) values ($1, $2, 'due') on conflict do nothing",
+                number,
+                sink,
+            )
+        await ask_deliveries(connection, number, gravity=look.assessment.rank)
+
+
+async def ask_deliveries(connection: Any, number: int, *, gravity: int) -> None:
+    """Ask for every delivery of an incident that has an object to report to."""
+    rows = await connection.fetch(
+        "select id, sink from deliveries where incident = $1 and state not in ('waiting', 'none', 'gone')", number
+    )
+    await ask(
+        connection, [Ask(kind=f"deliver:{row['sink']}", key=str(row["id"]), gravity=min(gravity, 9)) for row in rows]
+    )
+
+
+async def handled(store: Store, number: int) -> list[dict[str, Any]]:
+    """Mark the incident's alerts as handled; returns those that were not yet, with the seconds since we last heard of each."""
+    async with store.connection() as connection:
+        rows = await connection.fetch(
+            """update alerts set handled = true where incident = $1 and not handled
+               returning encode(fingerprint, 'hex') as alert, case status when 0 then 'firing' else 'resolved' end as status,
+               extract(epoch from now() - last_seen)::float8 as since_accepted_seconds""",
+            number,
+        )
+        return [dict(row) for row in rows]
+
+
+async def steps(store: Store, number: int, run: int, *, younger_than_seconds: float) -> dict[str, Any]:
+    """What an interrupted look has already learnt, by step name; older outcomes are no longer true and left out."""
+    async with store.connection() as connection:
+        rows = await connection.fetch(
+            "select name, outcome from steps where incident = $1 and run = $2 and at > now() - make_interval(secs => $3) order by at, name",
+            number,
+            run,
+            younger_than_seconds,
+        )
+        return {row["name"]: row["outcome"] for row in rows}
+
+
+async def save_step(store: Store, number: int, run: int, name: str, outcome: Any) -> None:
+    """Keep the outcome of one step of a look."""
+    async with store.connection() as connection:
+        await connection.execute(
+            """insert into steps (incident, run, name, outcome) values ($1, $2, $3, $4)
+               on conflict (incident, run, name) do update set outcome = excluded.outcome, at = now()""",
+            number,
+            run,
+            name,
+            store.redacted(outcome),
+        )
+
+
+async def save_samples(store: Store, number: int, readings: Sequence[AnyReading], at: datetime) -> None:
+    """Keep our own samples of signals that hold no history of their own."""
+    rows = [(number, it.signal, repr(it.labels), at, getattr(it, "value", None)) for it in readings]
+    async with store.connection() as connection:
+        await connection.executemany(
+            "insert into samples (incident, signal, labels, at, reading) values ($1, $2, $3, $4, $5) on conflict do nothing",
+            rows,
+        )
+
+
+async def samples(store: Store, number: int, signal: str, labels: tuple[tuple[str, str], ...]) -> tuple[Sample, ...]:
+    """Our own samples of one signal of one incident, oldest first, at most the last 500."""
+    async with store.connection() as connection:
+        rows = await connection.fetch(
+            "select at, reading from samples where incident = $1 and signal = $2 and labels = $3 order by at desc limit 500",
+            number,
+            signal,
+            repr(labels),
+        )
+        return tuple(Sample(at=row["at"], value=row["reading"]) for row in reversed(rows))
+
+
+async def note(store: Store, number: int, what: str) -> None:
+    """Add one line to an incident's timeline."""
+    async with store.connection() as connection:
+        await connection.execute("insert into timeline (incident, what) values ($1, $2)", number, store.redacted(what))
+
+
+async def timeline(store: Store, number: int) -> tuple[tuple[datetime, str], ...]:
+    """The last 200 lines of an incident's timeline, oldest first."""
+    async with store.connection() as connection:
+        rows = await connection.fetch(
+            "select at, what from timeline where incident = $1 order by id desc limit 200", number
+        )
+        return tuple((row["at"], row["what"]) for row in reversed(rows))
+
+
+async def listing(store: Store, limit: int = 200) -> list[Mapping[str, Any]]:
+    """Incidents for the list: open first, gravest first, then newest."""
+    async with store.connection() as connection:
+        return [dict(row) for row in await connection.fetch(LISTING, limit)]
+
+
+async def counts(store: Store) -> list[tuple[str, str, int]]:
+    """(state, severity, how many) of all incidents."""
+    async with store.connection() as connection:
+        rows = await connection.fetch(
+            "select state, coalesce(severity, 'none') as severity, count(*) as n from incidents group by 1, 2"
+        )
+        return [(row["state"], row["severity"], row["n"]) for row in rows]
+
+
+def _incident(row: Any, alerts: Sequence[Any], links: Sequence[Any]) -> Incident:
+    return Incident(
+        id=row["id"],
+        slug=row["slug"],
+        state=IncidentState(row["state"]),
+        pack=row["pack"],
+        rule_set=row["rule_set"],
+        severity=row["severity"],
+        opened_at=row["opened_at"],
+        acknowledged_at=row["acknowledged_at"],
+        resolved_at=row["resolved_at"],
+        first_report_due=row["first_report_due"],
+        run=row["run"],
+        continues=row["former"],
+        alerts=tuple(_alert(it) for it in alerts),
+        links=tuple(Link(**it) for it in links),
+    )
+
+
+def _alert(row: Any) -> HeldAlert:
+    alert = Alert(
+        fingerprint=row["fingerprint"].hex(),
+        status=AlertStatus(row["status"]),
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
+        labels=row["labels"],
+        annotations=row["annotations"],
+        generator_url=row["generator_url"],
+    )
+    return HeldAlert(
+        alert=alert, kind=row["kind"], source=row["source"], first_seen=row["first_seen"], last_seen=row["last_seen"]
+    )

@@ -1,0 +1,73 @@
+"""Bring the database to the newest schema: numbered files, each applied once in a transaction, known by checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from responder.errors import UsageError
+from responder.store.store import Store
+
+FOLDER = Path(__file__).parent / "migrations"
+LOCK = 0x7265_7370  # "resp": one migrating process at a time
+TABLE = """create table if not exists migrations (number int primary key, name text not null,
+           checksum bytea not null, applied_at timestamptz not null default now())"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """One file `NNNN_name.sql`."""
+
+    number: int
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> bytes:
+        """SHA-256 of the text."""
+        return hashlib.sha256(self.text.encode()).digest()
+
+
+def migrations(folder: Path = FOLDER) -> list[Migration]:
+    """All files of the folder, in order."""
+    found = []
+    for path in sorted(folder.glob("*.sql")):
+        named = re.fullmatch(r"(\d{4})_(\w+)", path.stem)
+        if named is None:
+            raise UsageError(f"{path}: expected a name like 0001_initial.sql")
+        found.append(Migration(number=int(named[1]), name=named[2], text=path.read_text()))
+    return found
+
+
+async def migrate(store: Store, folder: Path = FOLDER) -> list[str]:
+    """Apply what is missing and return its names; a newer schema than ours is left alone (a newer replica runs)."""
+    async with store.connection() as connection:
+        await connection.execute("select pg_advisory_lock($1)", LOCK)
+        try:
+            await connection.execute(TABLE)
+            done = {it["number"]: it for it in await connection.fetch("select number, name, checksum from migrations")}
+            return [it.name for it in migrations(folder) if await _apply(connection, it, done.get(it.number))]
+        finally:
+            await connection.execute("select pg_advisory_unlock($1)", LOCK)
+
+
+async def _apply(connection: Any, migration: Migration, done: Any) -> bool:
+    if done is not None:
+        if done["checksum"] != migration.checksum:
+            raise UsageError(
+                f"store: migration {migration.number:04} ({migration.name}) was applied with another text; "
+                "expected the file as released; restore it, or restore the database from its backup"
+            )
+        return False
+    async with connection.transaction():
+        await connection.execute(migration.text)
+        await connection.execute(
+            "insert into migrations (number, name, checksum) values ($1, $2, $3)",
+            migration.number,
+            migration.name,
+            migration.checksum,
+        )
+    return True

@@ -1,0 +1,118 @@
+"""What is left to do: rows that are claimed, leased, fenced and finished. PostgreSQL is the engine.
+
+A row is one (kind, key). Asking twice is asking once; asking while somebody works on it makes it due again when
+they finish. Whoever claims a row gets an `attempt`, a number that nobody had before: every later write names it,
+so a worker that slept through its lease changes nothing (a fencing token).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from responder.errors import LeaseLost
+from responder.store.store import Store
+
+CHANNEL = "responder_work"
+
+ASK = """insert into work as w (kind, key, due_at, gravity, payload)
+         select kind, key, now() + make_interval(secs => $4), gravity, $5 from unnest($1::text[], $2::text[], $3::smallint[]) as a (kind, key, gravity)
+         order by 1, 2
+         on conflict (kind, key) do update set asked = w.asked + 1, gravity = excluded.gravity,
+             due_at = case when w.held then w.due_at else least(w.due_at, excluded.due_at) end"""
+CLAIM = """update work w set attempt = nextval('fence'), held = true, seen = asked, due_at = now() + make_interval(secs => $3)
+           from (select id from work where kind = $1 and due_at <= now() order by gravity, due_at limit $2 for update skip locked) c
+           where w.id = c.id returning w.id, w.kind, w.key, w.attempt, w.failures, w.payload"""
+RENEW = (
+    "update work set due_at = now() + make_interval(secs => $3) where id = $1 and attempt = $2 and held returning id"
+)
+REST = """update work set held = false, failures = $4, waits_for = $5, payload = payload || $6,
+          due_at = case when asked > seen then now() else now() + make_interval(secs => $3) end
+          where id = $1 and attempt = $2 returning id"""
+END = "delete from work where id = $1 and attempt = $2 and asked = seen returning id"
+AGE = """select coalesce(extract(epoch from max(now() - due_at)), 0)::float8 as oldest,
+         count(*) filter (where due_at < now() - make_interval(secs => $1)) as overdue from work where due_at < now()"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One piece of work to be done; `gravity` 0 is claimed first."""
+
+    kind: str
+    key: str
+    gravity: int = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A row that is ours until the lease ends; `attempt` is the fence."""
+
+    id: int
+    kind: str
+    key: str
+    attempt: int
+    failures: int
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def ask(
+    connection: Any, asks: Sequence[Ask], *, in_seconds: float = 0.0, payload: Mapping[str, Any] | None = None
+) -> None:
+    """Ask for work inside the caller's transaction; whoever waits is woken at its commit."""
+    if not asks:
+        return
+    await connection.execute(
+        ASK,
+        [it.kind for it in asks],
+        [it.key for it in asks],
+        [it.gravity for it in asks],
+        in_seconds,
+        dict(payload or {}),
+    )
+    await connection.execute(f"select pg_notify('{CHANNEL}', '')")
+
+
+async def claim(store: Store, kind: str, *, limit: int, lease_seconds: float) -> list[Claimed]:
+    """Take up to `limit` due rows of a kind, gravest first, then longest due."""
+    async with store.connection() as connection:
+        return [Claimed(**row) for row in await connection.fetch(CLAIM, kind, limit, lease_seconds)]
+
+
+async def renew(store: Store, row: Claimed, *, lease_seconds: float) -> None:
+    """Go on holding a row; raises LeaseLost when somebody else holds it by now."""
+    async with store.connection() as connection:
+        if await connection.fetchval(RENEW, row.id, row.attempt, lease_seconds) is None:
+            raise LeaseLost(f"{row.kind} {row.key}")
+
+
+async def finish(
+    store: Store,
+    row: Claimed,
+    *,
+    next_in: float | None = None,
+    failures: int = 0,
+    waits_for: str = "",
+    payload: Mapping[str, Any] | None = None,
+) -> None:
+    """Let go of a row: it is over, unless it was asked for meanwhile, or `next_in` seconds say when it is due again."""
+    async with store.connection() as connection:
+        if next_in is None and await connection.fetchval(END, row.id, row.attempt) is not None:
+            return
+        await connection.fetchval(REST, row.id, row.attempt, next_in or 0.0, failures, waits_for, dict(payload or {}))
+
+
+async def next_due_in(store: Store, kinds: Sequence[str]) -> float | None:
+    """Seconds until the next row of these kinds is due (0 or less: now), None when there is none."""
+    async with store.connection() as connection:
+        seconds: float | None = await connection.fetchval(
+            "select extract(epoch from min(due_at) - now())::float8 from work where kind = any($1)", list(kinds)
+        )
+        return seconds
+
+
+async def backlog(store: Store, *, lease_seconds: float) -> tuple[float, int]:
+    """Age in seconds of the work that is due longest, and how many rows are overdue by more than a lease."""
+    async with store.connection() as connection:
+        row = await connection.fetchrow(AGE, lease_seconds)
+        return row["oldest"], row["overdue"]

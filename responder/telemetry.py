@@ -1,0 +1,104 @@
+"""Metrics of responder about itself (spec: "Self metrics"), and how its log is set up.
+
+One `Metrics` is made in `app.py` and handed down; nothing is created at import.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from responder import __version__
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0)
+
+
+class Metrics:
+    """Every metric of responder, on a registry of its own. Label values never come from alerts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.webhooks = self._counter("responder_webhooks", "Webhooks answered", "source", "outcome")
+        self.webhook_seconds = self._seconds("responder_webhook_seconds", "Time from request to answer", "source")
+        self.alerts = self._counter("responder_alerts", "Alerts accepted", "source", "status")
+        self.incidents = self._gauge("responder_incidents", "Incidents held", "state", "severity")
+        self.evaluations = self._counter("responder_rule_evaluations", "Rules evaluated", "rule", "verdict")
+        self.evaluation_seconds = self._seconds("responder_rule_evaluation_seconds", "Time to read and judge all rules")
+        self.diagnostics = self._counter("responder_diagnostics", "Diagnostics run", "check", "outcome")
+        self.diagnostic_seconds = self._seconds("responder_diagnostic_seconds", "Time of one diagnostic", "check")
+        self.reports = self._counter("responder_reports", "Reports handed to a sink", "sink", "outcome")
+        self.first_report_seconds = self._seconds("responder_first_report_seconds", "Acceptance to first report")
+        self.deliveries_pending = self._gauge("responder_deliveries_pending", "Deliveries not yet visible", "sink")
+        self.oldest_pending = self._gauge("responder_oldest_pending_seconds", "Age of the oldest overdue work")
+        self.quarantined = self._counter("responder_quarantined", "Accepted, not understood", "source", "reason")
+        self.rules_loaded = self._gauge("responder_rules_loaded", "Rules in force")
+        self.reload_success = self._gauge("responder_rules_last_reload_success", "1 when the last load was good")
+        self.reload_time = self._gauge("responder_rules_last_reload_timestamp_seconds", "When rules were last loaded")
+        self.timers_overdue = self._gauge("responder_timers_overdue", "Work rows overdue by more than a lease")
+        self.target_up = self._gauge("responder_target_up", "1 when the last look at the target was answered", "target")
+        self.redactions = self._counter("responder_redactions", "Pieces of text taken out", "kind")
+        self._gauge("responder_build_info", "Always 1", "version").labels(__version__).set(1)
+
+    def _counter(self, name: str, says: str, *labels: str) -> Counter:
+        return Counter(name, says, labels, registry=self.registry)
+
+    def _gauge(self, name: str, says: str, *labels: str) -> Gauge:
+        return Gauge(name, says, labels, registry=self.registry)
+
+    def _seconds(self, name: str, says: str, *labels: str) -> Histogram:
+        return Histogram(name, says, labels, buckets=SECONDS, registry=self.registry)
+
+
+def set_up_log(
+    *, as_json: bool, level: str, redact: Callable[[str], str], also: Callable[[dict[str, Any]], None] | None = None
+) -> None:
+    """Log to stderr; every text passes `redact` last, the text of exceptions included.
+
+    `also` is shown each event as a dict (the demo draws from it).
+    """
+
+    def redacted(_: Any, __: str, event: Any) -> Any:
+        return {key: _clean(value, redact) for key, value in event.items()}
+
+    def shown(_: Any, __: str, event: Any) -> Any:
+        if also is not None:
+            also(dict(event))
+            raise structlog.DropEvent
+        return event
+
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            redacted,
+            shown,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _clean(value: Any, redact: Callable[[str], str]) -> Any:
+    match value:
+        case str():
+            return redact(value)
+        case dict():
+            return {key: _clean(it, redact) for key, it in value.items()}
+        case list() | tuple():
+            return [_clean(it, redact) for it in value]
+        case bool() | int() | float() | None:
+            return value
+        case _:
+            return redact(str(value))

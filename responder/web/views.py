@@ -1,0 +1,61 @@
+"""What a page shows: read from the store, handed to the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from aiohttp import web
+
+from responder.store import deliveries, incidents
+from responder.store.store import Store
+from responder.web.pages import DeliveryLine, IncidentView, Line, Pages, TimelineEntry
+
+LOWEST = 99  # an incident without a severity goes last
+
+
+class Views:
+    """Status and HTML of each page."""
+
+    def __init__(self, store: Store, pages: Pages, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._pages = pages
+        self._clock = clock
+
+    async def listing(self, request: web.Request) -> tuple[int, str]:
+        """`/`: the incidents."""
+        rows = await incidents.listing(self._store)
+        lines = [
+            Line(
+                slug=it["slug"],
+                state=it["state"],
+                severity=it["severity"],
+                severity_rank=it["severity_rank"] if it["severity_rank"] is not None else LOWEST,
+                title=it["title"],
+                opened_at=it["opened_at"],
+                resolved_at=it["resolved_at"],
+                alerts_firing=it["firing"],
+                report_state=it["delivered"] or "",
+            )
+            for it in rows
+        ]
+        return 200, self._pages.listing(lines, self._clock())
+
+    async def incident(self, request: web.Request) -> tuple[int, str]:
+        """`/incidents/{slug}`."""
+        slug = request.match_info["slug"]
+        number = await incidents.number_of(self._store, slug)
+        seen = await incidents.load(self._store, number) if number is not None else None
+        if seen is None or number is None:
+            return 404, self._pages.not_found(slug)
+        told = await deliveries.of_incident(self._store, number)
+        view = IncidentView(
+            incident=seen.incident,
+            report=seen.former,
+            pack=seen.incident.pack or "",
+            timeline=tuple(
+                TimelineEntry(at=at, what=what) for at, what in await incidents.timeline(self._store, number)
+            ),
+            deliveries=tuple(DeliveryLine(**it) for it in told),
+        )
+        return 200, self._pages.incident(view, self._clock())

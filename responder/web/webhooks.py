@@ -1,0 +1,169 @@
+"""Take a sender's request: authenticate, read within bounds, parse, have it committed, and only then answer.
+
+Answers follow what senders do with them: Alertmanager repeats 5xx only, PagerDuty drops every 4xx but 429 for good;
+so whatever could be lost is 503 with Retry-After, never another 4xx and never 2xx.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+from aiohttp import web
+
+from responder.errors import StoreUnavailable
+from responder.intake.source import (
+    DEFAULT_SOURCE,
+    MOST_SOURCES,
+    Credentials,
+    Limits,
+    Refusal,
+    Source,
+    UnreadableBody,
+    is_source_name,
+)
+from responder.model.alert import Accepted, Webhook
+from responder.redaction.redact import Redactor
+from responder.store.accept import Acceptor
+from responder.telemetry import Metrics
+
+BODY_WITHIN_SECONDS = 10.0
+RETRY_AFTER_SECONDS = "5"
+NOT_CONFIGURED_AGAIN_SECONDS = "60"
+Problem = Callable[..., web.Response]
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reception:
+    """What receiving needs. `ignored`: whether an alert is left out by its pack's `intake.ignore`."""
+
+    sources: Mapping[str, Source]
+    credentials: Mapping[str, Credentials]
+    acceptor: Acceptor
+    redactor: Redactor
+    metrics: Metrics
+    leave_out: Callable[[Webhook], Webhook]
+    max_body_bytes: int
+    names: set[tuple[str, str]]
+
+
+class Refused(Exception):
+    """An answer that ends the request; `extra` headers go with it."""
+
+    def __init__(self, status: int, text: str, extra: Mapping[str, str] | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+        self.extra = dict(extra or {})
+
+
+async def receive(request: web.Request, reception: Reception) -> Accepted:
+    """One webhook; raises Refused with the status that its sender understands."""
+    started = asyncio.get_running_loop().time()
+    kind = request.match_info["kind"]
+    name = request.match_info.get("source", DEFAULT_SOURCE)
+    outcome = "failed"
+    try:
+        accepted = await _receive(request, reception, kind, name)
+        outcome = "accepted"
+        return accepted
+    except Refused as refused:
+        outcome = str(refused.status)
+        raise
+    finally:
+        label = kind if kind in reception.sources else "unknown"
+        reception.metrics.webhooks.labels(label, outcome).inc()
+        reception.metrics.webhook_seconds.labels(label).observe(asyncio.get_running_loop().time() - started)
+
+
+async def _receive(request: web.Request, reception: Reception, kind: str, name: str) -> Accepted:
+    source = _source(reception, kind, name)
+    credentials = reception.credentials.get(kind, Credentials())
+    _refuse_if(source.refusal_before_body(request.headers, credentials))
+    body = await _body(request, reception.max_body_bytes)
+    _refuse_if(source.refusal(request.headers, body, credentials))
+    _remember(reception, kind, name)
+    webhook = reception.leave_out(_parsed(source, name, body, reception))
+    try:
+        accepted = await reception.acceptor.accept(webhook)
+    except StoreUnavailable as away:
+        raise Refused(503, str(away), {"Retry-After": RETRY_AFTER_SECONDS}) from away
+    _count(reception.metrics, webhook, accepted)
+    return accepted
+
+
+def _source(reception: Reception, kind: str, name: str) -> Source:
+    source = reception.sources.get(kind)
+    if source is None:
+        raise Refused(404, f'no such sender: "{kind}"; expected one of {", ".join(sorted(reception.sources))}')
+    if not is_source_name(name):
+        raise Refused(404, "a source is named by a-z, 0-9 and -, at most 32 of them")
+    return source
+
+
+def _remember(reception: Reception, kind: str, name: str) -> None:
+    """Only a sender with a credential may make a name known; the 51st is refused."""
+    if (kind, name) not in reception.names and len(reception.names) >= MOST_SOURCES:
+        raise Refused(404, f"{MOST_SOURCES} sources are known already")
+    reception.names.add((kind, name))
+
+
+def _refuse_if(refusal: Refusal | None) -> None:
+    if refusal is None:
+        return
+    extra = {"WWW-Authenticate": refusal.challenge} if refusal.challenge else {}
+    if refusal.status == 503:
+        extra["Retry-After"] = NOT_CONFIGURED_AGAIN_SECONDS
+    raise Refused(refusal.status, refusal.problem, extra)
+
+
+async def _body(request: web.Request, limit: int) -> bytes:
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Refused(415, "send the body as it is: no Content-Encoding is taken", {"Accept-Encoding": "identity"})
+    if request.content_length is not None and request.content_length > limit:
+        raise Refused(
+            413, f"the body has {request.content_length} bytes; at most {limit} are taken", {"Connection": "close"}
+        )
+    try:
+        async with asyncio.timeout(BODY_WITHIN_SECONDS):
+            return await _read(request, limit)
+    except TimeoutError as slow:
+        raise Refused(408, f"the body took longer than {BODY_WITHIN_SECONDS:.0f} s", {"Connection": "close"}) from slow
+
+
+async def _read(request: web.Request, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.content.iter_any():
+        size += len(chunk)
+        if size > limit:
+            raise Refused(413, f"at most {limit} bytes are taken", {"Connection": "close"})
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _parsed(source: Source, name: str, body: bytes, reception: Reception) -> Webhook:
+    try:
+        return source.parse(name, body, reception.redactor, Limits())
+    except UnreadableBody as unreadable:
+        raise Refused(400, str(unreadable)) from unreadable
+
+
+def _count(metrics: Metrics, webhook: Webhook, accepted: Accepted) -> None:
+    for alert in webhook.alerts:
+        metrics.alerts.labels(webhook.kind, alert.status.word).inc()
+    for it in webhook.quarantined:
+        metrics.quarantined.labels(webhook.kind, it.reason.partition(":")[0]).inc()
+    log.info(
+        "webhook.accepted",
+        kind=webhook.kind,
+        source=webhook.source,
+        accepted=accepted.accepted,
+        duplicates=accepted.duplicates,
+        stale=accepted.stale,
+        ignored=accepted.ignored,
+        quarantined=accepted.quarantined,
+        incidents=list(accepted.incidents),
+    )

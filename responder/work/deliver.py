@@ -1,0 +1,106 @@
+"""Bring one sink object up to the newest report. Level-triggered: it compares what is shown with what should be."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import structlog
+
+from responder.delivery.send import SEND_WITHIN_SECONDS, Deadline, send, verify
+from responder.delivery.sink import Sink
+from responder.errors import CouldNotLook, DeliveryError
+from responder.model.incident import marker_of
+from responder.model.report import Report
+from responder.report.compare import DeliveryReason, material_digest, may_edit_at, reason_to_deliver
+from responder.store import deliveries as ledger
+from responder.store.deliveries import Begun
+from responder.store.work import Claimed
+from responder.work.desk import OVER, Desk, Next
+from responder.work.work import AGAIN_SECONDS, Kind
+
+log = structlog.get_logger()
+
+
+async def deliver(row: Claimed, desk: Desk) -> Next:
+    """Post, edit, verify, or wait; says when it is due again."""
+    begun = await ledger.begin(desk.store, int(row.key), row.attempt)
+    if begun is None or begun.report is None or begun.delivery.state == "gone":
+        return OVER
+    sink = desk.sinks.get(begun.delivery.sink)
+    if sink is None:
+        return OVER
+    marker = marker_of(desk.name, begun.slug)
+    if begun.delivery.verify:
+        await _verify(desk, sink, begun, marker)
+    reason = _reason(begun, begun.report)
+    if reason is None:
+        return OVER
+    wait = _seconds_to_wait(begun, reason)
+    if wait > 0:
+        return Next(in_seconds=wait, waits_for="at most one edit a minute")
+    return await _send(desk, sink, begun, begun.report, reason, marker, row)
+
+
+async def _send(
+    desk: Desk, sink: Sink, begun: Begun, report: Report, reason: DeliveryReason, marker: str, row: Claimed
+) -> Next:
+    tries = row.payload.get("tries", 0)
+    tries = tries if isinstance(tries, int) else 0
+    sent = await send(
+        desk.store,
+        sink,
+        begun,
+        report,
+        digest=material_digest(report),
+        marker=marker,
+        redact=desk.redact,
+        deadline=Deadline(SEND_WITHIN_SECONDS),
+        again_in=AGAIN_SECONDS[min(tries, len(AGAIN_SECONDS) - 1)],
+    )
+    desk.metrics.reports.labels(sink.name, sent.outcome).inc()
+    say = log.info if sent.outcome in ("delivered", "edited") else log.warning
+    say(
+        f"delivery.{'sent' if sent.outcome in ('delivered', 'edited') else sent.outcome}",
+        incident=begun.slug,
+        sink=sink.name,
+        object=begun.delivery.object,
+        reason=str(reason),
+        why=sent.why,
+        outcome=sent.outcome,
+        severity=report.severity,
+        title=report.title,
+    )
+    if sent.outcome == "delivered" and begun.delivery.first_at is None:
+        desk.metrics.first_report_seconds.observe((desk.clock() - begun.opened_at).total_seconds())
+    failed = sent.outcome in ("postponed", "uncertain")
+    return Next(in_seconds=sent.again_in, waits_for=sent.why, payload={"tries": tries + 1 if failed else 0})
+
+
+async def _verify(desk: Desk, sink: Sink, begun: Begun, marker: str) -> None:
+    try:
+        await verify(desk.store, sink, begun, marker=marker)
+    except (CouldNotLook, DeliveryError) as unread:
+        log.warning("delivery.not_verified", incident=begun.slug, sink=sink.name, why=str(unread))
+
+
+def _reason(begun: Begun, report: Report) -> DeliveryReason | None:
+    shown = begun.delivery
+    if shown.state == "failed" and shown.digest == material_digest(report):
+        return None  # refused once, and nothing has changed since
+    return reason_to_deliver(
+        report,
+        last_digest=shown.digest if shown.foreign_id else None,
+        last_severity_rank=shown.severity_rank,
+        last_complete=shown.complete,
+        last_state=shown.shown_state,
+    )
+
+
+def _seconds_to_wait(begun: Begun, reason: DeliveryReason) -> float:
+    at: datetime = may_edit_at(reason, begun.delivery.delivered_at, begun.now)
+    return (at - begun.now).total_seconds()
+
+
+def KIND(desk: Desk) -> list[Kind]:  # noqa: N802 - the name that the registry looks for
+    """One queue a sink: a slow or rate-limited one delays no other."""
+    return [Kind(name=f"deliver:{sink}", do=deliver, at_once=8) for sink in desk.sinks]

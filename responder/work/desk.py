@@ -1,0 +1,57 @@
+"""Everything that work needs, in one hand; wired once in `app.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from responder.clients.doors import Doors
+from responder.clients.pagerduty import PagerDutyApi
+from responder.delivery.sink import Sink
+from responder.diagnostics.diagnostic import Diagnostic
+from responder.model.catalogue import Catalogue
+from responder.model.pack import Pack
+from responder.store.store import Store
+from responder.telemetry import Metrics
+
+
+@dataclass(slots=True, kw_only=True)
+class Desk:
+    """`packs`: the sets in force now; an incident keeps the one it started with. `clock`: for what people are shown;
+    leases and timers run by the database's."""
+
+    name: str
+    store: Store
+    doors: Doors
+    catalogue: Catalogue
+    diagnostics: Mapping[str, Diagnostic]
+    sinks: Mapping[str, Sink]
+    pagerduty: PagerDutyApi | None
+    metrics: Metrics
+    clock: Callable[[], datetime]
+    redact: Callable[[str], str]
+    packs: tuple[Pack, ...]
+    page_url: str = ""
+    first_report_within_seconds: float = 15.0
+    diagnostic_timeout_seconds: float = 10.0
+    deliver: bool = True
+    retain: Mapping[str, timedelta] = field(default_factory=dict)
+    former_packs: dict[bytes, Pack] = field(default_factory=dict)
+
+    @property
+    def sinks_without_object(self) -> tuple[str, ...]:
+        """Sinks that need no foreign incident to report to."""
+        return tuple(name for name, sink in self.sinks.items() if sink.foreign_kind is None) if self.deliver else ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Next:
+    """When a piece of work is due again, None when it is over, and what it waits for."""
+
+    in_seconds: float | None = None
+    waits_for: str = ""
+    payload: Mapping[str, object] = field(default_factory=dict)
+
+
+OVER = Next()

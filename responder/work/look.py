@@ -1,0 +1,263 @@
+"""One look at one incident: what it starts from, what each step leaves behind, when the next one is due."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from responder.diagnostics.examine import Examination
+from responder.diagnostics.plan import Plan, plan
+from responder.model.alert import Alert
+from responder.model.finding import Finding, Outcome
+from responder.model.incident import Incident, IncidentState
+from responder.model.pack import HttpSource, Pack, Rule
+from responder.model.reading import AnyReading
+from responder.model.verdict import Pending, RuleVerdict, key_of
+from responder.report.compose import compose
+from responder.rules.match import window_seconds
+from responder.rules.packs import pack_for, pack_from_files
+from responder.severity.decide import decide
+from responder.signals.history import with_history
+from responder.signals.read import read
+from responder.store import incidents
+from responder.store.incidents import FINDING, READINGS, Seen
+from responder.work.desk import OVER, Desk, Next
+
+READ_WITHIN_SECONDS = 5.0
+LOOK_AGAIN_SECONDS = 60.0
+EXAMINE_AGAIN_SECONDS = 300.0
+STILL_TRUE_SECONDS = 120.0  # what an interrupted look learnt longer ago is learnt again
+GRACE_SECONDS = 1.0
+Readings = Mapping[str, Sequence[AnyReading]]
+log = structlog.get_logger()
+
+
+@dataclass(slots=True, kw_only=True)
+class Look:
+    """`pack` None: no pack covers the incident. `kept`: what an interrupted look had learnt already."""
+
+    desk: Desk
+    seen: Seen
+    pack: Pack | None
+    kept: Mapping[str, Any]
+    took: dict[str, float] = field(default_factory=dict)
+    plan: Plan | None = None
+
+    @classmethod
+    async def begin(cls, desk: Desk, number: int) -> Look | None:
+        """Load the incident and the rules that it started with; None when there is nothing to look at any more."""
+        seen = await incidents.load(desk.store, number)
+        if seen is None or seen.incident.state is IncidentState.FOLDED:
+            return None
+        pack = await _pack_of(desk, seen.incident)
+        kept = await incidents.steps(desk.store, number, seen.incident.run, younger_than_seconds=STILL_TRUE_SECONDS)
+        return cls(desk=desk, seen=seen, pack=pack, kept=kept)
+
+    @property
+    def incident(self) -> Incident:
+        """The incident as it was when the look began."""
+        return self.seen.incident
+
+    @property
+    def now(self) -> Any:
+        """The moment of the look, by the database's clock."""
+        return self.seen.now
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """What rules are held against."""
+        return self.incident.evidence
+
+    @property
+    def labels(self) -> list[Mapping[str, str]]:
+        """Their labels."""
+        return [alert.labels for alert in self.alerts]
+
+    def former_verdict(self, rule: Rule) -> RuleVerdict | None:
+        """What the last look said of this rule."""
+        former = self.seen.former.verdicts if self.seen.former else ()
+        return next((it for it in former if it.rule == rule.name), None)
+
+    async def read(self, rules: Sequence[Rule]) -> Readings:
+        """Every signal that the rules and the questions need, from the real sources."""
+        assert self.pack is not None
+        if "readings" in self.kept:
+            return READINGS.validate_python(self.kept["readings"])
+        started = self.desk.clock()
+        windows = window_seconds(self.pack, rules)
+        wanted = {self.pack.signals[name]: seconds for name, seconds in windows.items()}
+        found = await read(
+            wanted, self.labels, self.pack.targets, self.desk.doors, self.now, within_seconds=READ_WITHIN_SECONDS
+        )
+        readings = {
+            name: tuple([await self._with_own_samples(it) for it in several]) for name, several in found.items()
+        }
+        await self._keep("readings", READINGS.dump_python(readings, mode="json"))
+        self.took["read_seconds"] = (self.desk.clock() - started).total_seconds()
+        self.desk.metrics.evaluation_seconds.observe(self.took["read_seconds"])
+        return readings
+
+    async def _with_own_samples(self, reading: AnyReading) -> AnyReading:
+        """A signal without a history of its own is judged by the samples that we took ourselves."""
+        assert self.pack is not None
+        if not isinstance(self.pack.signals[reading.signal].source, HttpSource):
+            return reading
+        await incidents.save_samples(self.desk.store, self.incident.id, [reading], reading.at)
+        samples = await incidents.samples(self.desk.store, self.incident.id, reading.signal, reading.labels)
+        return with_history(reading, samples)
+
+    @asynccontextmanager
+    async def examine(self, rules: Sequence[Rule], verdicts: Sequence[RuleVerdict]) -> AsyncIterator[Examination]:
+        """Ask the checks of all rules at once; what was asked lately and is still true is not asked again.
+
+        Of a resolved incident the report keeps what was found while it lasted.
+        """
+        assert self.pack is not None
+        former = self.seen.former
+        if former is not None and self.incident.state is IncidentState.RESOLVED:
+            verdicts = [self.former_verdict(rule) or it for rule, it in zip(rules, verdicts, strict=True)]
+        self.plan = plan(self.pack, list(zip(rules, verdicts, strict=True)), self.labels)
+        already = [FINDING.validate_python(it) for name, it in self.kept.items() if name.startswith("finding:")]
+        if former is not None and not self._must_examine():
+            already = list(former.findings)
+        async with Examination(
+            self.plan.asks,
+            self.desk.diagnostics,
+            self.desk.doors,
+            timeout_seconds=self.desk.diagnostic_timeout_seconds,
+            clock=self.desk.clock,
+            on_finding=self._found,
+            already=already,
+        ) as examination:
+            yield examination
+
+    def _must_examine(self) -> bool:
+        former = self.seen.former
+        if former is None or self.kept:
+            return True
+        if self.incident.state is IncidentState.RESOLVED:
+            return False
+        asked = [it.asked_at for it in former.findings if it.asked_at is not None]
+        old = not asked or self.now - min(asked) >= timedelta(seconds=EXAMINE_AGAIN_SECONDS)
+        unsure = any(it.outcome is Outcome.INCONCLUSIVE for it in former.findings)
+        return old or unsure or self.seen.examined != self._evidence()
+
+    def _evidence(self) -> bytes:
+        told = sorted(f"{it.fingerprint}{it.status}{it.starts_at.isoformat()}" for it in self.alerts)
+        return hashlib.sha256("".join(told).encode()).digest()
+
+    async def _found(self, finding: Finding) -> None:
+        await self._keep(f"finding:{finding.name}", FINDING.dump_python(finding, mode="json"))
+        self.desk.metrics.diagnostics.labels(finding.check, str(finding.outcome)).inc()
+        self.desk.metrics.diagnostic_seconds.labels(finding.check).observe(finding.took_seconds)
+        self.desk.metrics.target_up.labels(finding.target).set(finding.outcome is not Outcome.INCONCLUSIVE)
+
+    def seconds_to_first_report(self) -> float:
+        """What is left until the first report must leave; a later look has the same patience."""
+        if self.seen.former is not None:
+            return self.desk.first_report_within_seconds
+        return max(0.0, (self.incident.first_report_due - self.desk.clock()).total_seconds() - GRACE_SECONDS)
+
+    def seconds_to_give_up(self) -> float:
+        """Longer than the longest deadline that a check was given; each gives up at its own."""
+        longest = max((it.timeout_seconds or 0.0 for it in self.plan.asks), default=0.0) if self.plan else 0.0
+        return max(longest, self.desk.diagnostic_timeout_seconds) + GRACE_SECONDS
+
+    async def tell(
+        self, verdicts: Sequence[RuleVerdict], readings: Readings, examination: Examination, *, last: bool
+    ) -> None:
+        """Decide the severity with what is known by now, compose the report, keep it and ask for its deliveries."""
+        assert self.pack is not None
+        assert self.plan is not None
+        marks = frozenset(mark for it in examination.findings for mark in it.marks)
+        assessment = decide(
+            self.pack.severity, verdicts, readings, self.labels, marks if last else None, self.seen.severities, self.now
+        )
+        report = compose(
+            incident=self.incident,
+            pack=self.pack,
+            verdicts=verdicts,
+            assessment=assessment,
+            findings=examination.findings,
+            still_looking=examination.still_looking,
+            left_out=self.plan.left_out,
+            asked=len(self.plan.asks) + len(self.plan.left_out),
+            took_seconds=max((it.took_seconds for it in examination.findings), default=0.0),
+            former=self.seen.former,
+            page_url=f"{self.desk.page_url}/incidents/{self.incident.slug}" if self.desk.page_url else "",
+            now=self.desk.clock(),
+        )
+        since = self.now - timedelta(seconds=self.pack.severity.hold_seconds)
+        severities = [it for it in self.seen.severities if it[0] >= since] + [(self.now, assessment.raw)]
+        look = incidents.Look(
+            report=report,
+            assessment=assessment,
+            severities=severities,
+            examined=self._evidence() if last else None,
+            last=last,
+        )
+        await incidents.save_look(
+            self.desk.store, self.incident.id, self.incident.run, look, self.desk.sinks_without_object
+        )
+        log.info(
+            "report.composed",
+            incident=self.incident.slug,
+            severity=assessment.level,
+            title=report.title,
+            complete=report.complete,
+        )
+
+    async def end(self, verdicts: Sequence[RuleVerdict]) -> Next:
+        """Say that every new alert was handled; due again while the incident is open."""
+        for it in verdicts:
+            self.desk.metrics.evaluations.labels(it.rule, key_of(it.verdict)).inc()
+        await self._say_handled(verdict=key_of(verdicts[0].verdict), rules=[it.rule for it in verdicts])
+        if self.incident.state is not IncidentState.OPEN:
+            return OVER
+        due = [it.verdict.due for it in verdicts if isinstance(it.verdict, Pending)]
+        seconds = min(((at - self.now).total_seconds() for at in due), default=LOOK_AGAIN_SECONDS)
+        return Next(in_seconds=min(max(seconds, 1.0), LOOK_AGAIN_SECONDS), waits_for="looks again until resolved")
+
+    async def end_without_rule(self) -> Next:
+        """Stored, listed, counted; no report."""
+        if await self._say_handled(verdict="", rules=[]):
+            await incidents.note(
+                self.desk.store, self.incident.id, "no rule matches and the pack has no default rule: no report"
+            )
+        return OVER
+
+    async def _say_handled(self, *, verdict: str, rules: Sequence[str]) -> int:
+        handled = await incidents.handled(self.desk.store, self.incident.id)
+        for alert in handled:
+            log.info(
+                "alert.handled", incident=self.incident.slug, verdict=verdict, rules=list(rules), **alert, **self.took
+            )
+        return len(handled)
+
+    async def _keep(self, name: str, outcome: Any) -> None:
+        await incidents.save_step(self.desk.store, self.incident.id, self.incident.run, name, outcome)
+
+
+async def _pack_of(desk: Desk, incident: Incident) -> Pack | None:
+    """The pack that the incident started with; chosen by its first alert at the first look."""
+    if incident.rule_set is not None:
+        return await _kept_pack(desk, incident.rule_set)
+    first = min(incident.alerts, key=lambda it: (it.first_seen, it.alert.fingerprint), default=None)
+    pack = pack_for(desk.packs, first.alert.labels) if first else None
+    if pack is not None:
+        await incidents.choose_rules(desk.store, incident.id, pack=pack.name, rule_set=pack.hash, files=pack.files)
+    return pack
+
+
+async def _kept_pack(desk: Desk, rule_set: bytes) -> Pack:
+    known = {it.hash: it for it in desk.packs} | desk.former_packs
+    if rule_set not in known:
+        name, files = await incidents.rule_files(desk.store, rule_set)
+        known[rule_set] = desk.former_packs[rule_set] = pack_from_files(name, files, desk.catalogue)
+    return known[rule_set]

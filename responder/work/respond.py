@@ -1,0 +1,36 @@
+"""The path of one alert, retold: from an accepted incident to a report that its sinks are asked to show.
+
+A look that was cut short starts again and goes on where it was: readings and findings are kept under their names.
+"""
+
+from __future__ import annotations
+
+from responder.rules.evaluate import evaluate
+from responder.rules.match import matching
+from responder.store.work import Claimed
+from responder.work.desk import OVER, Desk, Next
+from responder.work.look import Look
+from responder.work.work import Kind
+
+
+async def respond(row: Claimed, desk: Desk) -> Next:
+    """Look at one incident: read, judge, examine, tell; due again until it is resolved."""
+    look = await Look.begin(desk, int(row.key))
+    if look is None:
+        return OVER
+    rules = matching(look.pack.rules, look.labels) if look.pack else ()
+    if not rules:
+        return await look.end_without_rule()
+
+    readings = await look.read(rules)
+    verdicts = [evaluate(rule, readings, look.alerts, look.former_verdict(rule), look.now) for rule in rules]
+    async with look.examine(rules, verdicts) as examination:
+        await examination.wait(look.seconds_to_first_report())
+        if examination.still_looking:
+            await look.tell(verdicts, readings, examination, last=False)
+            await examination.wait(look.seconds_to_give_up())
+        await look.tell(verdicts, readings, examination, last=True)
+    return await look.end(verdicts)
+
+
+KIND = Kind(name="respond", do=respond, at_once=16)

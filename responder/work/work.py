@@ -1,0 +1,179 @@
+"""Run what is due: claim, keep the lease, let each kind do its part, finish. Any number of processes may do the same.
+
+One short file a kind; the folder is the registry: a module that ends in `KIND = …` is run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import pkgutil
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+
+from responder.errors import LeaseLost, StoreUnavailable
+from responder.store import work as rows
+from responder.store.work import CHANNEL, Claimed
+from responder.work.desk import Desk, Next
+
+LEASE_SECONDS = 9.0  # work of a process that died moves on within ten
+RENEW_SECONDS = 3.0
+POLL_SECONDS = 1.0
+AGAIN_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of work. `name` is that of its rows; `at_once` how many a process runs side by side."""
+
+    name: str
+    do: Callable[[Claimed, Desk], Awaitable[Next]]
+    at_once: int = 8
+
+
+def kinds(desk: Desk) -> list[Kind]:
+    """Every kind of this folder; a module's `KIND` is one, or makes some from the desk (one queue a sink)."""
+    found: list[Kind] = []
+    package = importlib.import_module("responder.work")
+    for module in pkgutil.iter_modules(package.__path__):
+        kind: Any = getattr(importlib.import_module(f"responder.work.{module.name}"), "KIND", None)
+        if isinstance(kind, Kind):
+            found.append(kind)
+        elif kind is not None:
+            found += kind(desk)
+    return found
+
+
+class Worker:
+    """Claims and runs work until told to stop; what it could not finish is taken up when its lease ends."""
+
+    def __init__(self, desk: Desk, kinds: Sequence[Kind]) -> None:
+        self._desk = desk
+        self._kinds = {kind.name: kind for kind in kinds}
+        self._running: dict[str, int] = dict.fromkeys(self._kinds, 0)
+        self._woken = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self.moved_at = 0.0
+
+    async def run(self) -> None:
+        """Until `stop()`; then until what runs is done. Cancelling it abandons what runs to its lease."""
+        async with asyncio.TaskGroup() as group:
+            listener = group.create_task(self._listen())
+            while not self._stopping.is_set():
+                try:
+                    await self._claim_all(group)
+                    await self._sleep_until_due()
+                except StoreUnavailable as away:
+                    log.warning("work.waits", why=str(away))
+                    await self._nap(POLL_SECONDS)
+            listener.cancel()
+
+    def stop(self) -> None:
+        """Claim nothing more."""
+        self._stopping.set()
+        self._woken.set()
+
+    @property
+    def busy(self) -> int:
+        """How many pieces of work run now."""
+        return sum(self._running.values())
+
+    async def _claim_all(self, group: asyncio.TaskGroup) -> None:
+        self._woken.clear()
+        for kind in self._kinds.values():
+            free = kind.at_once - self._running[kind.name]
+            if free <= 0:
+                continue
+            for row in await rows.claim(self._desk.store, kind.name, limit=free, lease_seconds=LEASE_SECONDS):
+                self._running[kind.name] += 1
+                group.create_task(self._hold(kind, row), name=f"{row.kind} {row.key}")
+        self.moved_at = asyncio.get_running_loop().time()
+
+    async def _sleep_until_due(self) -> None:
+        free = [kind.name for kind in self._kinds.values() if self._running[kind.name] < kind.at_once]
+        due = await rows.next_due_in(self._desk.store, free)
+        await self._nap(min(POLL_SECONDS, max(due, 0.0)) if due is not None else POLL_SECONDS)
+
+    async def _nap(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+
+    async def _hold(self, kind: Kind, row: Claimed) -> None:
+        """Do one piece of work under its lease, and let go of it."""
+        try:
+            with structlog.contextvars.bound_contextvars(work=row.kind, key=row.key):
+                await self._do(kind, row)
+        except LeaseLost as lost:
+            log.warning("work.lease_lost", row=str(lost))
+        except StoreUnavailable as away:
+            log.warning("work.left_to_its_lease", kind=row.kind, why=str(away))
+        finally:
+            self._running[kind.name] -= 1
+            self._woken.set()
+
+    async def _do(self, kind: Kind, row: Claimed) -> None:
+        store = self._desk.store
+        log.debug("work.claimed")
+        try:
+            after = await self._with_lease(kind, row)
+        except (LeaseLost, StoreUnavailable):
+            raise
+        except Exception as bug:  # the one boundary of work: a bug in one piece must not stop the others
+            log.exception("work.failed", why=f"{type(bug).__name__}: {bug}")
+            again = AGAIN_SECONDS[min(row.failures, len(AGAIN_SECONDS) - 1)]
+            why = f"failed {row.failures + 1} times: {type(bug).__name__}"
+            await rows.finish(store, row, next_in=again, failures=row.failures + 1, waits_for=why)
+            return
+        await rows.finish(store, row, next_in=after.in_seconds, waits_for=after.waits_for, payload=after.payload)
+
+    async def _with_lease(self, kind: Kind, row: Claimed) -> Next:
+        async with asyncio.TaskGroup() as group:
+            renewing = group.create_task(self._renew(row))
+            try:
+                return await kind.do(row, self._desk)
+            finally:
+                renewing.cancel()
+
+    async def _renew(self, row: Claimed) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            try:
+                await rows.renew(self._desk.store, row, lease_seconds=LEASE_SECONDS)
+            except StoreUnavailable:
+                continue  # the lease runs on; it is lost only when somebody else has taken it
+
+    async def _listen(self) -> None:
+        """Wake early when work is asked for; without it, polling finds the work a second later."""
+
+        def wake(*_: object) -> None:
+            self._woken.set()
+
+        while True:
+            try:
+                async with self._desk.store.connection() as connection:
+                    closed = asyncio.Event()
+                    connection.add_termination_listener(partial(_set, closed))
+                    await connection.add_listener(CHANNEL, wake)
+                    try:
+                        await closed.wait()
+                    finally:
+                        await _leave(connection, wake)
+            except StoreUnavailable:
+                await asyncio.sleep(POLL_SECONDS)
+
+
+def _set(event: asyncio.Event, _: object) -> None:
+    event.set()
+
+
+async def _leave(connection: Any, wake: Callable[..., None]) -> None:
+    if not connection.is_closed():
+        await connection.remove_listener(CHANNEL, wake)

@@ -1,0 +1,96 @@
+"""What every test may use: the real systems, a fresh database, alerts with meaning."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from responder.embedded.server import EmbeddedPostgres
+from responder.model.alert import Alert, AlertStatus, Webhook
+from responder.store.migrate import migrate
+from responder.store.store import Store
+
+pytest_plugins = ["tests.plugins.pagerduty_contract", "tests.systems.plugin"]
+
+asyncio.set_event_loop(None)  # some plug-ins ask for the current loop in sync tests; saying "none" keeps warnings errors
+
+START = datetime(2026, 11, 21, 3, 12, tzinfo=UTC)
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def embedded_dsn() -> Iterator[str]:
+    """The embedded PostgreSQL, once for all tests; its own loop, because each test has another."""
+    folder = Path(tempfile.mkdtemp(prefix="responder-tests-", dir="/tmp"))
+    folder.chmod(0o755)
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(EmbeddedPostgres.start(folder))
+    yield server.dsn
+    loop.run_until_complete(server.stop())
+    loop.close()
+
+
+@pytest.fixture(params=["embedded", pytest.param("debian", marks=pytest.mark.system)])
+def database_server(request: pytest.FixtureRequest) -> str:
+    """The embedded PostgreSQL, and Debian's."""
+    embedded = request.param == "embedded"
+    dsn: str = request.getfixturevalue("embedded_dsn") if embedded else request.getfixturevalue("postgres_server").dsn
+    return dsn
+
+
+@pytest.fixture
+async def database(database_server: str) -> AsyncIterator[str]:
+    """The address of an empty database."""
+    name = f"responder_test_{next(_numbers)}"
+    admin = await asyncpg.connect(database_server)
+    await admin.execute(f"create database {name}")
+    yield urlsplit(database_server)._replace(path=f"/{name}").geturl()
+    await admin.execute(f"drop database {name} with (force)")
+    await admin.close()
+
+
+@pytest.fixture
+async def store(database: str) -> AsyncIterator[Store]:
+    """A store with the newest schema."""
+    opened = await Store.open(database, redact=lambda text: text)
+    await migrate(opened)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def alert() -> Callable[..., Alert]:
+    """`alert("aa", starts=5, resolved=9)`: an alert that started five minutes after START and ended at nine."""
+
+    def make(fingerprint: str = "aa", *, starts: float = 0, resolved: float | None = None, **labels: str) -> Alert:
+        return Alert(
+            fingerprint=fingerprint.rjust(16, "0"),
+            status=AlertStatus.FIRING if resolved is None else AlertStatus.RESOLVED,
+            starts_at=START + timedelta(minutes=starts),
+            ends_at=None if resolved is None else START + timedelta(minutes=resolved),
+            labels={"alertname": "HighErrorRate"} | labels,
+            annotations={"summary": "errors"},
+        )
+
+    return make
+
+
+@pytest.fixture
+def webhook() -> Callable[..., Webhook]:
+    """`webhook(alert(), group=b"g")`: what one Alertmanager request says."""
+
+    def make(*alerts: Alert, group: bytes = b"g", source: str = "default", cut_until: float | None = None) -> Webhook:
+        until = None if cut_until is None else START + timedelta(minutes=cut_until)
+        return Webhook(
+            kind="alertmanager", source=source, key=group.ljust(32, b"\0"), title="HighErrorRate", alerts=alerts, ends_others_until=until
+        )
+
+    return make

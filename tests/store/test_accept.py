@@ -1,0 +1,193 @@
+"""Webhooks are committed, counted alert by alert, and never half."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+
+from responder.errors import StoreUnavailable
+from responder.incidents.fold import fold
+from responder.model.alert import Accepted, Alert, Quarantined, Webhook
+from responder.store.accept import MAX_WAITING, Acceptor
+from responder.store.store import Store
+
+
+def acceptor_of(store: Store, **more: Any) -> Acceptor:
+    fold_ = partial(fold, reopen_within=timedelta(minutes=10))
+    return Acceptor(store, fold_, first_report_within=timedelta(seconds=15), follow=("link",), **more)
+
+
+@asynccontextmanager
+async def accepting(store: Store, **more: Any) -> AsyncIterator[Acceptor]:
+    acceptor = acceptor_of(store, **more)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(acceptor.run())
+        yield acceptor
+        running.cancel()
+
+
+async def rows(store: Store, query: str) -> list[tuple[Any, ...]]:
+    async with store.connection() as connection:
+        return [tuple(row) for row in await connection.fetch(query)]
+
+
+async def test_an_accepted_alert_is_an_incident_with_work(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    async with accepting(store) as acceptor:
+        answer = await acceptor.accept(webhook(alert("aa"), alert("bb")))
+
+    assert answer == Accepted(accepted=2, incidents=("inc-0001",))
+    assert await rows(store, "select slug, state, title from incidents") == [("inc-0001", "open", "HighErrorRate")]
+    assert await rows(store, "select kind, key from work order by 1") == [("link", "1"), ("respond", "1")]
+    assert await rows(store, "select labels->>'alertname', status from alerts") == [("HighErrorRate", 0)] * 2
+
+
+async def test_counts_add_up_for_what_was_told_before(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    async with accepting(store) as acceptor:
+        await acceptor.accept(webhook(alert("aa", starts=5), alert("bb")))
+        broken = Quarantined(reason="startsAt: not a time", text="{}")
+        answer = await acceptor.accept(
+            replace(webhook(alert("aa", starts=4), alert("bb"), alert("cc")), quarantined=(broken,), ignored=2)
+        )
+
+    assert answer == Accepted(accepted=1, duplicates=1, stale=1, ignored=2, quarantined=1, incidents=("inc-0001",))
+    assert await rows(store, "select reason from quarantine") == [("startsAt: not a time",)]
+
+
+async def test_an_incident_is_resolved_with_its_last_alert_and_reopened_by_the_next(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    states = []
+    async with accepting(store) as acceptor:
+        for it in (webhook(alert("aa"), alert("bb")), webhook(alert("aa", resolved=5)), webhook(alert("bb", resolved=5)), webhook(alert("aa", starts=9))):
+            await acceptor.accept(it)
+            states += await rows(store, "select slug, state from incidents")
+
+    assert states == [("inc-0001", "open"), ("inc-0001", "open"), ("inc-0001", "resolved"), ("inc-0001", "open")]
+    assert [what for (what,) in await rows(store, "select what from timeline order by id")] == [
+        "opened", "resolved: no alert of it fires any more", "reopened",
+    ]
+
+
+async def test_what_fires_again_later_is_a_new_incident_that_names_the_former(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    async with accepting(store) as acceptor:
+        await acceptor.accept(webhook(alert("aa")))
+        await acceptor.accept(webhook(alert("aa", resolved=5)))
+        await rows(store, "update incidents set resolved_at = now() - interval '11 minutes' returning 1")
+        answer = await acceptor.accept(webhook(alert("aa", starts=30)))
+
+    assert answer.incidents == ("inc-0002",)
+    assert await rows(store, "select id, continues from incidents order by id") == [(1, None), (2, 1)]
+    assert await rows(store, "select incident from links") == [(2,)]
+
+
+async def test_a_cut_resolve_ends_what_it_does_not_name(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    async with accepting(store) as acceptor:
+        await acceptor.accept(webhook(*(alert(f"{n:02x}") for n in range(20))))
+        await acceptor.accept(webhook(alert("00", resolved=5), cut_until=5))
+
+    assert await rows(store, "select status, count(*) from alerts group by 1") == [(1, 20)]
+    assert await rows(store, "select state from incidents") == [("resolved",)]
+
+
+async def test_four_writers_with_the_same_groups_in_any_order_make_one_incident_each(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    groups = [f"g{n}".encode() for n in range(25)]
+    shuffled = random.Random(7)
+
+    async def post_all(acceptor: Acceptor) -> None:
+        mine = groups * 2
+        shuffled.shuffle(mine)
+        await asyncio.gather(*(acceptor.accept(webhook(alert("aa"), group=it)) for it in mine))
+
+    async with accepting(store) as one, accepting(store) as two, accepting(store) as three, accepting(store) as four:
+        await asyncio.gather(*(post_all(it) for it in (one, two, three, four)))
+
+    assert await rows(store, "select count(*) from incidents") == [(25,)]
+    assert await rows(store, "select count(*), count(distinct incident) from links") == [(25, 25)]
+    assert await rows(store, "select sum((outcome->'alerts'->0->>3 = 'accepted')::int) from webhooks") == [(25,)]
+
+
+async def test_many_are_committed_together(store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]) -> None:
+    acceptor = acceptor_of(store)
+    async with asyncio.TaskGroup() as group:
+        answers = [group.create_task(acceptor.accept(webhook(alert("aa"), group=f"g{n}".encode()))) for n in range(200)]
+        await asyncio.sleep(0)
+        running = group.create_task(acceptor.run())
+        done, _ = await asyncio.wait(answers)
+        running.cancel()
+
+    assert {it.result().accepted for it in done} == {1}
+    assert await rows(store, "select count(distinct xmin::text) from incidents") == [(1,)]
+
+
+async def test_a_poisonous_webhook_fails_alone(store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]) -> None:
+    poisonous = webhook(alert("bb", pod="nul \0 in a label"), group=b"bad")
+    acceptor = acceptor_of(store)
+    async with asyncio.TaskGroup() as group:
+        answers = [group.create_task(acceptor.accept(it)) for it in (webhook(alert("aa")), poisonous, webhook(alert("cc"), group=b"h"))]
+        await asyncio.sleep(0)
+        running = group.create_task(acceptor.run())
+        await asyncio.wait(answers)
+        running.cancel()
+
+    assert [(it.result().accepted, it.result().quarantined) for it in answers] == [(1, 0), (0, 1), (1, 0)]
+    assert [reason for (reason,) in await rows(store, "select reason from quarantine")] == [
+        "the store refused it: UntranslatableCharacterError"
+    ]
+
+
+async def test_a_full_queue_is_said_at_once(store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]) -> None:
+    acceptor = acceptor_of(store)  # nobody commits
+    async with asyncio.TaskGroup() as group:
+        waiting = [group.create_task(acceptor.accept(webhook(alert()))) for _ in range(MAX_WAITING)]
+        await asyncio.sleep(0)
+        with pytest.raises(StoreUnavailable, match=f"{MAX_WAITING} webhooks are waiting already"):
+            await acceptor.accept(webhook(alert()))
+        for it in waiting:
+            it.cancel()
+
+
+async def test_without_disk_nothing_is_promised(store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]) -> None:
+    async with accepting(store, room=lambda: False) as acceptor:
+        with pytest.raises(StoreUnavailable, match="256 MB of disk"):
+            await acceptor.accept(webhook(alert()))
+
+    assert await rows(store, "select count(*) from webhooks") == [(0,)]
+
+
+async def test_a_store_that_is_away_is_said_and_what_returns_is_taken(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    async with accepting(store) as acceptor:
+        await rows(store, "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()")
+        outcomes: Sequence[Any] = [await _outcome(acceptor, webhook(alert(f"{n:02x}"))) for n in range(20)]
+
+    kept = await rows(store, "select count(*) from alerts")
+    assert set(outcomes) <= {"kept", "away"}
+    assert kept == [(outcomes.count("kept"),)]
+    assert outcomes[-1] == "kept"
+
+
+async def _outcome(acceptor: Acceptor, webhook: Webhook) -> str:
+    try:
+        await acceptor.accept(webhook)
+    except StoreUnavailable:
+        return "away"
+    return "kept"

@@ -1,0 +1,77 @@
+"""Migrations are applied once, in order, whole."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from responder.errors import StoreUnavailable, UsageError
+from responder.store.migrate import migrate
+from responder.store.store import Store
+
+
+@pytest.fixture
+async def empty(database: str) -> Store:
+    return await Store.open(database, redact=lambda text: text)
+
+
+async def tables(store: Store) -> set[str]:
+    async with store.connection() as connection:
+        rows = await connection.fetch("select tablename from pg_tables where schemaname = 'public'")
+        return {row[0] for row in rows}
+
+
+async def test_ten_instances_migrating_at_once_apply_each_once(empty: Store, tmp_path: Path) -> None:
+    (tmp_path / "0001_one.sql").write_text("create table one (n int); insert into one values (1)")
+    (tmp_path / "0002_two.sql").write_text("create table two (n int)")
+
+    applied = await asyncio.gather(*(migrate(empty, tmp_path) for _ in range(10)))
+
+    assert sorted(name for names in applied for name in names) == ["one", "two"]
+    await empty.close()
+
+
+async def test_one_that_fails_leaves_nothing_behind(empty: Store, tmp_path: Path) -> None:
+    (tmp_path / "0001_half.sql").write_text("create table half (n int); select 1/0")
+
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await migrate(empty, tmp_path)
+
+    assert "half" not in await tables(empty)
+    await empty.close()
+
+
+async def test_a_changed_file_is_refused_with_the_cure(empty: Store, tmp_path: Path) -> None:
+    (tmp_path / "0001_one.sql").write_text("create table one (n int)")
+    await migrate(empty, tmp_path)
+    (tmp_path / "0001_one.sql").write_text("create table other (n int)")
+
+    with pytest.raises(UsageError, match=r"migration 0001 \(one\) was applied with another text; .*restore it"):
+        await migrate(empty, tmp_path)
+    await empty.close()
+
+
+async def test_a_newer_schema_is_left_alone(empty: Store, tmp_path: Path) -> None:
+    (tmp_path / "0001_one.sql").write_text("create table one (n int)")
+    (tmp_path / "0002_newer.sql").write_text("create table newer (n int)")
+    await migrate(empty, tmp_path)
+    (tmp_path / "0002_newer.sql").unlink()
+
+    assert await migrate(empty, tmp_path) == []
+    assert "newer" in await tables(empty)
+    await empty.close()
+
+
+async def test_nobody_at_the_address_is_store_unavailable() -> None:
+    with pytest.raises(StoreUnavailable, match="no answer from the database"):
+        await Store.open("postgresql://responder@127.0.0.1:1/none", redact=lambda text: text)
+
+
+async def test_a_wrong_database_is_a_usage_error_without_its_password(database: str) -> None:
+    wrong = database.rsplit("/", 1)[0] + "/not_there" if "?" not in database else database.replace("/responder_test", "/not_there")
+
+    with pytest.raises(UsageError, match="RESPONDER_DATABASE_URL"):
+        await Store.open(wrong, redact=lambda text: text)

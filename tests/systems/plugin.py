@@ -1,0 +1,316 @@
+"""Real systems for tests: each fixture starts the program itself, on a free loopback port, in a folder of its own.
+
+A system that is not installed skips the test and says so; with RESPONDER_TEST_REQUIRE_SYSTEMS=1 it fails instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.systems.servers import raw_server, serve  # noqa: F401 - fixtures of this plugin too
+
+STARTS_WITHIN_SECONDS = 30.0
+STOPS_WITHIN_SECONDS = 10.0
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """One running program. `address` is how it is reached; `folder` holds its data and its `log`."""
+
+    name: str
+    address: str
+    port: int
+    folder: Path
+    process: subprocess.Popen[bytes]
+    stopped_by: signal.Signals = signal.SIGTERM
+
+    def freeze(self) -> None:
+        """It keeps its connections and answers nothing. (Sessions of PostgreSQL are in groups of their own.)"""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on."""
+        os.killpg(self.process.pid, signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it and everything it started."""
+        stop(self.process, self.stopped_by)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Postgres(System):
+    """`dsn` is the superuser's, `readonly_dsn` that of the role `responder`, which is in pg_monitor only."""
+
+    dsn: str
+    readonly_dsn: str
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as it:
+        it.bind((LOOPBACK, 0))
+        return int(it.getsockname()[1])
+
+
+def missing(what: str, how: str) -> Any:
+    """Skip, or fail where nothing may be skipped."""
+    says = f"{what} is not installed: {how}"
+    if os.environ.get("RESPONDER_TEST_REQUIRE_SYSTEMS") == "1":
+        pytest.fail(says)
+    pytest.skip(says)
+
+
+def program(name: str, how: str) -> str:
+    """Where a program is; skips or fails when it is nowhere."""
+    return shutil.which(name) or missing(name, how)
+
+
+def postgres_programs() -> Path:
+    """Debian's folder of server programs: 15 where it is there, else the newest."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda it: int(it.parent.parent.name))
+    ours = [it for it in found if it.parent.parent.name == "15"] or found
+    if ours:
+        return ours[-1].parent
+    here = shutil.which("initdb")
+    return Path(here).resolve().parent if here else missing("postgresql", "apt-get install postgresql")
+
+
+def start(
+    name: str, command: Sequence[str], folder: Path, ready: Callable[[], bool], *, user: str | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a program in a process group of its own and wait until it is ready; fails with the end of its log."""
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            user=user,
+            group=user,
+            extra_groups=[] if user else None,
+            process_group=0,
+        )
+    until = time.monotonic() + STARTS_WITHIN_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        if ready():
+            return process
+        time.sleep(0.02)
+    stop(process)
+    pytest.fail(f"{name} did not get ready:\n{(folder / 'log').read_text(errors='replace')[-2000:]}")
+
+
+def stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) -> None:
+    """End a process group: kindly first, then for good."""
+    for number in (signal.SIGCONT, how, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        if number is not signal.SIGCONT:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOPS_WITHIN_SECONDS)
+                return
+
+
+def listens(port: int) -> bool:
+    """Whether something takes connections there."""
+    with socket.socket() as it:
+        it.settimeout(1)
+        return it.connect_ex((LOOPBACK, port)) == 0
+
+
+def answers(url: str) -> bool:
+    """Whether a GET is answered with 200."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=1) as response:
+            return bool(response.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+@contextlib.contextmanager
+def folder_for(name: str, user: str | None = None) -> Iterator[Path]:
+    """A folder that the program's user can reach; pytest's own are closed to others."""
+    folder = Path(tempfile.mkdtemp(prefix=f"responder-{name}-"))
+    folder.chmod(0o755)
+    if user:
+        shutil.chown(folder, user, user)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def postgres_user() -> str | None:
+    """PostgreSQL refuses root: the user to drop to, None when we are somebody already."""
+    return "postgres" if os.geteuid() == 0 else None
+
+
+@pytest.fixture(scope="session")
+def postgres_template() -> Iterator[Path]:
+    """An initialised data folder to copy; makes each further server a matter of a tenth of a second."""
+    programs, user = postgres_programs(), postgres_user()
+    with folder_for("postgres-template", user) as folder:
+        initdb = [str(programs / "initdb"), "-D", str(folder / "data"), "-U", "postgres", "-A", "trust"]
+        subprocess.run(
+            [*initdb, "--no-sync", "--locale=C", "-E", "UTF8"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            user=user,
+            group=user,
+            cwd=folder,
+        )
+        yield folder / "data"
+
+
+@pytest.fixture(scope="session")
+def start_postgres(postgres_template: Path) -> Iterator[Callable[..., Postgres]]:
+    """Start a PostgreSQL of its own, with these settings: `start_postgres(max_connections=20)`."""
+    with contextlib.ExitStack() as stack:
+
+        def start_one(**settings: object) -> Postgres:
+            programs, user = postgres_programs(), postgres_user()
+            folder = stack.enter_context(folder_for("postgres", user))
+            copied = ["cp", "-a", str(postgres_template), str(folder / "data")]
+            subprocess.run(copied, check=True, cwd=folder)
+            port = free_port()
+            given = {"listen_addresses": LOOPBACK, "unix_socket_directories": folder, "fsync": "off"} | settings
+            options = [word for name, value in given.items() for word in ("-c", f"{name}={value}")]
+            command = [str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(port), *options]
+            ask = [str(programs / "psql"), "-h", LOOPBACK, "-p", str(port), "-U", "postgres", "-qAtX"]
+            probe = [str(programs / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(port)]
+            process = start(
+                "postgresql", command, folder, lambda: subprocess.run(probe, check=False).returncode == 0, user=user
+            )
+            stack.callback(stop, process, signal.SIGINT)
+            role = "create role responder login password 'pw' in role pg_monitor"
+            subprocess.run([*ask, "-c", role], check=True, cwd=folder)
+            at = f"{LOOPBACK}:{port}/postgres"
+            return Postgres(
+                name="postgresql",
+                address=f"postgresql://postgres@{at}",
+                port=port,
+                folder=folder,
+                process=process,
+                stopped_by=signal.SIGINT,  # the fast shutdown: it does not wait for clients
+                dsn=f"postgresql://postgres@{at}",
+                readonly_dsn=f"postgresql://responder:pw@{at}",
+            )
+
+        yield start_one
+
+
+@pytest.fixture(scope="session")
+def postgres_server(start_postgres: Callable[..., Postgres]) -> Postgres:
+    """One PostgreSQL for the whole run; tests that fill or freeze it start their own."""
+    return start_postgres()
+
+
+@pytest.fixture(scope="session")
+def start_redis() -> Iterator[Callable[..., System]]:
+    """Start a Redis of its own, with these settings: `start_redis("--maxmemory", "4mb")`."""
+    with contextlib.ExitStack() as stack:
+
+        def start_one(*settings: str, port: int | None = None) -> System:
+            server = program("redis-server", "apt-get install redis-server")
+            folder, port = stack.enter_context(folder_for("redis")), port or free_port()
+            command = [server, "--port", str(port), "--bind", LOOPBACK, "--save", "", "--dir", str(folder), *settings]
+            process = start("redis-server", command, folder, lambda: listens(port))
+            stack.callback(stop, process)
+            return System(
+                name="redis", address=f"redis://{LOOPBACK}:{port}/0", port=port, folder=folder, process=process
+            )
+
+        yield start_one
+
+
+@pytest.fixture(scope="session")
+def redis_server(start_redis: Callable[..., System]) -> System:
+    """One Redis for the whole run; tests that fill or freeze it start their own."""
+    return start_redis()
+
+
+@pytest.fixture(scope="module")
+def prometheus_server() -> Iterator[Callable[..., System]]:
+    """Start a Prometheus: `prometheus_server(config, files={"rules.yml": …}, openmetrics=…)`.
+
+    `config` is prometheus.yml; `openmetrics`, if given, becomes the past, whatever its dates are.
+    """
+    with contextlib.ExitStack() as stack:
+
+        def start_one(
+            config: str = "global: {}\n", *, files: dict[str, str] | None = None, openmetrics: str = ""
+        ) -> System:
+            server = program("prometheus", "apt-get install prometheus")
+            folder, port = stack.enter_context(folder_for("prometheus")), free_port()
+            for name, text in {"prometheus.yml": config, **(files or {})}.items():
+                (folder / name).write_text(text)
+            if openmetrics:
+                (folder / "past").write_text(openmetrics)
+                promtool = program("promtool", "apt-get install prometheus")
+                blocks = [promtool, "tsdb", "create-blocks-from", "openmetrics", "past", "data"]
+                subprocess.run(blocks, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+            command = [
+                server,
+                "--config.file=prometheus.yml",
+                "--storage.tsdb.path=data",
+                "--storage.tsdb.retention.time=100y",
+                f"--web.listen-address={LOOPBACK}:{port}",
+                "--web.enable-lifecycle",
+            ]
+            url = f"http://{LOOPBACK}:{port}"
+            process = start("prometheus", command, folder, lambda: answers(f"{url}/-/ready"))
+            stack.callback(stop, process)
+            return System(name="prometheus", address=url, port=port, folder=folder, process=process)
+
+        yield start_one
+
+
+@pytest.fixture(scope="module")
+def alertmanager_server() -> Iterator[Callable[..., System]]:
+    """Start an Alertmanager: `alertmanager_server(config)` where `config` is alertmanager.yml."""
+    with contextlib.ExitStack() as stack:
+
+        def start_one(config: str, *, files: dict[str, str] | None = None, arguments: Sequence[str] = ()) -> System:
+            server = program("prometheus-alertmanager", "apt-get install prometheus-alertmanager")
+            folder, port = stack.enter_context(folder_for("alertmanager")), free_port()
+            for name, text in {"alertmanager.yml": config, **(files or {})}.items():
+                (folder / name).write_text(text)
+            command = [
+                server,
+                "--config.file=alertmanager.yml",
+                "--storage.path=data",
+                f"--web.listen-address={LOOPBACK}:{port}",
+                "--cluster.listen-address=",  # no gossip
+                *arguments,
+            ]
+            url = f"http://{LOOPBACK}:{port}"
+            process = start("prometheus-alertmanager", command, folder, lambda: answers(f"{url}/-/ready"))
+            stack.callback(stop, process)
+            return System(name="alertmanager", address=url, port=port, folder=folder, process=process)
+
+        yield start_one
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Where Chromium is."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    return found or missing("chromium", f"apt-get install chromium, then run as {getpass.getuser()}")
