@@ -137,7 +137,7 @@ class PlayedAlerting:
             async with asyncio.timeout(max(self._plan.group_interval_seconds, SHORTEST_FLUSH_SECONDS)):
                 while True:
                     status = await _post(http, receiver, alert)
-                    if status is not None and status < 500:
+                    if status is not None and status < 500 and status not in receiver.retried:
                         return 200 <= status < 300
                     await asyncio.sleep(pause)
                     pause *= RETRY_GROWTH

@@ -87,6 +87,8 @@ def show_duration(seconds: float) -> str:
     """`340ms`, `45s`, `4m10s`, `28m`, `1h30m`, `3d4h`: two units at most; seconds are dropped from ten minutes on."""
     if not math.isfinite(seconds):
         return "?"
+    if seconds > LONGEST_SECONDS:
+        return "over 100 years"
     if 0 < seconds < 0.9995:
         return f"{seconds * 1000:.0f}ms"
     whole = max(0, round(seconds))
@@ -125,7 +127,8 @@ def _with_unit(value: float, unit: Unit) -> str:
 def _show_seconds(seconds: float) -> str:
     if abs(seconds) < 1:
         return f"{_rounded(seconds * 1000, whole_from=10)} ms"
-    return f"{_rounded(seconds)} s" if abs(seconds) < 60 else show_duration(seconds)
+    sign = "-" if seconds < 0 else ""
+    return f"{_rounded(seconds)} s" if abs(seconds) < 60 else f"{sign}{show_duration(abs(seconds))}"
 
 
 def _show_bytes(value: float) -> str:

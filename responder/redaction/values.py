@@ -15,7 +15,7 @@ _QUOTES = b"\"'`"
 # Words that say "there is none"; of use to a reader and no secret.
 _EMPTY = frozenset((b"null", b"none", b"nil", b"true", b"false", b"undefined"))
 _BACKSLASH = 0x5C
-# `> +1700000000` in an expression is a number, `call +1700…` is none.
+# `>+1700000000` in an expression is a number, `call +1700…` is none.
 _ARITHMETIC = (b"<", b">", b"+", b"-", b"*", b"/", b"^")
 _COMPARISONS = (b"==", b"!=", b"<=", b">=")
 _LINE_BREAKS = (b"\\n", b"\\r", b"\\t")  # as JSON text has them
@@ -77,6 +77,8 @@ def stands_alone(text: bytes, start: int, end: int) -> bool:
     """Whether no letter, digit or joining character touches it: `pod-123-45-6789` and `1.555.123.4567` are names."""
     before = text[max(start - 2, 0) : start]
     after = text[end : end + 2]
+    if text[start : start + 1] == b"+" and (before[-1:] in _ARITHMETIC or before in _COMPARISONS):
+        return False
     return not (
         (_joins(before[-1:]) and before not in _LINE_BREAKS)
         or _word(after[:1])

@@ -55,25 +55,42 @@ def verdict_line(verdict: RuleVerdict, *, incident: Incident, pack: Pack, now: d
     summary = (rule.summary if rule else "") or verdict.rule
     signal = decisive(verdict)
     if signal is not None:
-        return signal_line(signal, summary=summary, pack=pack, now=now)
+        return signal_line(signal, summary=summary, over=_is_over(signal, rule), pack=pack, now=now)
     if isinstance(verdict.verdict, Unknown):
         return f"{summary} could not be judged: {verdict.verdict.why}"
     matched = tuple(it for it in incident.evidence if rule is not None and rule.matches(it.labels)) or incident.evidence
     return f"{rule.summary} ({alerts_line(matched)})" if rule and rule.summary else alerts_line(matched)
 
 
-def signal_line(signal: SignalVerdict, *, summary: str, pack: Pack, now: datetime) -> str:
-    """One reading beside its bound; an unknown one says why it could not be read."""
+def signal_line(signal: SignalVerdict, *, summary: str, over: bool, pack: Pack, now: datetime) -> str:
+    """One reading beside its bound; an unknown one says why it could not be read.
+
+    `over`: the bound is one to be over, rather than the one that ends a breach.
+    """
     subject = _with_signal(summary, signal.signal)
     labels = "".join(f"; {name}={value}" for name, value in sorted(signal.reading.labels))
     verdict = signal.verdict
     if isinstance(verdict, Unknown):
         return f"{subject} could not be read: {verdict.why}{labels}"
-    shown, bound = reading_shown(signal, pack), bound_shown(signal.bound)
-    if isinstance(verdict, Clear):
-        return f"{subject} {shown} (clear{f': not {bound}' if bound else ''}{labels})"
-    since = _since(verdict, now)
-    return f"{subject} {shown} ({verdict.level}{f': {bound}' if bound else ''}{since}{labels})"
+    word, since = ("clear", "") if isinstance(verdict, Clear) else (str(verdict.level), _since(verdict, now))
+    bound = _bound_words(signal.bound, is_clear=isinstance(verdict, Clear), over=over)
+    return f"{subject} {reading_shown(signal, pack)} ({word}{bound}{since}{labels})"
+
+
+def _bound_words(bound: str, *, is_clear: bool, over: bool) -> str:
+    """`: > 5 % for 2m` in breach, `: not > 5 % for 2m` when clear; of `resolve`: `; not yet < 1 %`, then `: < 1 %`."""
+    if not bound:
+        return ""
+    shown = bound_shown(bound)
+    if over:
+        return f": not {shown}" if is_clear else f": {shown}"
+    return f": {shown}" if is_clear else f"; not yet {shown}"
+
+
+def _is_over(signal: SignalVerdict, rule: Rule | None) -> bool:
+    """Whether the bound that decided is `warning` or `critical`, not `resolve`."""
+    bounds = [it.resolve.text for it in rule.thresholds if it.signal == signal.signal and it.resolve] if rule else []
+    return signal.bound not in bounds
 
 
 def reading_shown(signal: SignalVerdict, pack: Pack) -> str:

@@ -124,7 +124,7 @@ class Complaints:
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """`; did you mean …?`, or what there is to choose from, or nothing."""
-    names = sorted(known)
+    names = sorted(set(known))
     close = difflib.get_close_matches(name[:80], names, n=1, cutoff=0.6)
     if close:
         return f"; did you mean `{close[0]}`?"

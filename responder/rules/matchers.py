@@ -126,4 +126,6 @@ def _plain(text: str) -> str:
 
 
 def _quote(text: str) -> str:
+    if not text:
+        return "nothing"
     return f"`{text}`" if len(text) <= 60 else f"`{text[:59]}…`"

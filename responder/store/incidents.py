@@ -31,7 +31,7 @@ SAVE = """insert into reports as r (incident, body, severity_rank) values ($1, $
           severity_rank = excluded.severity_rank, at = now()"""
 LISTING = """select i.slug, i.state, i.severity, i.severity_rank, i.title, i.opened_at, i.resolved_at, i.pack,
              (select count(*) from alerts a where a.incident = i.id and a.status = 0) as firing,
-             (select string_agg(d.sink || ' ' || d.state, ', ' order by d.sink, d.id) from deliveries d where d.incident = i.id) as delivered
+             (select string_agg(d.sink || ' ' || d.state || case when d.why = '' then '' else ': ' || d.why end, ', ' order by d.sink, d.id) from deliveries d where d.incident = i.id) as delivered
              from incidents i order by i.state = 'open' desc, i.severity_rank nulls last, i.id desc limit $1"""
 
 

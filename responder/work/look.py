@@ -197,7 +197,7 @@ class Look:
         severities = [it for it in self.seen.severities if it[0] >= since] + [(self.now, assessment.raw)]
         look = incidents.Look(
             report=report,
-            assessment=assessment,
+            assessment=report.assessment,
             severities=severities,
             examined=self._evidence() if last else None,
             last=last,

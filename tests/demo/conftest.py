@@ -13,9 +13,6 @@ import pytest
 
 from responder.demo.pagerduty import TOKEN, StandInPagerDuty
 from responder.demo.pagerduty_account import BOT_EMAIL
-from tests.plugins.pagerduty_contract import pagerduty_contract
-
-__all__ = ["pagerduty_contract"]
 
 KEY = "2c214e69c4c57320756c8ba5c3eb304ed9aa8d296d53afccd82ea40172143fca"
 CONTRACTS = Path(__file__).parents[2].parent / "shared" / "contracts"

@@ -66,7 +66,7 @@ def test_the_alert_fires_only_after_it_held_and_ends_below_the_bound(played: Pla
     assert played.alert.starts_at == datetime.fromtimestamp(NOW + 4, UTC)
     assert played.alert.ends_at == datetime.fromtimestamp(NOW + 10, UTC)
     assert played.alert.labels == {"alertname": "HighErrorRate", "service": "payments", "severity": "critical"}
-    assert played.alert.annotations["description"].startswith("10% of the requests to payments")
+    assert played.alert.annotations["description"].startswith("15% of the requests to payments")
     assert played.alert.generator_url.startswith("http://127.0.0.1:9090/graph?g0.expr=sum%28rate%28")
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from responder.model.assessment import Answer, Assessment, Said
+from responder.model.pack import Bound, Thresholds
 from responder.model.verdict import Breach, Clear, Level, Pending, RuleVerdict, Unknown, Verdict
 from responder.report.wording import gravest_first, verdict_line, why_of
 from tests.report.situations import (
@@ -57,6 +58,19 @@ PENDING = Pending(
 )
 def test_a_title_is_the_summary_with_its_reading_and_bound(verdict: Verdict, title: str) -> None:
     assert line(says(verdict)) == title
+
+
+def test_a_bound_that_ends_a_breach_is_not_told_as_one_to_be_over() -> None:
+    ends = Bound(operator="<", number=0.5, for_seconds=300, text="< 0.5% for 5m")
+    resolving = pack(rule(thresholds=(Thresholds(signal="error_rate", resolve=ends),)))
+    facts = {"incident": incident(), "pack": resolving, "now": NOW}
+
+    assert verdict_line(says(Clear(), value=0.1, bound=ends.text), **facts) == (
+        "API error rate 0.1 % (clear: < 0.5 % for 5m)"
+    )
+    assert verdict_line(says(WARNING, value=0.8, bound=ends.text), **facts) == (
+        "API error rate 0.8 % (warning; not yet < 0.5 % for 5m; breached for 4m10s)"
+    )
 
 
 def test_a_signal_that_the_summary_does_not_name_is_named() -> None:

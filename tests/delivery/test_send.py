@@ -1,0 +1,225 @@
+"""One visible note per PagerDuty incident, whatever happens to the request or to whoever sent it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from responder.clients.pagerduty import PagerDutyApi
+from responder.delivery.pagerduty_note import PagerDutyNote
+from responder.delivery.send import MAY_BE_A_DUPLICATE, Deadline, Sent, send, verify
+from responder.demo.pagerduty import TOKEN, StandInPagerDuty
+from responder.demo.pagerduty_account import BOT_EMAIL
+from responder.errors import LeaseLost
+from responder.model.report import Report
+from responder.store import deliveries as ledger
+from responder.store.deliveries import Begun
+from responder.store.incidents import REPORT
+from responder.store.store import Store
+from tests.conftest import START
+from tests.report.situations import report as payments_report
+
+MARKER = "[responder:test:inc-0001]"
+
+
+@dataclass
+class Desk:
+    """A delivery that waits to be made, and everything that it needs."""
+
+    store: Store
+    pagerduty: StandInPagerDuty
+    sink: PagerDutyNote
+    report: Report
+    object: str
+    fence: int = 0
+
+    async def begin(self) -> Begun:
+        self.fence += 1
+        begun = await ledger.begin(self.store, 1, self.fence)
+        assert begun is not None
+        return begun
+
+    async def send(self, begun: Begun | None = None, *, seconds: float = 2.0, within: Deadline | None = None) -> Sent:
+        return await send(
+            self.store, self.sink, begun or await self.begin(), self.report, digest=b"d", marker=MARKER, redact=lambda text: text,
+            deadline=within or Deadline(seconds), again_in=1.0,
+        )
+
+    @property
+    def notes(self) -> list[str]:
+        incident = self.pagerduty.account.incidents[self.object]
+        return [note.content for note in incident.notes if MARKER in note.content]
+
+    async def state(self) -> str:
+        async with self.store.connection() as connection:
+            state: str = await connection.fetchval("select state from deliveries where id = 1")
+            return state
+
+    async def age_uncertainty(self, age: timedelta) -> None:
+        async with self.store.connection() as connection:
+            await connection.execute("update deliveries set uncertain_since = now() - $1::interval", age)
+
+
+@pytest.fixture
+async def desk(store: Store) -> AsyncIterator[Desk]:
+    pagerduty = await StandInPagerDuty.start(event_delay_seconds=0)
+    event = {"payload": {"summary": "s", "source": "x", "severity": "error"}, "event_action": "trigger", "routing_key": "0" * 31 + "1"}
+    incident = pagerduty.account.take_event(event, "k", START)
+    assert incident is not None
+    report = payments_report()
+    async with store.transaction() as connection:
+        await connection.execute("insert into incidents (id, slug, first_report_due) values (1, 'inc-0001', now())")
+        await connection.execute(
+            "insert into reports (incident, body, severity_rank) values (1, $1, 0)", REPORT.dump_python(report, mode="json")
+        )
+        await connection.execute("insert into deliveries (incident, sink, object, state) values (1, 'pagerduty_note', $1, 'due')", incident.id)
+    api = PagerDutyApi(token=TOKEN, sender=BOT_EMAIL, url=pagerduty.url)
+    yield Desk(store=store, pagerduty=pagerduty, sink=PagerDutyNote(api), report=report, object=incident.id)
+    await api.close()
+    await pagerduty.stop()
+
+
+async def test_a_report_is_posted_once_and_then_edited(desk: Desk) -> None:
+    first, second = await desk.send(), await desk.send()
+
+    assert (first.outcome, second.outcome, len(desk.notes)) == ("delivered", "edited", 1)
+    assert [it.method for it in desk.pagerduty.requests] == ["POST", "PUT"]
+
+
+@pytest.mark.parametrize("do", ["hang", "reset", "status", "garbage", "cut"])
+async def test_a_note_that_was_stored_but_not_answered_is_found_and_not_posted_again(desk: Desk, do: str) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", do, store=True, seconds=5)
+
+    uncertain = await desk.send(seconds=0.5)
+    found = await desk.send()
+
+    assert (uncertain.outcome, found.outcome, await desk.state()) == ("uncertain", "delivered", "visible")
+    assert len(desk.notes) == 1
+    assert len(desk.pagerduty.asked("POST *")) == 1
+
+
+@pytest.mark.parametrize("do", ["hang", "reset", "status"])
+async def test_a_note_that_was_not_stored_is_posted_again_after_reading_back(desk: Desk, do: str) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", do, store=False, seconds=5)
+
+    await desk.send(seconds=0.5)
+    again = await desk.send()
+
+    assert (again.outcome, again.again_in, len(desk.notes)) == ("delivered", 30.0, 1)
+
+
+async def test_one_that_arrives_late_is_deleted_when_the_object_is_listed_once_more(desk: Desk) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=False)
+    await desk.send()
+    await desk.send()
+    desk.pagerduty.add_note(desk.object, f"the first one, stored late {MARKER}")
+
+    begun = await desk.begin()
+    await verify(desk.store, desk.sink, begun, marker=MARKER)
+
+    assert begun.delivery.verify is True
+    assert len(desk.notes) == 1
+    assert "stored late" not in desk.notes[0]
+
+
+async def test_what_cannot_be_read_back_waits_and_is_posted_once_with_a_tag_after_ten_minutes(desk: Desk) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=False)
+    await desk.send()
+    desk.pagerduty.fault("GET /incidents/*/notes", "status", status=500, times=3)
+
+    early = await desk.send()
+    await desk.age_uncertainty(timedelta(minutes=9, seconds=50))
+    still_early = await desk.send()
+    await desk.age_uncertainty(timedelta(minutes=10))
+    late = await desk.send()
+
+    assert (early.outcome, still_early.outcome, late.outcome) == ("uncertain", "uncertain", "delivered")
+    assert [MAY_BE_A_DUPLICATE in note for note in desk.notes] == [True]
+
+
+async def test_two_that_send_at_once_leave_one_note(desk: Desk) -> None:
+    sleeper = await desk.begin()
+    assert await ledger.sending(desk.store, sleeper.delivery, uncertain=False)
+    taker = await desk.send()  # finds it `sending`, reads back, posts
+    posted_late = await desk.sink.post(desk.object, f"late {MARKER}", within=5)  # the sleeper's request, on its way all along
+
+    wrote = await ledger.shown(desk.store, sleeper.delivery, foreign_id=posted_late, digest=b"", report=desk.report, verify=False, tag="")
+    await verify(desk.store, desk.sink, await desk.begin(), marker=MARKER)
+
+    assert (taker.outcome, wrote, len(desk.notes)) == ("delivered", False, 1)
+
+
+async def test_a_sleeper_that_wakes_after_its_time_sends_nothing(desk: Desk) -> None:
+    moments = iter([0.0, 6.1])
+
+    with pytest.raises(LeaseLost):
+        await desk.send(within=Deadline(6.0, clock=lambda: next(moments)))
+
+    assert desk.pagerduty.asked("POST *") == []
+
+
+async def test_a_fence_that_has_moved_stops_the_send(desk: Desk) -> None:
+    sleeper = await desk.begin()
+    await desk.begin()
+
+    with pytest.raises(LeaseLost):
+        await desk.send(sleeper)
+
+    assert desk.pagerduty.asked("POST *") == []
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "after"),
+    [
+        pytest.param(429, {"ratelimit-reset": "20"}, 20.0, id="it says when"),
+        pytest.param(429, {}, 1.0, id="it does not"),
+        pytest.param(401, {}, 60.0, id="a credential that somebody will mend"),
+    ],
+)
+async def test_later_is_later_and_not_uncertain(desk: Desk, status: int, headers: dict[str, str], after: float) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "status", status=status, headers=headers, body="")
+
+    sent = await desk.send()
+
+    assert (sent.outcome, sent.again_in, await desk.state()) == ("postponed", after, "due")
+
+
+async def test_a_refused_report_is_kept_with_its_reason(desk: Desk) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "status", status=400)
+
+    sent = await desk.send()
+
+    assert (sent.outcome, sent.again_in, await desk.state()) == ("refused", None, "failed")
+    assert "400" in sent.why
+
+
+async def test_a_note_that_a_person_deleted_stays_deleted(desk: Desk) -> None:
+    await desk.send()
+    desk.pagerduty.account.incidents[desk.object].notes.clear()
+
+    sent = await desk.send()
+
+    assert (sent.outcome, await desk.state(), desk.notes) == ("gone", "gone", [])
+
+
+async def test_nobody_listens_is_known_not_to_have_arrived(desk: Desk) -> None:
+    await desk.pagerduty.pause()
+    away = await desk.send()
+    await desk.pagerduty.resume()
+    back = await desk.send()
+
+    assert (away.outcome, back.outcome, len(desk.notes)) == ("postponed", "delivered", 1)
+    assert [it.method for it in desk.pagerduty.requests] == ["POST"]
+
+
+async def test_every_request_is_one_that_pagerduty_describes(desk: Desk, pagerduty_contract: Callable[..., object]) -> None:
+    await desk.send()
+    await desk.send()
+    await desk.sink.find(desk.object, MARKER)
+    await desk.sink.delete(desk.object, "NOT_THERE")
+
+    for request in desk.pagerduty.requests:
+        pagerduty_contract.check(request)  # type: ignore[attr-defined]

@@ -1,0 +1,142 @@
+"""What holds for every diagnostic that is found in the folder."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from responder import diagnostics
+from responder.clients.doors import Doors
+from responder.diagnostics.catalogue import catalogue, specs
+from responder.diagnostics.diagnostic import Diagnostic
+from responder.errors import CouldNotLook
+from responder.model.catalogue import Parameters
+from responder.model.finding import Finding, Outcome
+from responder.model.pack import Target
+from tests.systems.plugin import free_port
+
+ALL = list(catalogue().values())
+SCHEME = {"http": "http", "prometheus": "http", "postgres": "postgresql", "redis": "redis"}
+NEEDED: dict[str, dict[str, Any]] = {"prometheus.query": {"query": "up"}}
+SECRETS = ("s3cretuser", "s3cret/word", "s3cret%2Fword", "s3crettoken", "s3cretpath")
+every = pytest.mark.parametrize("diagnostic", ALL, ids=lambda it: it.name)
+
+
+def asked(diagnostic: Diagnostic) -> Parameters:
+    return diagnostic.parameters(**NEEDED.get(diagnostic.name, {}))
+
+
+def target_at(diagnostic: Diagnostic, host: str) -> Target:
+    headers = {"Authorization": "Bearer ${TOKEN}"} if diagnostic.target_kind in ("http", "prometheus") else {}
+    path = "/s3cretpath" if headers else ""
+    address = f"{SCHEME[diagnostic.target_kind]}://s3cretuser:s3cret%2Fword@{host}{path}"
+    return Target(name="it", kind=diagnostic.target_kind, address=address, headers=headers)
+
+
+@pytest.fixture
+def doors() -> Doors:
+    return Doors({"TOKEN": "s3crettoken"})
+
+
+def test_the_folder_is_the_registry() -> None:
+    modules = [it for it in Path(diagnostics.__file__).parent.glob("*.py") if "DIAGNOSTIC: " in it.read_text()]
+
+    assert {"http.status", "postgres.connections", "prometheus.query", "redis.info"} <= set(catalogue())
+    assert len(modules) == len(catalogue()) == len(specs())
+
+
+@every
+def test_it_says_what_it_asks_and_stands_in_the_file_of_its_name(diagnostic: Diagnostic) -> None:
+    spec = specs()[diagnostic.name]
+
+    assert spec.question.endswith("?")
+    assert spec.target_kind == diagnostic.name.partition(".")[0]
+    assert issubclass(spec.parameters, Parameters)
+    assert sys.modules[type(diagnostic).__module__].__file__ == str(
+        Path(diagnostics.__file__).parent / f"{diagnostic.name.replace('.', '_')}.py"
+    )
+
+
+def test_no_diagnostic_reaches_a_network_library_by_itself() -> None:
+    for path in Path(diagnostics.__file__).parent.glob("*.py"):
+        lines = path.read_text().splitlines()
+        imported = {it.split()[1].split(".")[0] for it in lines if it.startswith(("import ", "from "))}
+        assert not imported & {"aiohttp", "asyncpg", "redis", "socket", "subprocess"}, path
+
+
+@every
+async def test_it_gives_up_when_cancelled(
+    diagnostic: Diagnostic, raw_server: Callable[[bytes | None], Awaitable[int]], doors: Doors
+) -> None:
+    target = target_at(diagnostic, f"127.0.0.1:{await raw_server(None)}")
+    looking = asyncio.get_running_loop().create_task(diagnostic.examine(target, asked(diagnostic), doors))
+    await asyncio.sleep(0.1)
+
+    looking.cancel()
+    done, _ = await asyncio.wait({looking}, timeout=2)
+
+    assert done == {looking}
+    assert looking.cancelled()
+    await doors.close()
+
+
+@every
+@pytest.mark.parametrize("host", ["nowhere.invalid", "169.254.169.254", "PORT"])
+async def test_it_survives_an_unreachable_target_and_leaks_no_secret(
+    diagnostic: Diagnostic, host: str, doors: Doors
+) -> None:
+    """What is no connection to a name or address is CouldNotLook; only http.status may take a refused one for news."""
+    at = f"127.0.0.1:{free_port()}" if host == "PORT" else host
+
+    said: CouldNotLook | Finding
+    try:
+        said = await diagnostic.examine(target_at(diagnostic, at), asked(diagnostic), doors)
+    except CouldNotLook as reason:
+        said = reason
+
+    if isinstance(said, Finding):
+        assert (diagnostic.name, host, said.outcome) == ("http.status", "PORT", Outcome.UNHEALTHY)
+    assert not [secret for secret in SECRETS if secret in repr(said) + str(said)]
+    await doors.close()
+
+
+@every
+async def test_a_target_that_is_not_configured_is_named(diagnostic: Diagnostic) -> None:
+    target = Target(name="it", kind=diagnostic.target_kind, address="${THE_URL}")
+
+    with pytest.raises(CouldNotLook, match="THE_URL is not set"):
+        await diagnostic.examine(target, asked(diagnostic), Doors({}))
+
+
+@every
+@pytest.mark.parametrize(
+    "says",
+    [b"", b"\x00\xff\x00\xff\r\n", b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", b"-ERR s3crettoken\r\n"],
+)
+async def test_it_survives_nonsense(
+    diagnostic: Diagnostic, says: bytes, raw_server: Callable[[bytes], Awaitable[int]], doors: Doors
+) -> None:
+    target = target_at(diagnostic, f"127.0.0.1:{await raw_server(says)}")
+
+    said: CouldNotLook | Finding
+    try:
+        said = await diagnostic.examine(target, asked(diagnostic), doors)
+    except CouldNotLook as reason:
+        said = reason
+
+    if isinstance(said, Finding):
+        assert said.outcome is not Outcome.HEALTHY
+    assert not [secret for secret in SECRETS if secret in repr(said) + str(said)]
+    await doors.close()
+
+
+def test_listing_all_checks_loads_only_what_their_files_need() -> None:
+    program = "import sys; from responder.diagnostics.catalogue import specs; print(len(specs()))"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout == f"{len(ALL)}\n"
