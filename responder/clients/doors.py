@@ -78,7 +78,8 @@ class Doors:
 
     def _door(self, target: Target, kind: str, schemes: frozenset[str], opened: Callable[[Resolved], D]) -> D:
         resolved = resolve(target, self._environment, schemes)
-        key = (kind, target.name, str(target.address), tuple(sorted(target.headers.items())))
+        as_written = (target.name, str(target.address), tuple(sorted(target.headers.items())))
+        key = (kind, *as_written, target.ca, target.certificate, target.key, target.concurrency, target.per_minute)
         held = self._open.get(key)
         if held is not None and held[0] == resolved:
             return held[1]  # type: ignore[return-value]  # the kind is part of the key

@@ -19,26 +19,30 @@ class NamedQuery:
     sql: str
 
 
+# A role outside pg_monitor sees neither the state nor the backend_type of other users' sessions (both null), but their
+# rows: what has a database and a user is counted as a client then, lest a full server look empty.
+CLIENTS = "(backend_type = 'client backend' or (backend_type is null and datid is not null and usesysid is not null))"
+
 CONNECTION_LIMITS = NamedQuery(
     name="connection limits",
-    sql="""
+    sql=f"""
     select current_setting('max_connections')::int as maximum,
            current_setting('superuser_reserved_connections')::int
            + coalesce(current_setting('reserved_connections', true)::int, 0) as reserved,
-           (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as used
+           (select count(*)::int from pg_stat_activity where {CLIENTS}) as used
     """,
 )
 
-# `state` is null where the role may not see it (not in pg_monitor); the count is right all the same.
 CONNECTION_GROUPS = NamedQuery(
     name="connections by state, user and application",
-    sql="""
+    sql=f"""
     select coalesce(state, '') as state, coalesce(usename::text, '') as username,
-           coalesce(application_name, '') as application, count(*)::int as connections,
+           coalesce(application_name, '') as application, backend_type is null as hidden,
+           count(*)::int as connections,
            extract(epoch from max(now() - coalesce(state_change, backend_start)))::float8 as longest_seconds
     from pg_stat_activity
-    where backend_type = 'client backend'
-    group by 1, 2, 3
-    order by 4 desc, 1, 2, 3
+    where {CLIENTS}
+    group by 1, 2, 3, 4
+    order by 5 desc, 1, 2, 3
     """,
 )

@@ -88,7 +88,7 @@ def _headline(limits: Row, groups: tuple[Row, ...]) -> str:
         who = oldest["application"] or oldest["username"]
         parts.append(f"{sum(it['connections'] for it in idle)} idle in transaction")
         parts.append(f"oldest {age(oldest['longest_seconds'] or 0.0)}" + (f' ("{who}")' if who else ""))
-    hidden = sum(it["connections"] for it in groups if not it["state"])
+    hidden = sum(it["connections"] for it in groups if it["hidden"])
     if hidden:
         parts.append(f"state of {hidden} not visible (needs pg_monitor)")
     return ", ".join(parts)
@@ -97,7 +97,7 @@ def _headline(limits: Row, groups: tuple[Row, ...]) -> str:
 def _row(group: Row) -> tuple[str, ...]:
     longest = group["longest_seconds"]
     return (
-        group["state"] or "not visible",
+        "not visible" if group["hidden"] else group["state"],
         group["username"],
         group["application"],
         str(group["connections"]),

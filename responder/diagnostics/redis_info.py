@@ -101,14 +101,13 @@ def _state(info: Mapping[str, str], shown: str) -> State:
 
 
 def _headline(state: State) -> str:
-    """The figure that is nearest to its limit goes first."""
+    """The figure that is near its limit goes first."""
     memory = f"memory {size(state.memory)}"
     if state.max_memory:
         memory = f"memory {100 * state.memory_share:.0f} % of {size(state.max_memory)}"
-    clients = f"{state.clients} clients"
+    first = [memory, "1 client" if state.clients == 1 else f"{state.clients} clients"]
     if state.client_share >= NEAR_LIMIT:
-        clients = f"{state.clients} of {state.max_clients} clients"
-    first = [clients, memory] if state.client_share > state.memory_share else [memory, clients]
+        first = [f"{state.clients} of {state.max_clients} clients", memory]
     if state.blocked:
         first.append(f"{state.blocked} blocked")
     if state.evicted:

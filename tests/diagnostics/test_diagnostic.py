@@ -115,7 +115,7 @@ async def test_a_target_that_is_not_configured_is_named(diagnostic: Diagnostic) 
 @every
 @pytest.mark.parametrize(
     "says",
-    [b"", b"\x00\xff\x00\xff\r\n", b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", b"-ERR s3crettoken\r\n"],
+    [b"", b"\x00\xff\x00\xff\r\n", b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", b"-ERR s3cretuser\r\n"],
 )
 async def test_it_survives_nonsense(
     diagnostic: Diagnostic, says: bytes, raw_server: Callable[[bytes], Awaitable[int]], doors: Doors

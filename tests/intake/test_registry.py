@@ -23,7 +23,7 @@ def test_two_modules_of_one_kind_are_an_error(monkeypatch: pytest.MonkeyPatch) -
     names = [types.SimpleNamespace(name=it) for it in ("alertmanager", "twin")]
     monkeypatch.setattr(registry.pkgutil, "iter_modules", lambda path: names)
 
-    with pytest.raises(ValueError, match="intake/twin.py: kind `alertmanager` is taken"):
+    with pytest.raises(ValueError, match=r"intake/twin\.py: kind `alertmanager` is taken"):
         registry.sources()
 
     assert intake.__path__

@@ -88,7 +88,8 @@ def test_a_duration_is_shown_with_two_units_at_most(seconds: float, shown: str) 
     [
         (7.31, "percent", "", "7.3 %"), (0.073, "ratio", "", "7.3 %"), (100, "percent", "", "100 %"),
         (0.0123, "percent", "", "0.012 %"), (0.0413, "seconds", "", "41 ms"), (41, "milliseconds", "", "41 ms"),
-        (2.44, "seconds", "", "2.4 s"), (250, "seconds", "", "4m10s"), (-250, "seconds", "", "-4m10s"), (2**29, "bytes", "", "512 MiB"),
+        (2.44, "seconds", "", "2.4 s"), (250, "seconds", "", "4m10s"),
+        (-250, "seconds", "", "-4m10s"), (2**29, "bytes", "", "512 MiB"),
         (500, "count", "waiting", "500 waiting"), (12.5, "per_second", "", "12.5 /s"), (0, "count", "", "0"),
         (float("nan"), "count", "", "NaN"), (float("inf"), "percent", "", "+Inf"), (1e300, "count", "", "1e+300"),
     ],

@@ -50,7 +50,7 @@ def why_not_installable() -> str:
 
 
 @contextlib.contextmanager
-def no_service_starts(policy: Path = POLICY) -> Iterator[None]:
+def no_service_starts(policy: Path) -> Iterator[None]:
     """Packages start their services when they are installed; tests start their own."""
     if policy.exists():
         yield
@@ -90,7 +90,7 @@ def install(packages: list[str]) -> dict[str, str]:
     if why:
         say(f"systems: apt-get update failed, going on with the lists that are here: {why}")
     failed = {}
-    with no_service_starts():
+    with no_service_starts(POLICY):
         for number, package in enumerate(packages, 1):
             started = time.monotonic()
             say(f"systems: installing {package} ({number} of {len(packages)})")
