@@ -10,7 +10,8 @@ import contextlib
 import itertools
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -191,6 +192,8 @@ class EmbeddedPostgres:
         found = postmaster_file(self._cluster)
         if found is None:
             return None
+        if self._postmaster is not None and self._postmaster.pid == found.pid and self._postmaster.is_alive():
+            return self._postmaster  # no orphan but our child, which was too slow for us the last time
         if may_be_postmaster(found.pid, self._cluster):
             self._socket_folder = found.socket_folder or self._socket_folder
             return Postmaster(found.pid, self._cluster, child=None)
@@ -208,7 +211,7 @@ class EmbeddedPostgres:
                 raise
             return False
         self._refuse_stranger(orphan, identity)
-        self._now_running(orphan, identity)
+        await self._now_running(orphan, identity)
         structlog.get_logger().info("store.adopted", pid=orphan.pid, data_dir=str(self.data_dir))
         return True
 
@@ -239,7 +242,7 @@ class EmbeddedPostgres:
         finally:
             os.close(log)
         identity = await self._answer_of(self._postmaster, within_seconds=COMES_UP_WITHIN_SECONDS, log_from=begins_at)
-        self._now_running(self._postmaster, identity)
+        await self._now_running(self._postmaster, identity)
 
     def _all_settings(self) -> dict[str, str]:
         socket = {
@@ -250,7 +253,11 @@ class EmbeddedPostgres:
         }
         return {**SETTINGS, **self._settings, **QUIET, **socket}
 
-    def _now_running(self, postmaster: Postmaster, identity: _Identity) -> None:
+    async def _now_running(self, postmaster: Postmaster, identity: _Identity) -> None:
+        """It is ours: see that it has our database, and keep it."""
+        async with self._session() as connection:
+            if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", DATABASE):
+                await connection.execute(f"CREATE DATABASE {DATABASE}")
         self._postmaster = postmaster
         self.version = identity.version
         self._up_since = asyncio.get_running_loop().time()
@@ -280,18 +287,21 @@ class EmbeddedPostgres:
         return f"PostgreSQL on {self.data_dir} ended (status {server.exit_status}){said}; see {self._log.path}"
 
     async def _ask(self) -> _Identity:
-        """Who answers on the socket? Makes our database where it is missing."""
-        connection = await asyncpg.connect(self._dsn("postgres"), timeout=5)
-        try:
+        """Who answers on the socket? Changes nothing: it may be a stranger."""
+        async with self._session() as connection:
             await connection.fetchval("SELECT 1")
             row = await connection.fetchrow(WHO_ANSWERS)
-            if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", DATABASE):
-                await connection.execute(f"CREATE DATABASE {DATABASE}")
-        finally:
-            await connection.close(timeout=5)
         return _Identity(
             system_identifier=identifier_in(row["control"]), cluster=Path(row["cluster"]), version=row["version"]
         )
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[asyncpg.Connection]:
+        connection = await asyncpg.connect(self._dsn("postgres"), timeout=5)
+        try:
+            yield connection
+        finally:
+            await connection.close(timeout=5)
 
     async def _revive(self) -> None:
         """Launch until one comes up, with delays that grow up to a bound, for as long as it takes."""
@@ -306,6 +316,8 @@ class EmbeddedPostgres:
             try:
                 await self._bring_up()
             except (StoreUnavailable, UsageError) as why:
+                if self._stopping:
+                    return  # it was us who ended it
                 structlog.get_logger().error("store.restart_failed", attempt=attempt, why=str(why))
             else:
                 structlog.get_logger().warning(

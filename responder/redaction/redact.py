@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from responder.redaction.values import is_marker, stands_alone, value_end
 _MOST_PASSES = 6
 _PREFILTER_MEMORY = 64 << 20  # bytes; the automaton of all rules at once needs more than the default of 8 MiB
 _ENCODED = re2.compile(r"[^\s\"'<>&?#]*%[0-9A-Fa-f]{2}[^\s\"'<>&?#]*")
+_DIGITS = re.compile(rb"\d*")
 _KEPT_IN_URLS = "[]:/@!$'()*,;={}|~"
 _UNQUOTE: tuple[tuple[Callable[[str], str], Callable[..., str]], ...] = (
     (unquote, quote),
@@ -215,11 +217,17 @@ def _places(data: bytes, compiled: _Compiled) -> Iterator[tuple[int, int]]:
             start, end = match.span(1)
         if end > start and _counts(rule, data, start, end):
             yield start, end
-        elif rule.alone:  # a number may begin inside of what was no number: such matches are short, so look again
-            end = start + 1
+        elif rule.alone:  # a number may begin inside of what was none: `+555-123-4567`, `1234 4111 1111 1111 1111`
+            end = start + _first_group(data[start:end])
         at = max(end, at + 1) if rule.alone else max(end, match.end(), at + 1)
         if at >= len(data):
             return
+
+
+def _first_group(value: bytes) -> int:
+    """The length of a number up to its first separator; at least 1, for `+` or `(` at its beginning."""
+    group = _DIGITS.match(value)
+    return max(group.end() if group is not None else 0, 1)
 
 
 def _counts(rule: Rule, data: bytes, start: int, end: int) -> bool:

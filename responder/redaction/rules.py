@@ -195,7 +195,12 @@ RULES: tuple[Rule, ...] = (
         r"(\d{3}[ .-]?\d{2}[ .-]?\d{4})\b",
     ),
     Rule(kind="personal", pattern=rf"(?i){_PERSONAL_WORD}{_SEPARATOR}{_OPENING}", keyed=True),
-    Rule(kind="card", pattern=rf"{_START}(\d(?:[ -]?\d){{12,18}})\b", holds=is_card_number, alone=True),
+    Rule(
+        kind="card",
+        pattern=rf"{_START}(\d{{4}}[ -]\d{{4}}[ -]\d{{4}}[ -]\d{{4}}|\d{{4}}[ -]\d{{6}}[ -]\d{{4,5}}|\d{{14,19}})\b",
+        holds=is_card_number,
+        alone=True,
+    ),
     Rule(
         kind="iban",
         pattern=rf"{_START}([A-Z]{{2}}\d{{2}}(?: ?[A-Z0-9]{{4}}){{2,7}}(?: ?[A-Z0-9]{{1,3}})?)\b",

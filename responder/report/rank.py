@@ -94,15 +94,17 @@ def asked_of_several(findings: Iterable[Finding]) -> frozenset[str]:
 
 
 def headline_in(finding: Finding, several: frozenset[str]) -> str:
-    """The headline, with the target before it where its check is one of `several` and the headline does not say it."""
-    about = finding.subject or finding.target
-    said = finding.check not in several or about.casefold() in finding.headline.casefold()
+    """The headline, with the entry's own name before it, or its target where its check is one of `several`, unless
+    the headline says it already."""
+    about = finding.called or finding.subject or finding.target
+    wanted = finding.called or finding.check in several
+    said = not wanted or about.casefold() in finding.headline.casefold()
     return finding.headline if said else f"{about}: {finding.headline}"
 
 
 def name_in(finding: Finding, several: frozenset[str]) -> str:
     """The check's name alone where that is clear, as rule files name checks."""
-    return finding.name if finding.check in several else finding.check
+    return finding.name if finding.called or finding.check in several else finding.check
 
 
 def shortened(text: str, most: int = LINE_MOST) -> str:

@@ -70,6 +70,11 @@ def implies(one: Bound, other: Bound) -> bool:
     return one.operator == other.operator and one.number == other.number
 
 
+def same_direction(one: Bound, other: Bound) -> bool:
+    """Whether both are over upwards, or both downwards."""
+    return any({one.operator, other.operator} <= direction for direction in (_UPWARD, _DOWNWARD))
+
+
 def _one_sided(bound: Bound, signal: Measured) -> str | None:
     lowest, highest = 0.0, signal.highest
     below = bound.number < lowest or (bound.number == lowest and bound.operator in {"<", ">="})

@@ -40,7 +40,9 @@ def parse_pack(
     rules = tuple(reader.rule(written) for written in sections.rules.values())
     _check_rules(sections, documents, complaints)
     names = frozenset({*sections.rules, *sections.broken_names("rules")})
-    known = Known(signals=signals, rules=names, marks=frozenset(reader.marks), givers=marks_by_giver(catalogue))
+    grave = {it.signal: bound for rule in rules for it in rule.thresholds for _, bound in it.over()}
+    givers = marks_by_giver(catalogue)
+    known = Known(signals=signals, rules=names, marks=frozenset(reader.marks), givers=givers, grave=grave)
     return Pack(
         name=sections.pack.shape if sections.pack else name,
         hash=hash_of(files),

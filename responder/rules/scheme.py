@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from responder.model.pack import Bound, Conditions, MatcherLine, Question, SeverityScheme
-from responder.rules.bounds import implies, parse_bound
+from responder.rules.bounds import implies, parse_bound, same_direction
 from responder.rules.complaints import At, Complaints, suggestion, what_is
 from responder.rules.entries import complain_of_mark
 from responder.rules.looked_at import RESERVED, Signals
@@ -21,12 +21,14 @@ VERDICTS = ("critical", "warning", "pending", "unknown", "clear")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What questions may name. `givers`: a mark → a check that gives it, of all checks there are."""
+    """What questions may name. `givers`: a mark → a check that gives it, of all checks there are; `grave`: a signal →
+    a bound that some rule breaches by it."""
 
     signals: Signals
     rules: frozenset[str]
     marks: frozenset[str]
     givers: Mapping[str, str]
+    grave: Mapping[str, Bound]
 
 
 def scheme_of(written: Written[SeverityShape] | None, known: Known, complaints: Complaints) -> SeverityScheme:
@@ -42,7 +44,7 @@ def scheme_of(written: Written[SeverityShape] | None, known: Known, complaints: 
     questions = [reader.question(it, at / "decide" / index) for index, it in enumerate(shape.decide)]
     otherwise = reader.by_verdict(shape.otherwise, at / "otherwise") if shape.otherwise else {}
     scheme = SeverityScheme(levels=levels, decide=tuple(questions), otherwise=otherwise, hold_seconds=shape.hold)
-    _warn_of_falling(scheme, at, complaints)
+    _warn_of_falling(scheme, known, at, complaints)
     return scheme
 
 
@@ -163,27 +165,36 @@ def lines_of(texts: tuple[str, ...], at: At, complaints: Complaints) -> tuple[Ma
     return tuple(lines)
 
 
-def _warn_of_falling(scheme: SeverityScheme, at: At, complaints: Complaints) -> None:
+def _warn_of_falling(scheme: SeverityScheme, known: Known, at: At, complaints: Complaints) -> None:
     """Questions on one signal where a graver reading ends at a milder level, or never gets to its question."""
-    earlier: list[tuple[str, Bound, str, int]] = []
+    earlier: list[tuple[str, Bound, str]] = []
     for index, question in enumerate(scheme.decide):
-        where = at / "decide" / index
-        alone = _only_bound(question)
-        if alone is None or question.level is None:
-            if alone is not None and question.at_most is not None:
-                complaints.warn(where / "then", f'a reading "{alone[1].text}" lowers the severity')
+        where, alone = at / "decide" / index, _only_bound(question)
+        if alone is None:
             continue
         name, bound = alone
-        for other, first, level, _ in earlier:
-            if other != name:
-                continue
-            if implies(bound, first) and first.for_seconds <= bound.for_seconds:
-                complaints.warn(
-                    where, f'never decides: "{first.text}" was asked before and holds whenever "{bound.text}" does'
-                )
-            elif implies(first, bound) and scheme.rank(level) > scheme.rank(question.level):
-                complaints.warn(where / "then", f'"{first.text}" gives {level}: a graver reading lowers the severity')
-        earlier.append((name, bound, question.level, index))
+        if question.at_most is not None and name in known.grave and same_direction(known.grave[name], bound):
+            complaints.warn(where / "then", f'a reading "{bound.text}" is grave by its rule and lowers the severity')
+        if question.level is not None:
+            _compare(scheme, [it for it in earlier if it[0] == name], bound, question.level, where, complaints)
+            earlier.append((name, bound, question.level))
+
+
+def _compare(
+    scheme: SeverityScheme,
+    earlier: Sequence[tuple[str, Bound, str]],
+    bound: Bound,
+    level: str,
+    at: At,
+    complaints: Complaints,
+) -> None:
+    for _, first, before in earlier:
+        if implies(bound, first) and first.for_seconds <= bound.for_seconds:
+            why = f'never decides: "{first.text}" was asked before and holds whenever "{bound.text}" does'
+            complaints.warn(at, why)
+            return
+        if implies(first, bound) and scheme.rank(before) > scheme.rank(level):
+            complaints.warn(at / "then", f'"{first.text}" gives {before}: a graver reading lowers the severity')
 
 
 def _only_bound(question: Question) -> tuple[str, Bound] | None:

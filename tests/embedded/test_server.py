@@ -352,7 +352,10 @@ async def test_a_server_whose_folder_was_exchanged_is_not_adopted(open_dir: Path
     async with store_in(open_dir / "other"):
         pass
     driver = drive(open_dir / "data")
-    orphan = driver.says()["pid"]
+    said = driver.says()
+    orphan = said["pid"]
+    stranger = await asyncpg.connect(said["dsn"].replace("/responder?", "/postgres?"))
+    await stranger.execute("DROP DATABASE responder")
     driver.kill()
     ours = open_dir / "data" / "postgres"
     former = system_identifier(ours)
@@ -366,6 +369,8 @@ async def test_a_server_whose_folder_was_exchanged_is_not_adopted(open_dir: Path
     assert f"system identifier {former}; expected {system_identifier(ours)}" in str(refusal.value)
     assert f"`kill -INT {orphan}`" in str(refusal.value)
     assert exists(orphan)
+    assert await stranger.fetchval("SELECT count(*) FROM pg_database WHERE datname = 'responder'") == 0
+    stranger.terminate()
     os.kill(orphan, signal.SIGKILL)
 
 

@@ -88,7 +88,7 @@ targets:
 signals:
   error_rate: {unit: percent, prometheus: {query: 'rate', step: 30s}}
   latency: {unit: seconds, prometheus: {query: 'quantile'}}
-  serving: {unit: percent, http: {up: [/health]}}
+  serving: {unit: percent, http: {target: api, up: [/health]}}
   waiting: {unit: count waiting, prometheus: {query: 'queue'}}
 """
-RULE = "rules: [{name: known, match: ['alertname=\"Known\"'], diagnose: [http.status]}]\n"
+RULE = "rules: [{name: known, match: ['alertname=\"Known\"'], diagnose: [{http.status: api}]}]\n"

@@ -208,7 +208,7 @@ def test_the_starter_pack_is_right_and_fires_on_the_common_alert(catalogue: Cata
 
 
 def test_the_contract_itself_loads_without_a_mistake(load: Callable[..., Loaded]) -> None:
-    """Every example of the language's page as one pack; only a rule that its examples name but never define is added."""
+    """Every example of the language's page as one pack; one rule that is named there but not written is added."""
     page = REPOSITORY.parent / "shared" / "rules.md"
     if not page.is_file():
         pytest.skip("the language's page is not beside this repository")

@@ -1,0 +1,68 @@
+"""How `responder check` shows problems."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from responder.cli.check import format_problems
+from responder.rules.packs import Loaded
+
+FILES = {
+    "pack.yaml": "rules:\n  - {name: one, macth: []}\ntargets: {a: {http: 'https://x', consurrency: 1}}\nslos: {}\n"
+}
+
+
+def test_text_shows_the_line_with_a_caret_except_where_a_secret_may_stand(load: Callable[..., Loaded]) -> None:
+    loaded = load(FILES)
+
+    assert format_problems((*loaded.problems, *loaded.warnings)) == (
+        "p/pack.yaml:2:5: rule `one` has no `match`; expected one, or `default: true`\n"
+        "      - {name: one, macth: []}\n"
+        "        ^\n"
+        "p/pack.yaml:2:17: unknown key `macth`; did you mean `match`?\n"
+        "      - {name: one, macth: []}\n"
+        "                    ^\n"
+        "p/pack.yaml:3:34: unknown key `consurrency`; did you mean `concurrency`?\n"
+        "p/pack.yaml:4:1: warning: `slos` is read but not acted on by this version\n"
+        "    slos: {}\n"
+        "    ^"
+    ).replace(
+        # What a misspelt key left out is not complained of a second time.
+        "p/pack.yaml:2:5: rule `one` has no `match`; expected one, or `default: true`\n"
+        "      - {name: one, macth: []}\n"
+        "        ^\n",
+        "",
+    )
+
+
+def test_a_long_line_is_cut_around_its_caret(load: Callable[..., Loaded]) -> None:
+    loaded = load({"pack.yaml": f"rules: [{{name: {'x' * 200}, default: yes, colour: red}}]\n"})
+
+    shown = format_problems(loaded.problems).splitlines()
+    assert max(len(it) for it in shown[1:]) <= 114
+    assert shown[1][shown[2].index("^") :].startswith("colour")
+
+
+def test_json_is_for_programs(load: Callable[..., Loaded]) -> None:
+    assert json.loads(format_problems(load(FILES).warnings, "json")) == [
+        {
+            "file": "p/pack.yaml",
+            "line": 4,
+            "column": 1,
+            "severity": "warning",
+            "text": "`slos` is read but not acted on by this version",
+        }
+    ]
+
+
+def test_github_shows_annotations_whose_text_cannot_break_out(load: Callable[..., Loaded]) -> None:
+    loaded = load({"pack.yaml": 'rules:\n  - {name: one, match: [\'a="b"\'], level: "50%\\n::error::x"}\n'})
+
+    assert format_problems(loaded.problems, "github") == (
+        '::error file=p/pack.yaml,line=2,col=40::`level`: expected warning or critical, got "50%25 ::error::x"'
+    )
+
+
+def test_no_problem_is_no_text() -> None:
+    assert (format_problems(()), format_problems((), "json"), format_problems((), "github")) == ("", "[]", "")
