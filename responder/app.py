@@ -264,7 +264,7 @@ def _site(
         acceptor=acceptor,
         redactor=redactor,
         metrics=desk.metrics,
-        leave_out=lambda webhook: _without_ignored(webhook, desk.packs),
+        leave_out=lambda webhook: without_ignored(webhook, desk.packs),
         max_body_bytes=MAX_BODY_BYTES,
         names=set(),
     )
@@ -290,7 +290,7 @@ def _credentials(settings: Settings) -> Mapping[str, Credentials]:
     }
 
 
-def _without_ignored(webhook: Webhook, packs: tuple[Pack, ...]) -> Webhook:
+def without_ignored(webhook: Webhook, packs: tuple[Pack, ...]) -> Webhook:
     """`intake.ignore` of the pack that would take the alert; what is left out is counted."""
 
     def ignored(alert: Alert) -> bool:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
+import click
+
 from responder.rules.complaints import Problem
+from responder.rules.packs import Loaded, load_packs
+from responder.settings import load_settings
 
 
 def format_problems(problems: Sequence[Problem], style: Literal["text", "json", "github"] = "text") -> str:
@@ -42,3 +47,28 @@ def _as_annotation(problem: Problem) -> str:
     at = problem.position
     file = escape(at.file).replace(",", "%2C").replace(":", "%3A")
     return f"::{problem.severity} file={file},line={at.line},col={at.column}::{escape(problem.text)}"
+
+
+@click.command("check")
+@click.argument("rules", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--format", "style", type=click.Choice(["text", "json", "github"]), default="text", show_default=True)
+@click.option("--strict", is_flag=True, help="Warnings count as mistakes.")
+def command(rules: tuple[Path, ...], style: Literal["text", "json", "github"], strict: bool) -> int:
+    """Say every mistake in the rule files; exit 1 when there is one. Default: RESPONDER_RULES."""
+    from responder.diagnostics.catalogue import specs  # the readers are loaded only where they are asked for
+
+    loaded = [load_packs(path, specs()) for path in rules or (load_settings().rules,)]
+    problems = [problem for it in loaded for problem in (*it.problems, *it.warnings)]
+    text = format_problems(problems, style)
+    if text:
+        click.echo(text)
+    if style == "text":
+        click.echo(_summary(loaded), err=bool(text))
+    return 1 if any(it.problems or (strict and it.warnings) for it in loaded) else 0
+
+
+def _summary(loaded: Sequence[Loaded]) -> str:
+    packs = [pack for it in loaded for pack in it.packs]
+    mistakes, warnings = sum(len(it.problems) for it in loaded), sum(len(it.warnings) for it in loaded)
+    rules = sum(len(pack.rules) for pack in packs)
+    return f"{len(packs)} packs, {rules} rules: {mistakes} mistakes, {warnings} warnings"

@@ -17,7 +17,7 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The files of this folder that hold a command."""
         package = importlib.import_module("responder.cli")
-        return sorted(it.name for it in pkgutil.iter_modules(package.__path__) if it.name not in ("main", "problems"))
+        return sorted(it.name for it in pkgutil.iter_modules(package.__path__) if it.name != "main")
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name; click says what is meant when there is none."""

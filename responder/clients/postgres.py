@@ -152,7 +152,7 @@ async def _fetched(connection: Any, query: NamedQuery, args: tuple[object, ...],
             await connection.execute(f"set local {name} = {value}")
     statement = await connection.prepare(query.sql, name="")
     cursor = await statement.cursor(*args)
-    found = await cursor.fetch(100000)
+    found = await cursor.fetch(limit + 1)
     await transaction.rollback()
     rows = tuple({name: _short(value) for name, value in row.items()} for row in found[:limit])
     return Fetched(rows=cast("tuple[Mapping[str, Any], ...]", rows), cut=len(found) > limit)

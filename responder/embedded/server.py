@@ -93,7 +93,7 @@ class EmbeddedPostgres:
         self._lock: DataDirLock | None = None
         self._up_since = 0.0
         self._quick_deaths = 0
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     @classmethod
     async def start(cls, data_dir: Path | None, *, settings: Mapping[str, str] = {}) -> EmbeddedPostgres:
@@ -137,7 +137,7 @@ class EmbeddedPostgres:
 
     async def supervise(self) -> None:
         """Start the server again whenever it has died, and keep its log small, until cancelled or stopped."""
-        while not self._stopping:
+        while not self._stopping.is_set():
             await asyncio.sleep(LOOK_EVERY_SECONDS)
             self._log.trim()
             if not self._running.is_alive():
@@ -145,7 +145,7 @@ class EmbeddedPostgres:
 
     async def stop(self) -> None:
         """End the server, an adopted one too: sessions are cut off, what is committed is kept."""
-        self._stopping = True
+        self._stopping.set()
         try:
             for number, within_seconds in STOPS:
                 self._running.signal(number)
@@ -231,7 +231,7 @@ class EmbeddedPostgres:
         await asyncio.to_thread(clear_unfinished, data_dir)
         if not self._cluster.exists():
             await make_cluster(self._cluster, programs, user)
-        if self._stopping:
+        if self._stopping.is_set():
             raise StoreUnavailable("the store is being stopped")
         preflight.make_socket_folder(self._socket_folder, user)
         self._log.trim()
@@ -311,12 +311,12 @@ class EmbeddedPostgres:
         for attempt in itertools.count(1):
             doublings = min(attempt - 1 + max(self._quick_deaths - 1, 0), 10)
             await asyncio.sleep(min(FIRST_DELAY_SECONDS * 2**doublings, LONGEST_DELAY_SECONDS))
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             try:
                 await self._bring_up()
             except (StoreUnavailable, UsageError) as why:
-                if self._stopping:
+                if self._stopping.is_set():
                     return  # it was us who ended it
                 structlog.get_logger().error("store.restart_failed", attempt=attempt, why=str(why))
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pwd
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from responder.embedded.preflight import ServerUser, server_user
+from responder.embedded.server import EmbeddedPostgres
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -110,6 +112,28 @@ def command_line(process: Path) -> bytes:
         return process.joinpath("cmdline").read_bytes()
     except OSError:
         return b""
+
+
+@pytest.fixture(scope="session")
+def seed() -> Iterator[Path]:
+    """What a first start makes, made once: initdb takes most of a test's time."""
+
+    async def make(folder: Path) -> None:
+        store = await EmbeddedPostgres.start(folder)
+        await store.stop()
+
+    folder = Path(tempfile.mkdtemp(prefix="embedded-", dir="/tmp"))
+    folder.chmod(0o755)
+    asyncio.run(make(folder))
+    yield folder / "postgres"
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def used_dir(open_dir: Path, seed: Path) -> Path:
+    """A data folder that was started before."""
+    subprocess.run(["cp", "-a", seed, open_dir], check=True)
+    return open_dir
 
 
 @pytest.fixture

@@ -32,7 +32,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root drops its r
 
 @asynccontextmanager
 async def store_in(data_dir: Path, **settings: str) -> AsyncIterator[EmbeddedPostgres]:
-    store = await EmbeddedPostgres.start(data_dir, settings=settings)
+    """Without flushing, which costs the tests most of their time; what only kills processes does not need it."""
+    store = await EmbeddedPostgres.start(data_dir, settings={"fsync": "off", **settings})
     try:
         yield store
     finally:
@@ -95,19 +96,19 @@ async def test_a_first_start_makes_a_database_that_answers_and_stop_ends_it(
     assert (open_dir / "data" / "postgres").stat().st_uid == account.uid
 
 
-async def test_a_second_start_finds_the_data_of_the_first(open_dir: Path) -> None:
-    async with store_in(open_dir) as store:
+async def test_a_second_start_finds_the_data_of_the_first(used_dir: Path) -> None:
+    async with store_in(used_dir) as store:
         await ask(store, "CREATE TABLE kept AS SELECT 42 AS answer")
 
-    async with store_in(open_dir) as store:
+    async with store_in(used_dir) as store:
         answer = await ask(store, "SELECT answer FROM kept")
 
     assert answer == 42
     assert store.adopted is False
 
 
-async def test_sessions_do_not_hold_up_a_stop_and_stopping_twice_is_stopping_once(open_dir: Path) -> None:
-    store = await EmbeddedPostgres.start(open_dir)
+async def test_sessions_do_not_hold_up_a_stop_and_stopping_twice_is_stopping_once(used_dir: Path) -> None:
+    store = await EmbeddedPostgres.start(used_dir)
     connection = await asyncpg.connect(store.dsn)
     transaction = connection.transaction()
     await transaction.start()
@@ -120,15 +121,15 @@ async def test_sessions_do_not_hold_up_a_stop_and_stopping_twice_is_stopping_onc
     connection.terminate()
 
 
-async def test_settings_of_the_caller_win_over_ours_but_cannot_open_a_port(open_dir: Path) -> None:
-    async with store_in(open_dir, max_connections="30", listen_addresses="127.0.0.1") as store:
+async def test_settings_of_the_caller_win_over_ours_but_cannot_open_a_port(used_dir: Path) -> None:
+    async with store_in(used_dir, max_connections="30", listen_addresses="127.0.0.1") as store:
         shown = [await ask(store, f"SHOW {name}") for name in ("max_connections", "listen_addresses")]
 
     assert shown == ["30", ""]
 
 
-async def test_no_tcp_socket_is_open(open_dir: Path) -> None:
-    async with store_in(open_dir) as store:
+async def test_no_tcp_socket_is_open(used_dir: Path) -> None:
+    async with store_in(used_dir) as store:
         opened = {os.readlink(it) for it in Path(f"/proc/{store.pid}/fd").iterdir()}
         tables = "".join(Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6", "udp", "udp6"))
         inodes = {f"socket:[{line.split()[9]}]" for line in tables.splitlines() if "inode" not in line}
@@ -138,11 +139,11 @@ async def test_no_tcp_socket_is_open(open_dir: Path) -> None:
 
 
 async def test_the_server_has_a_session_of_its_own_and_none_of_our_credentials(
-    open_dir: Path, monkeypatch: pytest.MonkeyPatch
+    used_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RESPONDER_PAGERDUTY_TOKEN", "canary-of-the-environment")
 
-    async with store_in(open_dir) as store:
+    async with store_in(used_dir) as store:
         environment = Path(f"/proc/{store.pid}/environ").read_bytes()
         session = os.getsid(store.pid)
 
@@ -150,20 +151,20 @@ async def test_the_server_has_a_session_of_its_own_and_none_of_our_credentials(
     assert b"canary" not in environment
 
 
-async def test_free_disk_and_memory_are_told(open_dir: Path) -> None:
-    async with store_in(open_dir) as store:
+async def test_free_disk_and_memory_are_told(used_dir: Path) -> None:
+    async with store_in(used_dir) as store:
         free = store.free_disk_bytes()
         resident = store.resident_bytes()
 
-    disk = shutil.disk_usage(open_dir)
+    disk = shutil.disk_usage(used_dir)
     assert server.LOW_DISK_BYTES == 256 * 1024 * 1024
     assert 0 < free <= disk.total
     assert abs(free - disk.free) < 2**30  # others use the disk meanwhile
     assert 10_000_000 < resident < 100_000_000
 
 
-async def test_neither_statements_nor_data_reach_the_log(open_dir: Path, eventually: Wait) -> None:
-    async with store_in(open_dir) as store:
+async def test_neither_statements_nor_data_reach_the_log(used_dir: Path, eventually: Wait) -> None:
+    async with store_in(used_dir) as store:
         with pytest.raises(asyncpg.PostgresError):
             await ask(store, "SELECT 'canary-in-a-value'::int")
         with pytest.raises(asyncpg.PostgresError):
@@ -171,7 +172,7 @@ async def test_neither_statements_nor_data_reach_the_log(open_dir: Path, eventua
         connection = await asyncpg.connect(store.dsn)
         backend = await connection.fetchval("SELECT pg_backend_pid() /* canary-of-a-killed-backend */")
         os.kill(backend, signal.SIGKILL)
-        log = open_dir / "postgres.log"
+        log = used_dir / "postgres.log"
         eventually(lambda: "was terminated by signal 9" in log.read_text())
         connection.terminate()
         eventually(lambda: log.read_text().count("ready to accept connections") == 2)
@@ -182,10 +183,10 @@ async def test_neither_statements_nor_data_reach_the_log(open_dir: Path, eventua
 # Refusals
 
 
-async def test_a_second_daemon_is_refused_and_the_first_goes_on(open_dir: Path) -> None:
-    async with store_in(open_dir) as store:
-        with pytest.raises(UsageError, match=f"RESPONDER_DATA_DIR {open_dir} is in use by another responder"):
-            await EmbeddedPostgres.start(open_dir)
+async def test_a_second_daemon_is_refused_and_the_first_goes_on(used_dir: Path) -> None:
+    async with store_in(used_dir) as store:
+        with pytest.raises(UsageError, match=f"RESPONDER_DATA_DIR {used_dir} is in use by another responder"):
+            await EmbeddedPostgres.start(used_dir)
 
         assert await ask(store, "SELECT 1") == 1
 
@@ -224,14 +225,14 @@ def test_a_user_id_without_passwd_entry_is_refused(
     assert list(open_dir.iterdir()) == []
 
 
-async def test_a_server_that_cannot_start_tells_its_last_words_and_lets_the_folder_go(open_dir: Path) -> None:
-    async with store_in(open_dir):
+async def test_a_server_that_cannot_start_tells_its_last_words_and_lets_the_folder_go(used_dir: Path) -> None:
+    async with store_in(used_dir):
         pass
 
     with pytest.raises(StoreUnavailable, match=r'ended \(status 1\): .*invalid value for parameter "work_mem"'):
-        await EmbeddedPostgres.start(open_dir, settings={"work_mem": "a lot"})
+        await EmbeddedPostgres.start(used_dir, settings={"work_mem": "a lot"})
 
-    async with store_in(open_dir) as store:
+    async with store_in(used_dir) as store:
         assert await ask(store, "SELECT 1") == 1
 
 
@@ -317,14 +318,14 @@ def test_a_file_that_names_a_stranger_of_the_same_user_does_not_stop_a_start(
 
 
 async def test_an_orphan_is_adopted_after_our_own_death_supervised_and_stopped(
-    open_dir: Path, drive: Callable[..., Any]
+    used_dir: Path, drive: Callable[..., Any]
 ) -> None:
-    driver = drive(open_dir)
+    driver = drive(used_dir)
     orphan = driver.says()["pid"]
     driver.kill()
     assert exists(orphan)
 
-    async with store_in(open_dir) as store:
+    async with store_in(used_dir) as store:
         adopted, pid, version = store.adopted, store.pid, store.version
         with capture_logs() as logs:
             async with supervised(store):
@@ -337,12 +338,12 @@ async def test_an_orphan_is_adopted_after_our_own_death_supervised_and_stopped(
     assert not exists(orphan)
 
 
-async def test_an_adopted_orphan_is_stopped(open_dir: Path, drive: Callable[..., Any]) -> None:
-    driver = drive(open_dir)
+async def test_an_adopted_orphan_is_stopped(used_dir: Path, drive: Callable[..., Any]) -> None:
+    driver = drive(used_dir)
     orphan = driver.says()["pid"]
     driver.kill()
 
-    async with store_in(open_dir) as store:
+    async with store_in(used_dir) as store:
         assert store.adopted
 
     assert not exists(orphan)
@@ -394,8 +395,8 @@ async def test_a_copied_folder_gets_a_server_of_its_own_not_that_of_the_original
             await asyncio.sleep(0.02)
 
 
-async def test_a_killed_server_is_started_again_with_its_data_and_that_is_logged(open_dir: Path) -> None:
-    async with store_in(open_dir) as store:
+async def test_a_killed_server_is_started_again_with_its_data_and_that_is_logged(used_dir: Path) -> None:
+    async with store_in(used_dir) as store:
         await ask(store, "CREATE TABLE kept AS SELECT 42 AS answer")
         first, dsn = store.pid, store.dsn
 
@@ -418,8 +419,8 @@ async def test_a_killed_server_is_started_again_with_its_data_and_that_is_logged
     }
 
 
-async def test_a_server_killed_while_a_session_works_comes_back_when_its_memory_is_free(open_dir: Path) -> None:
-    async with store_in(open_dir) as store:
+async def test_a_server_killed_while_a_session_works_comes_back_when_its_memory_is_free(used_dir: Path) -> None:
+    async with store_in(used_dir) as store:
         connection = await asyncpg.connect(store.dsn)
         backend = await connection.fetchval("SELECT pg_backend_pid()")
         os.kill(backend, signal.SIGSTOP)  # it cannot notice that its server died
@@ -437,9 +438,9 @@ async def test_a_server_killed_while_a_session_works_comes_back_when_its_memory_
     assert restarted["attempt"] == 1
 
 
-async def test_a_failed_restart_is_logged_and_tried_again(open_dir: Path) -> None:
-    async with store_in(open_dir) as store:
-        control = open_dir / "postgres" / "global" / "pg_control"
+async def test_a_failed_restart_is_logged_and_tried_again(used_dir: Path) -> None:
+    async with store_in(used_dir) as store:
+        control = used_dir / "postgres" / "global" / "pg_control"
 
         with capture_logs() as logs:
             async with supervised(store):
@@ -449,7 +450,7 @@ async def test_a_failed_restart_is_logged_and_tried_again(open_dir: Path) -> Non
                 control.with_suffix(".away").rename(control)
                 restarted = await until_logged(logs, "store.restarted")
 
-    assert f"PostgreSQL on {open_dir} ended" in failed["why"]
+    assert f"PostgreSQL on {used_dir} ended" in failed["why"]
     assert failed["attempt"] == 1
     assert restarted["attempt"] > 1
 
@@ -484,20 +485,20 @@ def command_lines() -> list[bytes]:
 
 
 async def test_a_server_that_was_only_just_launched_when_we_died_is_waited_for(
-    open_dir: Path, drive: Callable[..., Any], eventually: Wait
+    used_dir: Path, drive: Callable[..., Any], eventually: Wait
 ) -> None:
-    async with store_in(open_dir):
+    async with store_in(used_dir):
         pass
-    driver = drive(open_dir)
-    eventually(lambda: postmaster_file(open_dir / "postgres"))
+    driver = drive(used_dir)
+    eventually(lambda: postmaster_file(used_dir / "postgres"))
     driver.kill()
 
-    async with store_in(open_dir) as store:
+    async with store_in(used_dir) as store:
         assert await ask(store, "SELECT 1") == 1
 
 
-async def test_a_supervisor_ends_by_itself_when_the_store_is_stopped(open_dir: Path) -> None:
-    store = await EmbeddedPostgres.start(open_dir)
+async def test_a_supervisor_ends_by_itself_when_the_store_is_stopped(used_dir: Path) -> None:
+    store = await EmbeddedPostgres.start(used_dir)
 
     async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
         tasks.create_task(store.supervise())

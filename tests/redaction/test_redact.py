@@ -86,6 +86,8 @@ GOES = [
     pytest.param("x 123-45-6789 y", "x [redacted:ssn] y", id="SSN"),
     pytest.param("SSN 123456789", "SSN [redacted:ssn]", id="SSN without dashes"),
     pytest.param("4111 1111 1111 1111", "[redacted:card]", id="card"),
+    pytest.param("room 1234 4111-1111-1111-1111", "room 1234 [redacted:card]", id="card after another number"),
+    pytest.param("call+555-123-4567+now", "call+[redacted:phone]+now", id="phone in a form"),
     pytest.param("card 378282246310005", "card [redacted:card]", id="Amex"),
     pytest.param("MRN: 12345678", "MRN: [redacted:record-number]", id="MRN"),
     pytest.param("MRN#12345", "MRN#[redacted:record-number]", id="MRN#"),
@@ -340,6 +342,21 @@ def test_a_quoted_value_goes_whole_at_any_depth_of_escaping(value: str, depth: i
     ).map("".join)
 )  # fmt: skip
 def test_redacting_twice_is_redacting_once(text: str) -> None:
+    once = REDACTOR.text(text)
+
+    assert REDACTOR.text(once) == once
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DE89370400440532013000eyJabcdef.Authorization:Ab",
+        "555-123-4567://(http+555-123-4567=secret",
+        "Basic ssn -ghp_01234567890123456789: cookie",
+        "MRN cookie%3D555-123-4567&x",
+    ],
+)
+def test_what_one_removal_uncovers_is_removed_in_the_same_call(text: str) -> None:
     once = REDACTOR.text(text)
 
     assert REDACTOR.text(once) == once

@@ -1,0 +1,269 @@
+"""`responder explain ALERT.json`: every decision for these alerts and its reason. Reads real sources, sends nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from responder import app
+from responder.clients.doors import Doors
+from responder.delivery.plain_text import plain_text
+from responder.diagnostics.catalogue import catalogue
+from responder.diagnostics.examine import Examination
+from responder.diagnostics.plan import Ask, Plan, plan
+from responder.errors import UsageError
+from responder.intake.registry import sources
+from responder.intake.source import DEFAULT_SOURCE, Limits, UnreadableBody
+from responder.model.alert import Alert, Webhook
+from responder.model.finding import Finding
+from responder.model.incident import HeldAlert, Incident, IncidentState, marker_of, slug_of
+from responder.model.pack import Pack, Rule
+from responder.model.report import Report
+from responder.model.verdict import RuleVerdict, Verdict
+from responder.redaction.redact import Redactor
+from responder.report.compose import compose
+from responder.rules.evaluate import evaluate
+from responder.rules.match import matching, window_seconds
+from responder.rules.packs import pack_for
+from responder.settings import Settings, load_settings
+from responder.severity.decide import decide
+from responder.signals.read import read
+from responder.telemetry import set_up_log
+
+READ_WITHIN_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Every decision on the way. `pack` None: no pack takes the alerts; `report` None: no rule matches."""
+
+    webhook: Webhook
+    ignored: tuple[Alert, ...]
+    pack: Pack | None
+    rules: tuple[Rule, ...] = ()
+    verdicts: tuple[RuleVerdict, ...] = ()
+    plan: Plan | None = None
+    report: Report | None = None
+
+
+@click.command("explain")
+@click.argument("alert", type=click.File("r", encoding="utf-8"))
+@click.option("--kind", default="alertmanager", show_default=True, help="Whose webhook body this is.")
+@click.option("--diagnose", is_flag=True, help="Run the checks as well.")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def command(alert: TextIO, kind: str, diagnose: bool, as_json: bool) -> None:
+    """Tell every decision for the alerts in ALERT (a webhook body, - for standard input) and its reason."""
+    settings = load_settings()
+    loaded = app.load_rules(settings)
+    redactor = app.redactor_of(settings, loaded.packs)
+    set_up_log(as_json=False, level="error", redact=redactor.text)
+    webhook = _webhook(alert, kind, redactor)
+    explained = asyncio.run(explain(webhook, loaded.packs, app.clock(), settings, diagnose=diagnose))
+    if as_json:
+        click.echo(redactor.text(json.dumps(_as_json(explained), default=str, indent=2, ensure_ascii=False)))
+        return
+    for line in _lines(explained, settings, diagnose=diagnose):
+        click.echo(redactor.text(line))
+
+
+async def explain(
+    webhook: Webhook, packs: tuple[Pack, ...], now: datetime, settings: Settings, *, diagnose: bool
+) -> Explanation:
+    """Walk the same steps as the daemon does, for alerts that arrive now."""
+    kept = app.without_ignored(webhook, packs)
+    ignored = tuple(it for it in webhook.alerts if it not in kept.alerts)
+    pack = pack_for(packs, kept.alerts[0].labels) if kept.alerts else None
+    incident = _incident(kept, now)
+    labels = [it.labels for it in incident.evidence]
+    rules = matching(pack.rules, labels) if pack else ()
+    if pack is None or not rules:
+        return Explanation(webhook=webhook, ignored=ignored, pack=pack)
+    doors = Doors(os.environ)
+    try:
+        wanted = {pack.signals[name]: seconds for name, seconds in window_seconds(pack, rules).items()}
+        readings = await read(wanted, labels, pack.targets, doors, now, within_seconds=READ_WITHIN_SECONDS)
+        verdicts = tuple(evaluate(rule, readings, incident.evidence, None, now) for rule in rules)
+        asked = plan(pack, list(zip(rules, verdicts, strict=True)), labels)
+        findings = await _findings(asked.asks, doors, settings) if diagnose else ()
+    finally:
+        await doors.close()
+    marks = frozenset(mark for it in findings for mark in it.marks) if diagnose else None
+    report = compose(
+        incident=incident,
+        pack=pack,
+        verdicts=verdicts,
+        assessment=decide(pack.severity, verdicts, readings, labels, marks, (), now),
+        findings=findings,
+        still_looking=() if diagnose else tuple(it.name for it in asked.asks),
+        left_out=asked.left_out,
+        asked=len(asked.asks) + len(asked.left_out),
+        took_seconds=max((it.took_seconds for it in findings), default=0.0),
+        former=None,
+        page_url="",
+        now=now,
+    )
+    return Explanation(
+        webhook=webhook, ignored=ignored, pack=pack, rules=rules, verdicts=verdicts, plan=asked, report=report
+    )
+
+
+async def _findings(asks: Sequence[Ask], doors: Doors, settings: Settings) -> tuple[Finding, ...]:
+    async def told(_: Finding) -> None:
+        """Nobody is told here."""
+
+    seconds = settings.diagnostic_timeout.total_seconds()
+    async with Examination(
+        asks, catalogue(), doors, timeout_seconds=seconds, clock=app.clock, on_finding=told
+    ) as examination:
+        await examination.wait(max([seconds, *(it.timeout_seconds or 0.0 for it in asks)]) + 1)
+        return examination.findings
+
+
+def _webhook(file: TextIO, kind: str, redactor: Redactor) -> Webhook:
+    known = sources()
+    if kind not in known:
+        raise UsageError(f"--kind: unknown sender {kind!r}; expected one of {', '.join(sorted(known))}")
+    try:
+        webhook = known[kind].parse(DEFAULT_SOURCE, file.read().encode(), redactor, Limits())
+    except (UnreadableBody, UnicodeDecodeError) as unreadable:
+        raise UsageError(f"{Path(file.name)}: {unreadable}; expected a webhook body as {kind} sends it") from unreadable
+    if not webhook.alerts:
+        why = "; ".join(it.reason for it in webhook.quarantined) or "it holds no alert"
+        raise UsageError(f"{Path(file.name)}: nothing to explain: {why}")
+    return webhook
+
+
+def _incident(webhook: Webhook, now: datetime) -> Incident:
+    held = tuple(
+        HeldAlert(alert=it, kind=webhook.kind, source=webhook.source, first_seen=now, last_seen=now)
+        for it in webhook.alerts
+    )
+    return Incident(
+        id=0,
+        slug=slug_of(0),
+        state=IncidentState.OPEN,
+        pack=None,
+        rule_set=None,
+        severity=None,
+        opened_at=now,
+        acknowledged_at=None,
+        resolved_at=None,
+        first_report_due=now,
+        run=0,
+        continues=None,
+        alerts=held,
+        links=(),
+    )
+
+
+def _lines(it: Explanation, settings: Settings, *, diagnose: bool) -> Iterator[str]:
+    webhook = it.webhook
+    yield f"Webhook    {webhook.kind}, {len(webhook.alerts)} alerts; PagerDuty's incident_key {webhook.key.hex()}"
+    for alert in it.webhook.alerts:
+        ended = f", ended {alert.ends_at:%F %T}" if alert.ends_at else ""
+        lasted = f"since {alert.starts_at:%F %T} UTC{ended}"
+        yield f"  {alert.status.word:<8} {alert.fingerprint} {lasted}  {_shown(alert.labels)}"
+    for aside in it.webhook.quarantined:
+        yield f"  quarantined: {aside.reason}"
+    for alert in it.ignored:
+        yield f"  ignored by intake.ignore: {alert.fingerprint}"
+    if it.pack is None:
+        yield (
+            "Pack       none: no pack's `for` holds for these labels"
+            if len(it.ignored) < len(it.webhook.alerts)
+            else "Pack       not asked"
+        )
+        return
+    covers = " or ".join(line.text for line in it.pack.covers) or "takes what no other pack takes"
+    yield f"Pack       {it.pack.name} ({covers})"
+    yield from _rule_lines(it, it.pack)
+    if it.report is None:
+        yield "Report     none: stored, listed and counted only"
+        return
+    yield from _verdict_lines(it)
+    yield from _severity_lines(it.report)
+    yield from _check_lines(it, diagnose=diagnose)
+    yield "Note       as it would read; nothing was sent"
+    note = plain_text(it.report, marker=marker_of(settings.name, "not-sent"))
+    yield from (f"  | {line}" for line in note.splitlines())
+
+
+def _rule_lines(it: Explanation, pack: Pack) -> Iterator[str]:
+    yield f"Rules      {len(it.rules)} of {len(pack.rules)} match"
+    labels = [alert.labels for alert in it.webhook.alerts if alert not in it.ignored]
+    for rule in pack.rules:
+        lines = [line.text for line in rule.match if any(line.holds(one) for one in labels)]
+        if rule in it.rules:
+            yield f"  yes {rule.name}: {lines[0] if lines else 'default: no other rule matches'}  ({rule.written_at})"
+        else:
+            why = (
+                "default, and another rule matches"
+                if rule.default
+                else f"no alert fits {' or '.join(x.text for x in rule.match)}"
+            )
+            yield f"  no  {rule.name}: {why}"
+
+
+def _verdict_lines(it: Explanation) -> Iterator[str]:
+    yield "Verdicts"
+    assert it.report is not None
+    for verdict in it.report.verdicts:
+        yield f"  {verdict.rule}: {_judged(verdict.verdict)}" + (
+            "" if verdict.signals else " (the alert is the evidence)"
+        )
+        for signal in verdict.signals:
+            bound = f" held against {signal.bound}" if signal.bound else ""
+            yield f"    {signal.signal} {signal.shown}{bound}: {_judged(signal.verdict)}"
+            yield f"      from {signal.reading.origin or 'nowhere'}"
+
+
+def _severity_lines(report: Report) -> Iterator[str]:
+    yield f"Severity   {report.severity}, decided by {report.assessment.decided_by}"
+    for answer in report.assessment.answers:
+        result = f" → {answer.result}" if answer.result else ""
+        because = f" ({answer.because})" if answer.because else ""
+        yield f"  {answer.said:<7} {answer.ask}{because}{result}"
+
+
+def _check_lines(it: Explanation, *, diagnose: bool) -> Iterator[str]:
+    assert it.plan is not None
+    assert it.report is not None
+    found = {finding.name: finding for finding in it.report.findings}
+    yield f"Checks     {len(it.plan.asks)}" + ("" if diagnose else ", not run (--diagnose runs them)")
+    for ask in it.plan.asks:
+        finding = found.get(ask.name)
+        yield f"  {ask.name}" + (f": {finding.outcome}, {finding.headline}" if finding else "")
+    for name, why in it.plan.left_out:
+        yield f"  {name}: left out, {why}"
+
+
+def _judged(verdict: Verdict) -> str:
+    facts = {key: value for key, value in dataclasses.asdict(verdict).items() if key != "word"}
+    more = ", ".join(f"{key} {value}" for key, value in facts.items() if value not in (None, False))
+    return f"{verdict.word} ({more})" if more else verdict.word
+
+
+def _shown(labels: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in sorted(labels.items()))
+
+
+def _as_json(it: Explanation) -> dict[str, Any]:
+    return {
+        "alerts": [dataclasses.asdict(alert) for alert in it.webhook.alerts],
+        "incident_key": it.webhook.key.hex(),
+        "ignored": [alert.fingerprint for alert in it.ignored],
+        "pack": it.pack.name if it.pack else None,
+        "rules": [rule.name for rule in it.rules],
+        "checks": [ask.name for ask in it.plan.asks] if it.plan else [],
+        "left_out": [list(pair) for pair in it.plan.left_out] if it.plan else [],
+        "report": dataclasses.asdict(it.report) if it.report else None,
+    }
