@@ -52,6 +52,13 @@ Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_several)]
 
 
+def starter_pack() -> Path:
+    """`rules/starter` below the working folder, else the one that came with the package."""
+    here = Path("rules/starter")
+    packaged = Path(__file__).parent / here
+    return packaged if packaged.is_dir() and not here.is_dir() else here
+
+
 class Settings(BaseSettings):
     """Every setting, with its default; the description is what `responder settings` prints beside it."""
 
@@ -67,7 +74,7 @@ class Settings(BaseSettings):
     name: str = Field("responder", description="this installation, in markers")
     listen: str = Field("127.0.0.1:8080", description="address of the daemon")
     public_url: str = Field("", description="how people reach the web page; links in reports")
-    rules: Path = Field(Path("rules/starter"), description="a pack, or a folder of packs")
+    rules: Path = Field(default_factory=starter_pack, description="a pack, or a folder of packs")
     database_url: SecretStr | None = Field(None, description="postgresql://… ; embedded when not set")
     data_dir: Path | None = Field(None, description="the embedded store; ./var, as root /var/lib/responder")
     alertmanager_tokens: Secrets = Field((), description="bearer tokens of that webhook")

@@ -102,7 +102,7 @@ class Complaints:
 
     def _add(self, at: At, position: Position, text: str, severity: Severity) -> None:
         lines = at.document.lines
-        hidden = False  # an address or a header may hold a secret
+        hidden = at.loc[:1] == ("targets",)  # an address or a header may hold a secret
         line = "" if hidden or position.line > len(lines) else lines[position.line - 1]
         problem = Problem(position=position, text=text, severity=severity, line=line)
         self._found.setdefault((position, text), problem)

@@ -213,6 +213,51 @@ async def test_a_wrong_password_and_an_unknown_user_are_not_repeated(
     server.stop()
 
 
+@pytest.fixture
+async def pooler(postgres_server: Postgres) -> AsyncIterator[int]:
+    """What PgBouncer does at connect: it refuses settings that it does not know, then passes everything on."""
+    refused = b"SERROR\0VFATAL\0C08P01\0Munsupported startup parameter: statement_timeout\0\0"
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := await reader.read(65536):
+                writer.write(chunk)
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first = await reader.read(65536)
+        if len(first) == 8:  # SSLRequest: no
+            writer.write(b"N")
+            first = await reader.read(65536)
+        if b"statement_timeout" in first:
+            writer.write(b"E" + (len(refused) + 4).to_bytes(4, "big") + refused)
+            writer.close()
+            return
+        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", postgres_server.port)
+        server_writer.write(first)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(pass_on(reader, server_writer))
+            group.create_task(pass_on(server_reader, writer))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+    await asyncio.sleep(0.05)  # the pairs above see the end of both sides
+
+
+@pytest.mark.system
+async def test_behind_a_pooler_each_transaction_is_read_only_and_bounded(pooler: int, target: Made) -> None:
+    doors = Doors({})
+    door = doors.postgres(target("postgres", f"postgresql://responder:pw@127.0.0.1:{pooler}/postgres"))
+    settings = (await door.fetch(SETTINGS)).rows
+    await doors.close()
+
+    assert settings == (
+        {"read_only": "on", "statement": "15s", "lock": "1s", "application": "responder", "by_default": "off"},
+    )
+
+
 @pytest.mark.system
 async def test_no_connection_left_is_told_apart(
     start_postgres: Callable[..., Postgres], doors: Doors, target: Made

@@ -47,6 +47,7 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
         "redis://user:p@ss:w/ord@host:6379/0",
         "redis://user:p#ord@host",
         "redis://user:p?ord@host",
+        "redis://ord:12/x@host",
         "http://user:ord pass@host",
         "ftp://user:ord@host",
         "http://user:ord@host:notaport",
