@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,9 @@ from responder.store.store import Store
 
 pytest_plugins = ["tests.plugins.pagerduty_contract", "tests.systems.plugin"]
 
-asyncio.set_event_loop(None)  # some plug-ins ask for the current loop in sync tests; saying "none" keeps warnings errors
+asyncio.set_event_loop(
+    None
+)  # some plug-ins ask for the current loop in sync tests; saying "none" keeps warnings errors
 
 START = datetime(2026, 11, 21, 3, 12, tzinfo=UTC)
 _numbers = itertools.count(1)
@@ -36,6 +39,7 @@ def embedded_dsn() -> Iterator[str]:
     yield server.dsn
     loop.run_until_complete(server.stop())
     loop.close()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["embedded", pytest.param("debian", marks=pytest.mark.system)])
@@ -90,7 +94,12 @@ def webhook() -> Callable[..., Webhook]:
     def make(*alerts: Alert, group: bytes = b"g", source: str = "default", cut_until: float | None = None) -> Webhook:
         until = None if cut_until is None else START + timedelta(minutes=cut_until)
         return Webhook(
-            kind="alertmanager", source=source, key=group.ljust(32, b"\0"), title="HighErrorRate", alerts=alerts, ends_others_until=until
+            kind="alertmanager",
+            source=source,
+            key=group.ljust(32, b"\0"),
+            title="HighErrorRate",
+            alerts=alerts,
+            ends_others_until=until,
         )
 
     return make

@@ -204,15 +204,14 @@ class _Reader:
 
     def _key(self, event: Any, events: Iterator[Any], loc: Loc) -> str:
         self._refuse(event)
-        at = self._mark(event.start_mark)
         if not isinstance(event, yaml.ScalarEvent):
             self._value(event, events, (*loc, "?"))
-            self._wrong(at, "found a list, a mapping or an alias as a key; expected text")
+            self._wrong(self._mark(event.start_mark), "found a list, a mapping or an alias as a key; expected text")
             return "?"
         if event.value == "<<" and event.implicit[0]:
-            self._wrong(at, "found a merge key `<<`; expected the keys themselves")
+            self._wrong(self._mark(event.start_mark), "found a merge key `<<`; expected the keys themselves")
         elif not event.value:
-            self._wrong(at, "found an empty key; expected text")
+            self._wrong(self._mark(event.start_mark), "found an empty key; expected text")
         return str(event.value)
 
     def _scalar(self, event: Any) -> str | None:

@@ -34,7 +34,8 @@ class Report:
     """One report, complete or not, of an incident at one moment.
 
     `title`: the gravest rule's summary with its reading. `why`: how the severity came about, one entry an answer.
-    `look_first`, `also`, `healthy`: findings' lines, ranked. `could_not_look`: the reason as text, what as `check`. `still_looking`: names of checks without an answer yet.
+    `look_first`, `also`, `healthy`: findings' lines, ranked.
+    `could_not_look`: the reason as text, what as `check`. `still_looking`: names of checks without an answer yet.
     `asked`/`answered`: how many checks there were and how many answered with what they saw.
     `verdicts`: gravest first. `events`: what changed since the first report, newest last ("P1 → P2 at 03:31").
     """

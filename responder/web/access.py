@@ -30,7 +30,7 @@ class Access:
         """Status and reason of a refusal, None when it may pass."""
         if self.open_to_all or self._named_by_proxy(headers, remote):
             return None
-        if self.tokens:
+        if any(self.tokens):
             return None if self._has_token(headers) else (401, "a token is needed: Authorization: Bearer …")
         if self.loopback and _is_local(headers):
             return None
@@ -41,7 +41,9 @@ class Access:
 
     def _has_token(self, headers: Mapping[str, str]) -> bool:
         given = _token_in(headers.get("Authorization", "")).encode()
-        return any(tuple(hmac.compare_digest(given, token.encode()) for token in self.tokens))  # every one, always
+        return any(
+            tuple(hmac.compare_digest(given, token.encode()) for token in self.tokens if token)
+        )  # every one, always
 
 
 def _token_in(header: str) -> str:

@@ -44,8 +44,15 @@ class Desk:
 
     async def send(self, begun: Begun | None = None, *, seconds: float = 2.0, within: Deadline | None = None) -> Sent:
         return await send(
-            self.store, self.sink, begun or await self.begin(), self.report, digest=b"d", marker=MARKER, redact=lambda text: text,
-            deadline=within or Deadline(seconds), again_in=1.0,
+            self.store,
+            self.sink,
+            begun or await self.begin(),
+            self.report,
+            digest=b"d",
+            marker=MARKER,
+            redact=lambda text: text,
+            deadline=within or Deadline(seconds),
+            again_in=1.0,
         )
 
     @property
@@ -66,16 +73,24 @@ class Desk:
 @pytest.fixture
 async def desk(store: Store) -> AsyncIterator[Desk]:
     pagerduty = await StandInPagerDuty.start(event_delay_seconds=0)
-    event = {"payload": {"summary": "s", "source": "x", "severity": "error"}, "event_action": "trigger", "routing_key": "0" * 31 + "1"}
+    event = {
+        "payload": {"summary": "s", "source": "x", "severity": "error"},
+        "event_action": "trigger",
+        "routing_key": "0" * 31 + "1",
+    }
     incident = pagerduty.account.take_event(event, "k", START)
     assert incident is not None
     report = payments_report()
     async with store.transaction() as connection:
         await connection.execute("insert into incidents (id, slug, first_report_due) values (1, 'inc-0001', now())")
         await connection.execute(
-            "insert into reports (incident, body, severity_rank) values (1, $1, 0)", REPORT.dump_python(report, mode="json")
+            "insert into reports (incident, body, severity_rank) values (1, $1, 0)",
+            REPORT.dump_python(report, mode="json"),
         )
-        await connection.execute("insert into deliveries (incident, sink, object, state) values (1, 'pagerduty_note', $1, 'due')", incident.id)
+        await connection.execute(
+            "insert into deliveries (incident, sink, object, state) values (1, 'pagerduty_note', $1, 'due')",
+            incident.id,
+        )
     api = PagerDutyApi(token=TOKEN, sender=BOT_EMAIL, url=pagerduty.url)
     yield Desk(store=store, pagerduty=pagerduty, sink=PagerDutyNote(api), report=report, object=incident.id)
     await api.close()
@@ -144,9 +159,13 @@ async def test_two_that_send_at_once_leave_one_note(desk: Desk) -> None:
     sleeper = await desk.begin()
     assert await ledger.sending(desk.store, sleeper.delivery, uncertain=False)
     taker = await desk.send()  # finds it `sending`, reads back, posts
-    posted_late = await desk.sink.post(desk.object, f"late {MARKER}", within=5)  # the sleeper's request, on its way all along
+    posted_late = await desk.sink.post(
+        desk.object, f"late {MARKER}", within=5
+    )  # the sleeper's request, on its way all along
 
-    wrote = await ledger.shown(desk.store, sleeper.delivery, foreign_id=posted_late, digest=b"", report=desk.report, verify=False, tag="")
+    wrote = await ledger.shown(
+        desk.store, sleeper.delivery, foreign_id=posted_late, digest=b"", report=desk.report, verify=False, tag=""
+    )
     await verify(desk.store, desk.sink, await desk.begin(), marker=MARKER)
 
     assert (taker.outcome, wrote, len(desk.notes)) == ("delivered", False, 1)
@@ -215,7 +234,9 @@ async def test_nobody_listens_is_known_not_to_have_arrived(desk: Desk) -> None:
     assert [it.method for it in desk.pagerduty.requests] == ["POST"]
 
 
-async def test_every_request_is_one_that_pagerduty_describes(desk: Desk, pagerduty_contract: Callable[..., object]) -> None:
+async def test_every_request_is_one_that_pagerduty_describes(
+    desk: Desk, pagerduty_contract: Callable[..., object]
+) -> None:
     await desk.send()
     await desk.send()
     await desk.sink.find(desk.object, MARKER)

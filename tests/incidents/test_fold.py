@@ -18,11 +18,15 @@ KEY: GroupKey = ("alertmanager", "default", b"g".ljust(32, b"\0"))
 REOPEN_WITHIN = timedelta(minutes=10)
 
 
-def folded(*webhooks: Webhook, held: dict[GroupKey, HeldGroup] | None = None, now: datetime = START) -> list[WebhookPlan]:
+def folded(
+    *webhooks: Webhook, held: dict[GroupKey, HeldGroup] | None = None, now: datetime = START
+) -> list[WebhookPlan]:
     return fold(webhooks, held or {}, now, reopen_within=REOPEN_WITHIN)
 
 
-def group(*, incident: int | None = 7, open_now: bool = True, resolved: float | None = None, **alerts: Held) -> dict[GroupKey, HeldGroup]:
+def group(
+    *, incident: int | None = 7, open_now: bool = True, resolved: float | None = None, **alerts: Held
+) -> dict[GroupKey, HeldGroup]:
     at = None if resolved is None else START + timedelta(minutes=resolved)
     states = {name.rjust(16, "0"): state for name, state in alerts.items()}
     return {KEY: HeldGroup(link=1, incident=incident, open_now=open_now, resolved_at=at, alerts=states)}
@@ -45,13 +49,19 @@ def held(*, starts: float = 0, resolved: float | None = None) -> Held:
         pytest.param({"starts": 0, "resolved": 5}, held(), Told.ACCEPTED, id="its resolve"),
         pytest.param({"starts": 0}, held(resolved=5), Told.STALE, id="firing after its own resolve"),
         pytest.param({"starts": -1}, held(), Told.STALE, id="older than what is held"),
-        pytest.param({"starts": -0.25, "resolved": 3}, held(), Told.ACCEPTED, id="a resolve whose startsAt went backwards"),
+        pytest.param(
+            {"starts": -0.25, "resolved": 3}, held(), Told.ACCEPTED, id="a resolve whose startsAt went backwards"
+        ),
         pytest.param({"starts": -5, "resolved": -1}, held(), Told.STALE, id="the resolve of an earlier firing"),
-        pytest.param({"starts": -0.25, "resolved": 3}, held(resolved=3), Told.DUPLICATE, id="the other peer's copy of it"),
+        pytest.param(
+            {"starts": -0.25, "resolved": 3}, held(resolved=3), Told.DUPLICATE, id="the other peer's copy of it"
+        ),
         pytest.param({"starts": 6}, held(resolved=5), Told.ACCEPTED, id="fires again"),
     ],
 )
-def test_a_statement_is_news_the_same_or_stale(alert: Callable[..., Alert], said: dict[str, float], kept: Held | None, told: Told) -> None:
+def test_a_statement_is_news_the_same_or_stale(
+    alert: Callable[..., Alert], said: dict[str, float], kept: Held | None, told: Told
+) -> None:
     assert told_by(alert(**said), kept) is told
 
 
@@ -60,10 +70,16 @@ def test_the_first_firing_alert_opens_an_incident(alert: Callable[..., Alert], w
 
     assert plan.told == (Told.ACCEPTED, Told.ACCEPTED)
     assert plan.group is not None
-    assert (plan.group.opens, plan.group.continues, set(plan.group.changed)) == (True, None, {"aa".rjust(16, "0"), "bb".rjust(16, "0")})
+    assert (plan.group.opens, plan.group.continues, set(plan.group.changed)) == (
+        True,
+        None,
+        {"aa".rjust(16, "0"), "bb".rjust(16, "0")},
+    )
 
 
-def test_a_resolve_that_nobody_heard_fire_is_kept_and_opens_nothing(alert: Callable[..., Alert], webhook: Callable[..., Webhook]) -> None:
+def test_a_resolve_that_nobody_heard_fire_is_kept_and_opens_nothing(
+    alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
     late, resolved = alert("aa"), alert("aa", resolved=5)
 
     first, second = folded(webhook(resolved), webhook(late))
@@ -73,7 +89,9 @@ def test_a_resolve_that_nobody_heard_fire_is_kept_and_opens_nothing(alert: Calla
     assert first.group.opens is False
 
 
-def test_one_batch_with_the_same_webhook_twice_opens_one_incident(alert: Callable[..., Alert], webhook: Callable[..., Webhook]) -> None:
+def test_one_batch_with_the_same_webhook_twice_opens_one_incident(
+    alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
     first, second = folded(webhook(alert()), webhook(alert()))
 
     assert (first.told, second.told) == ((Told.ACCEPTED,), (Told.DUPLICATE,))
@@ -82,18 +100,29 @@ def test_one_batch_with_the_same_webhook_twice_opens_one_incident(alert: Callabl
 
 @pytest.mark.parametrize(
     ("minutes_later", "reopens"),
-    [pytest.param(10, True, id="at the bound it is the same incident"), pytest.param(10.1, False, id="later it is a new one that names the former")],
+    [
+        pytest.param(10, True, id="at the bound it is the same incident"),
+        pytest.param(10.1, False, id="later it is a new one that names the former"),
+    ],
 )
-def test_a_refire_reopens_or_continues(alert: Callable[..., Alert], webhook: Callable[..., Webhook], minutes_later: float, reopens: bool) -> None:
+def test_a_refire_reopens_or_continues(
+    alert: Callable[..., Alert], webhook: Callable[..., Webhook], minutes_later: float, reopens: bool
+) -> None:
     before = group(open_now=False, resolved=0, aa=held(starts=-5, resolved=0))
 
     (plan,) = folded(webhook(alert("aa", starts=1)), held=before, now=START + timedelta(minutes=minutes_later))
 
     assert plan.group is not None
-    assert (plan.group.reopens, plan.group.opens, plan.group.continues) == (reopens, not reopens, None if reopens else 7)
+    assert (plan.group.reopens, plan.group.opens, plan.group.continues) == (
+        reopens,
+        not reopens,
+        None if reopens else 7,
+    )
 
 
-def test_a_cut_list_of_a_resolved_group_ends_its_other_alerts(alert: Callable[..., Alert], webhook: Callable[..., Webhook]) -> None:
+def test_a_cut_list_of_a_resolved_group_ends_its_other_alerts(
+    alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
     before = group(aa=held(), bb=held(starts=1), cc=held(starts=9))
 
     (plan,) = folded(webhook(alert("aa", resolved=5), cut_until=5), held=before)
@@ -109,7 +138,9 @@ def test_a_webhook_without_identity_has_no_group(webhook: Callable[..., Webhook]
 
 
 statements = st.builds(
-    lambda starts, length: (starts, None if length is None else starts + length), st.integers(0, 20), st.none() | st.integers(0, 5)
+    lambda starts, length: (starts, None if length is None else starts + length),
+    st.integers(0, 20),
+    st.none() | st.integers(0, 5),
 )
 
 
@@ -119,8 +150,12 @@ def test_told_twice_nothing_changes(said: Sequence[tuple[int, int | None]]) -> N
     state = None
     for starts, ends in said:
         it = Alert(
-            fingerprint="0" * 16, status=AlertStatus.FIRING if ends is None else AlertStatus.RESOLVED, labels={}, annotations={},
-            starts_at=START + timedelta(minutes=starts), ends_at=None if ends is None else START + timedelta(minutes=ends),
+            fingerprint="0" * 16,
+            status=AlertStatus.FIRING if ends is None else AlertStatus.RESOLVED,
+            labels={},
+            annotations={},
+            starts_at=START + timedelta(minutes=starts),
+            ends_at=None if ends is None else START + timedelta(minutes=ends),
         )
         if told_by(it, state) is Told.ACCEPTED:
             state = state_after(it, state)

@@ -164,3 +164,10 @@ def test_any_series_gets_the_state_that_prometheus_gives_it(
     verdict = judge(above(5, seconds=hold), Level.CRITICAL, series(values))
 
     assert words[type(verdict)] == prometheus_alerting_rule(values, 5, hold, 30)
+
+
+def test_nan_in_the_past_is_not_unequal_to_a_number() -> None:
+    """NaN != 1 is true in every language; a step of NaN restarts the window all the same."""
+    verdict = judge(above(1, seconds=60, operator="!="), Level.WARNING, series([7, math.nan, 7]))
+
+    assert verdict == Pending(level=Level.WARNING, since=at(2), needed_seconds=60, due=at(4))

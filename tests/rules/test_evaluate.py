@@ -248,3 +248,11 @@ def test_what_is_unknown_never_counts_as_clear(past: list[float | None], combine
     made = rule(*(reversed(both) if swapped else both), combine=combine)
 
     assert isinstance(evaluate(made, {"a": [known], "b": [unknown]}, [], None, NOW).verdict, Unknown)
+
+
+def test_what_one_label_value_breached_does_not_hold_for_another() -> None:
+    api, web = (("service", "api"),), (("service", "web"),)
+    was = evaluate(rule(ERRORS), {"error_rate": [reading(*[7] * 5, labels=api, late=-60)]}, [], None, NOW)
+
+    assert key_of(verdict_of(ERRORS, reading(0.7, labels=api), was)) == "critical"
+    assert key_of(verdict_of(ERRORS, reading(0.7, labels=web), was)) == "clear"

@@ -70,13 +70,20 @@ async def test_an_incident_is_resolved_with_its_last_alert_and_reopened_by_the_n
 ) -> None:
     states = []
     async with accepting(store) as acceptor:
-        for it in (webhook(alert("aa"), alert("bb")), webhook(alert("aa", resolved=5)), webhook(alert("bb", resolved=5)), webhook(alert("aa", starts=9))):
+        for it in (
+            webhook(alert("aa"), alert("bb")),
+            webhook(alert("aa", resolved=5)),
+            webhook(alert("bb", resolved=5)),
+            webhook(alert("aa", starts=9)),
+        ):
             await acceptor.accept(it)
             states += await rows(store, "select slug, state from incidents")
 
     assert states == [("inc-0001", "open"), ("inc-0001", "open"), ("inc-0001", "resolved"), ("inc-0001", "open")]
     assert [what for (what,) in await rows(store, "select what from timeline order by id")] == [
-        "opened", "resolved: no alert of it fires any more", "reopened",
+        "opened",
+        "resolved: no alert of it fires any more",
+        "reopened",
     ]
 
 
@@ -124,7 +131,9 @@ async def test_four_writers_with_the_same_groups_in_any_order_make_one_incident_
     assert await rows(store, "select sum((outcome->'alerts'->0->>3 = 'accepted')::int) from webhooks") == [(25,)]
 
 
-async def test_many_are_committed_together(store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]) -> None:
+async def test_many_are_committed_together(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
     acceptor = acceptor_of(store)
     async with asyncio.TaskGroup() as group:
         answers = [group.create_task(acceptor.accept(webhook(alert("aa"), group=f"g{n}".encode()))) for n in range(200)]
@@ -137,11 +146,16 @@ async def test_many_are_committed_together(store: Store, alert: Callable[..., Al
     assert await rows(store, "select count(distinct xmin::text) from incidents") == [(1,)]
 
 
-async def test_a_poisonous_webhook_fails_alone(store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]) -> None:
+async def test_a_poisonous_webhook_fails_alone(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
     poisonous = webhook(alert("bb", pod="nul \0 in a label"), group=b"bad")
     acceptor = acceptor_of(store)
     async with asyncio.TaskGroup() as group:
-        answers = [group.create_task(acceptor.accept(it)) for it in (webhook(alert("aa")), poisonous, webhook(alert("cc"), group=b"h"))]
+        answers = [
+            group.create_task(acceptor.accept(it))
+            for it in (webhook(alert("aa")), poisonous, webhook(alert("cc"), group=b"h"))
+        ]
         await asyncio.sleep(0)
         running = group.create_task(acceptor.run())
         await asyncio.wait(answers)
@@ -153,7 +167,9 @@ async def test_a_poisonous_webhook_fails_alone(store: Store, alert: Callable[...
     ]
 
 
-async def test_a_full_queue_is_said_at_once(store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]) -> None:
+async def test_a_full_queue_is_said_at_once(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
     acceptor = acceptor_of(store)  # nobody commits
     async with asyncio.TaskGroup() as group:
         waiting = [group.create_task(acceptor.accept(webhook(alert()))) for _ in range(MAX_WAITING)]
@@ -164,7 +180,9 @@ async def test_a_full_queue_is_said_at_once(store: Store, alert: Callable[..., A
             it.cancel()
 
 
-async def test_without_disk_nothing_is_promised(store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]) -> None:
+async def test_without_disk_nothing_is_promised(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
     async with accepting(store, room=lambda: False) as acceptor:
         with pytest.raises(StoreUnavailable, match="256 MB of disk"):
             await acceptor.accept(webhook(alert()))
@@ -176,7 +194,11 @@ async def test_a_store_that_is_away_is_said_and_what_returns_is_taken(
     store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
 ) -> None:
     async with accepting(store) as acceptor:
-        await rows(store, "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()")
+        await rows(
+            store,
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where pid <> pg_backend_pid() and datname = current_database()",
+        )
         outcomes: Sequence[Any] = [await _outcome(acceptor, webhook(alert(f"{n:02x}"))) for n in range(20)]
 
     kept = await rows(store, "select count(*) from alerts")

@@ -71,7 +71,11 @@ async def test_nobody_at_the_address_is_store_unavailable() -> None:
 
 
 async def test_a_wrong_database_is_a_usage_error_without_its_password(database: str) -> None:
-    wrong = database.rsplit("/", 1)[0] + "/not_there" if "?" not in database else database.replace("/responder_test", "/not_there")
+    wrong = (
+        database.rsplit("/", 1)[0] + "/not_there"
+        if "?" not in database
+        else database.replace("/responder_test", "/not_there")
+    )
 
     with pytest.raises(UsageError, match="RESPONDER_DATABASE_URL"):
         await Store.open(wrong, redact=lambda text: text)

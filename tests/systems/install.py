@@ -21,6 +21,7 @@ PACKAGES = {  # package: a program of it that tests start
     "prometheus": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",
     "chromium": "chromium",
+    "openssl": "openssl",
 }
 UPDATE_WITHIN_SECONDS = 120
 INSTALL_WITHIN_SECONDS = 300

@@ -1,0 +1,157 @@
+"""The command line from outside, as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from responder import __version__
+
+REPOSITORY = Path(__file__).parents[2]
+BODY = {
+    "version": "4",
+    "groupKey": '{}:{alertname="HighErrorRate"}',
+    "status": "firing",
+    "alerts": [
+        {
+            "status": "firing",
+            "labels": {"alertname": "HighErrorRate", "service": "payments", "password": "canary-5519"},
+            "annotations": {},
+            "startsAt": "2026-11-21T02:51:38.961Z",
+        }
+    ],
+}
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """`run("check", "folder", stdin=…, RESPONDER_NAME=…)` in an empty folder."""
+
+    def call(*arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("RESPONDER_")}
+        return subprocess.run(
+            [sys.executable, "-m", "responder.cli.main", *arguments],
+            cwd=tmp_path,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=clean
+            | {"PYTHONPATH": str(REPOSITORY), "RESPONDER_RULES": str(REPOSITORY / "rules/starter")}
+            | variables,
+        )
+
+    return call
+
+
+def test_version(run: Run) -> None:
+    assert run("version").stdout.startswith(f"responder {__version__} (Python ")
+    assert json.loads(run("version", "--json").stdout)["responder"] == __version__
+
+
+def test_the_starter_pack_has_no_mistake(run: Run) -> None:
+    done = run("check")
+
+    assert (done.returncode, done.stdout) == (0, "1 packs, 7 rules: 0 mistakes, 0 warnings\n")
+
+
+def test_every_mistake_is_named_with_its_place_and_exit_is_1(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "rules.yaml").write_text(
+        "rules:\n  - name: a\n    match: ['alertname=\"A\"']\n    treshold: {}\n  - name: b\n    match: []\n"
+    )
+
+    done = run("check", "mine")
+
+    assert done.returncode == 1
+    assert "mine/rules.yaml:4:5: unknown key `treshold`; did you mean `thresholds`?" in done.stdout
+    assert "mine/rules.yaml:6:" in done.stdout
+
+
+def test_machines_read_mistakes_as_json(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text("rulez: []\n")
+
+    done = run("check", "--format", "json", "rules.yaml")
+
+    assert [(it["file"], it["line"], it["column"]) for it in json.loads(done.stdout)][:1] == [("rules.yaml", 1, 1)]
+
+
+def test_settings_are_shown_with_secrets_masked(run: Run) -> None:
+    done = run("settings", RESPONDER_PAGERDUTY_TOKEN="canary-7710", RESPONDER_NAME="prod")
+
+    shown = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()}
+    assert (shown["RESPONDER_NAME"], shown["RESPONDER_PAGERDUTY_TOKEN"]) == ("prod", "***")
+    assert "canary-7710" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        (
+            {"RESPONDER_PAGERDUTY_TOKN": "x"},
+            "RESPONDER_PAGERDUTY_TOKN: unknown setting; did you mean RESPONDER_PAGERDUTY_TOKEN?",
+        ),
+        ({"RESPONDER_LISTEN": "here"}, 'RESPONDER_LISTEN: expected an address such as 127.0.0.1:8080, got "here"'),
+        ({"RESPONDER_FIRST_REPORT_WITHIN": "soon"}, "RESPONDER_FIRST_REPORT_WITHIN: "),
+        ({"RESPONDER_SLACK_TOKEN_FILE": "/not/there"}, "RESPONDER_SLACK_TOKEN_FILE: cannot read /not/there"),
+        ({"RESPONDER_REFUSE_WRITE_ACCESS": "true"}, "RESPONDER_REFUSE_WRITE_ACCESS: this version cannot check it yet"),
+    ],
+)
+def test_a_wrong_setting_is_said_with_its_cure_and_exit_is_2(run: Run, variables: dict[str, str], says: str) -> None:
+    done = run("settings", **variables)
+
+    assert done.returncode == 2
+    assert says in done.stderr
+
+
+def test_what_kubernetes_sets_for_a_service_is_no_mistake(run: Run) -> None:
+    done = run(
+        "settings", RESPONDER_SERVICE_HOST="10.0.0.1", RESPONDER_PORT="tcp://10.0.0.1:80", RESPONDER_PORT_80_TCP="x"
+    )
+
+    assert done.returncode == 0
+
+
+def test_a_secret_comes_from_a_file_without_its_line_end(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("t0ken\n")
+
+    done = run("settings", "--json", RESPONDER_PAGERDUTY_TOKEN_FILE=str(tmp_path / "token"))
+
+    assert json.loads(done.stdout)["RESPONDER_PAGERDUTY_TOKEN"] == "***"
+
+
+def test_explain_tells_every_decision_and_keeps_secrets(run: Run) -> None:
+    done = run("explain", "-", stdin=json.dumps(BODY))
+
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines() if line[:1].isalpha()] == [
+        "Webhook",
+        "Pack",
+        "Rules",
+        "Verdicts",
+        "Severity",
+        "Checks",
+        "Note",
+    ]
+    assert "yes api-error-rate" in done.stdout
+    assert "error_rate no reading held against" in done.stdout
+    assert "PROMETHEUS_URL is not set" in done.stdout
+    assert "canary-5519" not in done.stdout + done.stderr
+
+
+def test_explain_refuses_what_is_no_webhook_with_the_reason(run: Run) -> None:
+    done = run("explain", "-", stdin="not json")
+
+    assert done.returncode == 2
+    assert "expected a webhook body as alertmanager sends it" in done.stderr
+
+
+def test_an_unknown_command_is_a_usage_error(run: Run) -> None:
+    assert run("explian").returncode == 2
