@@ -32,7 +32,7 @@ from responder.model.verdict import RuleVerdict, Verdict
 from responder.redaction.redact import Redactor
 from responder.report.compose import compose
 from responder.rules.evaluate import evaluate
-from responder.rules.match import matching, window_seconds
+from responder.rules.match import matching, windows
 from responder.rules.packs import pack_for
 from responder.settings import Settings, load_settings
 from responder.severity.decide import decide
@@ -89,7 +89,7 @@ async def explain(
         return Explanation(webhook=webhook, ignored=ignored, pack=pack)
     doors = Doors(os.environ)
     try:
-        wanted = {pack.signals[name]: seconds for name, seconds in window_seconds(pack, rules).items()}
+        wanted = {pack.signals[name]: seconds for name, seconds in windows(pack, rules).items()}
         readings = await read(wanted, labels, pack.targets, doors, now, within_seconds=READ_WITHIN_SECONDS)
         verdicts = tuple(evaluate(rule, readings, incident.evidence, None, now) for rule in rules)
         asked = plan(pack, list(zip(rules, verdicts, strict=True)), labels)

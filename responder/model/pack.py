@@ -96,9 +96,9 @@ class Thresholds:
         return tuple((level, bound) for level, bound in both if bound is not None)
 
     @property
-    def longest_for(self) -> float:
-        """Seconds of the longest `for` of its bounds."""
-        return max((it.for_seconds for it in (self.warning, self.critical, self.resolve) if it), default=0.0)
+    def bounds(self) -> tuple[Bound, ...]:
+        """Every bound that is written."""
+        return tuple(it for it in (self.warning, self.critical, self.resolve) if it is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +196,7 @@ class Rule:
     runbook: str = ""
     diagnose: tuple[Entry, ...] = ()
     suggest: tuple[Suggest, ...] = ()
+    private: bool = False
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether any of its lines holds."""

@@ -69,6 +69,7 @@ class Report:
     alerts_total: int
     alert_names: tuple[str, ...]
     why: tuple[str, ...] = ()
+    private: bool = False
     events: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 

@@ -62,6 +62,7 @@ def compose(
         slug=incident.slug,
         state=incident.state.value,
         title=shortened(_title(incident, pack, verdicts, now), TITLE_MOST),
+        private=any(rule.private for rule in rules),
         summary=rules[0].summary or rules[0].name if rules else "",
         severity=assessment.level,
         severity_rank=assessment.rank,

@@ -15,22 +15,17 @@ def matching(rules: Sequence[Rule], alerts_labels: Sequence[Mapping[str, str]]) 
     return tuple(rule for rule in rules if rule.default)[:1]
 
 
-def window_seconds(pack: Pack, rules: Sequence[Rule]) -> dict[str, float]:
-    """Signal → seconds of the longest `for` that any bound of these rules, or of a question, holds it to.
+def windows(pack: Pack, rules: Sequence[Rule]) -> dict[str, tuple[float, ...]]:
+    """Signal → seconds of every `for` that a bound of these rules, or of a question, holds it to.
 
     Signals of kinds that this version does not read are left out: their readings are unknown.
     """
-    wanted: dict[str, float] = {}
+    wanted: dict[str, set[float]] = {}
     for rule in rules:
         for it in rule.thresholds:
-            wanted[it.signal] = max(wanted.get(it.signal, 0.0), it.longest_for)
+            wanted.setdefault(it.signal, set()).update(bound.for_seconds for bound in it.bounds)
     for question in pack.severity.decide:
         for part in question.when:
             for name, bound in part.signals:
-                wanted[name] = max(wanted.get(name, 0.0), bound.for_seconds)
-    return {name: seconds for name, seconds in wanted.items() if name in pack.signals}
-
-
-def signals_needed(pack: Pack, rules: Sequence[Rule]) -> frozenset[str]:
-    """The signals that these rules and the pack's questions are decided by."""
-    return frozenset(window_seconds(pack, rules))
+                wanted.setdefault(name, set()).add(bound.for_seconds)
+    return {name: tuple(sorted(fors - {0.0})) for name, fors in wanted.items() if name in pack.signals}

@@ -99,6 +99,7 @@ class _Rules:
             level=Level(shape.level) if shape.level else None,
             combine=shape.combine,
             default=shape.default,
+            private=shape.private,
             runbook=shape.runbook or "",
             diagnose=asked.entries,
             suggest=tuple(

@@ -179,7 +179,7 @@ class RuleShape(Shape):
     notify: Later = None
     watch: Later = None
     labels: Later = None
-    private: Later = None
+    private: YesNo = False
     page: Later = None
 
 

@@ -296,7 +296,7 @@ def _outcome(plan: WebhookPlan) -> dict[str, Any]:
         [alert.fingerprint, alert.status.word, alert.starts_at.isoformat(), str(told)]
         for alert, told in zip(plan.webhook.alerts, plan.told, strict=True)
     ]
-    return {"alerts": alerts, "ignored": plan.webhook.ignored, "quarantined": len(plan.webhook.quarantined)}
+    return {"alerts": alerts, "ignored": plan.webhook.ignored, "quarantined": _aside(plan.webhook)}
 
 
 def _answer(plan: WebhookPlan, slugs: dict[int, str]) -> Accepted:
@@ -306,9 +306,13 @@ def _answer(plan: WebhookPlan, slugs: dict[int, str]) -> Accepted:
         duplicates=plan.told.count(Told.DUPLICATE),
         stale=plan.told.count(Told.STALE),
         ignored=plan.webhook.ignored,
-        quarantined=len(plan.webhook.quarantined),
+        quarantined=_aside(plan.webhook),
         incidents=(slugs[incident],) if incident is not None else (),
     )
+
+
+def _aside(webhook: Webhook) -> int:
+    return sum(it.alerts for it in webhook.quarantined)
 
 
 def _put_aside(webhook: Webhook, reason: str) -> Webhook:

@@ -15,10 +15,12 @@ from responder.model.finding import Finding
 from responder.model.incident import HeldAlert, Incident, IncidentState, Link
 from responder.model.reading import AnyReading, Sample
 from responder.model.report import Report
+from responder.model.verdict import RuleVerdict
 from responder.store.store import Store
 from responder.store.work import Ask, ask
 
 REPORT = TypeAdapter(Report)
+VERDICTS = TypeAdapter(tuple[RuleVerdict, ...])
 FINDING = TypeAdapter(Finding)
 READINGS: TypeAdapter[dict[str, tuple[AnyReading, ...]]] = TypeAdapter(dict[str, tuple[AnyReading, ...]])
 
@@ -37,22 +39,27 @@ LISTING = """select i.slug, i.state, i.severity, i.severity_rank, i.title, i.ope
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """An incident with everything that a look at it starts from. `now` is the database's clock."""
+    """An incident with everything that a look at it starts from.
+
+    `known`: of each rule the last verdict that was not unknown. `now` is the database's clock.
+    """
 
     incident: Incident
     former: Report | None
     severities: tuple[tuple[datetime, str], ...]
     examined: bytes | None
+    known: tuple[RuleVerdict, ...]
     now: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What one look decided: the report, the severities of late, and which alerts it examined."""
+    """What one look decided: the report, the severities of late, what is known of each rule, and which alerts it examined."""
 
     report: Report
     assessment: Assessment
     severities: Sequence[tuple[datetime, str]]
+    known: Sequence[RuleVerdict]
     examined: bytes | None
     last: bool
 
@@ -71,6 +78,7 @@ async def load(store: Store, number: int) -> Seen | None:
         former=REPORT.validate_python(report) if report else None,
         severities=tuple((datetime.fromisoformat(at), level) for at, level in row["severities"]),
         examined=row["examined"],
+        known=VERDICTS.validate_python(row["known"]),
         now=row["now"],
     )
 
@@ -109,7 +117,7 @@ async def save_look(store: Store, number: int, run: int, look: Look, sinks: Sequ
         await connection.execute(SAVE, number, report, look.report.severity_rank)
         await connection.execute(
             """update incidents set severity = $2, severity_rank = $3, title = $4, severities = $5, examined = coalesce($6, examined),
-               run = run + $7 where id = $1""",
+               run = run + $7, known = $8 where id = $1""",
             number,
             look.assessment.level,
             look.assessment.rank,
@@ -117,6 +125,7 @@ async def save_look(store: Store, number: int, run: int, look: Look, sinks: Sequ
             [[at.isoformat(), level] for at, level in look.severities],
             look.examined,
             int(look.last),
+            VERDICTS.dump_python(tuple(look.known), mode="json"),
         )
         if before != look.assessment.level:
             what = f"{before} → {look.assessment.level}" if before else f"severity {look.assessment.level}"

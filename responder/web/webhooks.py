@@ -155,7 +155,7 @@ def _count(metrics: Metrics, webhook: Webhook, accepted: Accepted) -> None:
     for alert in webhook.alerts:
         metrics.alerts.labels(webhook.kind, alert.status.word).inc()
     for it in webhook.quarantined:
-        metrics.quarantined.labels(webhook.kind, it.reason.partition(":")[0]).inc()
+        metrics.quarantined.labels(webhook.kind, it.reason.partition(":")[0]).inc(it.alerts)
     log.info(
         "webhook.accepted",
         kind=webhook.kind,

@@ -18,6 +18,7 @@ from responder.store.work import Claimed
 from responder.work.desk import OVER, Desk, Next
 from responder.work.work import AGAIN_SECONDS, Kind
 
+PRIVATE = "private: a rule keeps it to private channels, and this version has none"
 log = structlog.get_logger()
 
 
@@ -28,6 +29,9 @@ async def deliver(row: Claimed, desk: Desk) -> Next:
         return OVER
     sink = desk.sinks.get(begun.delivery.sink)
     if sink is None:
+        return OVER
+    if begun.report.private:
+        await ledger.aside(desk.store, begun.delivery, state="none", why=PRIVATE)
         return OVER
     marker = marker_of(desk.name, begun.slug)
     if begun.delivery.verify:

@@ -18,9 +18,9 @@ from responder.model.finding import Finding, Outcome
 from responder.model.incident import Incident, IncidentState
 from responder.model.pack import HttpSource, Pack, Rule
 from responder.model.reading import AnyReading
-from responder.model.verdict import Pending, RuleVerdict, key_of
+from responder.model.verdict import Pending, RuleVerdict, Unknown, key_of
 from responder.report.compose import compose
-from responder.rules.match import window_seconds
+from responder.rules.match import windows
 from responder.rules.packs import pack_for, pack_from_files
 from responder.severity.decide import decide
 from responder.signals.history import with_history
@@ -80,9 +80,12 @@ class Look:
         return [alert.labels for alert in self.alerts]
 
     def former_verdict(self, rule: Rule) -> RuleVerdict | None:
-        """What the last look said of this rule."""
-        former = self.seen.former.verdicts if self.seen.former else ()
-        return next((it for it in former if it.rule == rule.name), None)
+        """What the last look that knew said of this rule; in between, nothing could be read."""
+        return next((it for it in self.seen.known if it.rule == rule.name), None)
+
+    def _known_now(self, verdicts: Sequence[RuleVerdict]) -> list[RuleVerdict]:
+        known = {it.rule: it for it in self.seen.known}
+        return list((known | {it.rule: it for it in verdicts if not isinstance(it.verdict, Unknown)}).values())
 
     async def read(self, rules: Sequence[Rule]) -> Readings:
         """Every signal that the rules and the questions need, from the real sources."""
@@ -90,8 +93,7 @@ class Look:
         if "readings" in self.kept:
             return READINGS.validate_python(self.kept["readings"])
         started = self.desk.clock()
-        windows = window_seconds(self.pack, rules)
-        wanted = {self.pack.signals[name]: seconds for name, seconds in windows.items()}
+        wanted = {self.pack.signals[name]: fors for name, fors in windows(self.pack, rules).items()}
         found = await read(
             wanted, self.labels, self.pack.targets, self.desk.doors, self.now, within_seconds=READ_WITHIN_SECONDS
         )
@@ -200,6 +202,7 @@ class Look:
             report=report,
             assessment=report.assessment,
             severities=severities,
+            known=self._known_now(verdicts),
             examined=self._evidence() if last else None,
             last=last,
         )

@@ -56,7 +56,11 @@ class Driver:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd="/",
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PLANTED_TOKEN": "canary-of-the-environment"},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *filter(None, sys.path)]),
+                "PLANTED_TOKEN": "canary-of-the-environment",
+            },
         )
 
     def says(self) -> dict[str, Any]:

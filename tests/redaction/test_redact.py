@@ -130,6 +130,7 @@ STAYS = [
     "kube_secret_info 3 secrets, 4 tokens left",
     "HighErrorRate · API error rate 7.3 % (critical: > 5 % for 2m; breached for 4m10s)",
     "KeyError 'STRIPE_KEY' ×212, new since onset",
+    "DE88370400440532013000 and AB12ABCD1234EFGH5678 have the shape of an IBAN alone",
     "größe-東京 ✓ 🚒 ünïcode",
     "line one\n\tline two",
 ]  # fmt: skip

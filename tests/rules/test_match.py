@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from responder.model.pack import Pack
-from responder.rules.match import matching, signals_needed, window_seconds
+from responder.rules.match import matching, windows
 
 PACK = """\
 rules:
@@ -42,5 +42,6 @@ def test_the_default_rule_applies_alone_and_only_when_nothing_else_does(pack: Ca
 def test_signals_of_questions_are_read_though_no_rule_names_them(pack: Callable[[str], Pack]) -> None:
     made = pack(PACK)
 
-    assert signals_needed(made, made.rules[:1]) == {"error_rate", "serving"}
-    assert window_seconds(made, made.rules) == {"error_rate": 1200.0, "latency": 0.0, "serving": 60.0}
+    assert set(windows(made, made.rules[:1])) == {"error_rate", "serving"}
+    assert windows(made, made.rules)["error_rate"][-1] == 1200.0
+    assert windows(made, made.rules)["latency"] == ()

@@ -28,6 +28,7 @@ create table incidents (
     resolved_at      timestamptz,
     first_report_due timestamptz not null,
     examined         bytea,
+    known            jsonb not null default '[]',
     run              int not null default 0
 );
 create index incidents_open on incidents (opened_at) where state = 'open';
