@@ -102,9 +102,19 @@ async def running(
                     yield daemon
             if supervising is not None:
                 supervising.cancel()
+    except BaseExceptionGroup as several:
+        raise _the_one(several) from None
     finally:
         if embedded is not None:
             await embedded.stop()
+
+
+def _the_one(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What ended the daemon, without the groups around it where it came alone."""
+    inside = several.exceptions
+    if len(inside) > 1:
+        return several
+    return _the_one(inside[0]) if isinstance(inside[0], BaseExceptionGroup) else inside[0]
 
 
 async def serve(
@@ -162,10 +172,16 @@ async def _serving(
     committing = group.create_task(acceptor.run())
     working = group.create_task(worker.run())
     site = _site(settings, desk, acceptor, redactor, worker, embedded)
-    runner = web.AppRunner(application(site), access_log=None, handle_signals=False, keepalive_timeout=75)
+    runner = web.AppRunner(
+        application(site),
+        access_log=None,
+        handle_signals=False,
+        keepalive_timeout=75,
+        shutdown_timeout=DRAIN_SECONDS / 2,
+    )
     await runner.setup()
     try:
-        listener = web.TCPSite(runner, settings.host, settings.port, shutdown_timeout=DRAIN_SECONDS / 2)
+        listener = web.TCPSite(runner, settings.host, settings.port)
         try:
             await listener.start()
         except OSError as taken:

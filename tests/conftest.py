@@ -7,6 +7,7 @@ import itertools
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -52,13 +53,29 @@ def database_server(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def database(database_server: str) -> AsyncIterator[str]:
-    """The address of an empty database."""
+    """The address of an empty database, in each of the two."""
+    async with fresh_database(database_server) as address:
+        yield address
+
+
+@pytest.fixture
+async def embedded_database(embedded_dsn: str) -> AsyncIterator[str]:
+    """The address of an empty database in the embedded PostgreSQL."""
+    async with fresh_database(embedded_dsn) as address:
+        yield address
+
+
+@asynccontextmanager
+async def fresh_database(server: str) -> AsyncIterator[str]:
+    """Create a database, drop it afterwards whoever is still in it."""
     name = f"responder_test_{next(_numbers)}"
-    admin = await asyncpg.connect(database_server)
+    admin = await asyncpg.connect(server)
     await admin.execute(f"create database {name}")
-    yield urlsplit(database_server)._replace(path=f"/{name}").geturl()
-    await admin.execute(f"drop database {name} with (force)")
-    await admin.close()
+    try:
+        yield urlsplit(server)._replace(path=f"/{name}").geturl()
+    finally:
+        await admin.execute(f"drop database {name} with (force)")
+        await admin.close()
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from responder.store.accept import Acceptor
 from responder.telemetry import Metrics
 
 BODY_WITHIN_SECONDS = 10.0
+PARSED_IN_A_THREAD_BYTES = 128 * 1024
 RETRY_AFTER_SECONDS = "5"
 NOT_CONFIGURED_AGAIN_SECONDS = "60"
 Problem = Callable[..., web.Response]
@@ -85,7 +86,7 @@ async def _receive(request: web.Request, reception: Reception, kind: str, name: 
     body = await _body(request, reception.max_body_bytes)
     _refuse_if(source.refusal(request.headers, body, credentials))
     _remember(reception, kind, name)
-    webhook = reception.leave_out(_parsed(source, name, body, reception))
+    webhook = reception.leave_out(await _parsed(source, name, body, reception))
     try:
         accepted = await reception.acceptor.accept(webhook)
     except StoreUnavailable as away:
@@ -144,8 +145,11 @@ async def _read(request: web.Request, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-def _parsed(source: Source, name: str, body: bytes, reception: Reception) -> Webhook:
+async def _parsed(source: Source, name: str, body: bytes, reception: Reception) -> Webhook:
+    """A large body full of what must be redacted can take seconds: it gets a thread, so that others are answered."""
     try:
+        if len(body) > PARSED_IN_A_THREAD_BYTES:
+            return await asyncio.to_thread(source.parse, name, body, reception.redactor, Limits())
         return source.parse(name, body, reception.redactor, Limits())
     except UnreadableBody as unreadable:
         raise Refused(400, str(unreadable)) from unreadable

@@ -1,0 +1,64 @@
+"""The daemon, but it is struck by a signal at the very moment when it logs a certain event: a program of its own.
+
+Everything in it is responder's own; only its log is listened to, which every step of the path is written to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from responder import app
+from responder.delivery.send import Deadline
+from responder.settings import load_settings
+from responder.telemetry import Metrics, set_up_log
+
+AFTER_THE_LAST_LOOK_AT_THE_CLOCK = "deadline.checked"  # no step of the log: nothing is between it and the first byte
+
+
+def main(strike: dict[str, Any]) -> None:
+    """As `responder serve` does it."""
+    settings = load_settings()
+    metrics = Metrics()
+    loaded = app.load_rules(settings)
+    redactor = app.redactor_of(settings, loaded.packs, metrics)
+    struck = striking(strike)
+    if strike["event"] == AFTER_THE_LAST_LOOK_AT_THE_CLOCK:
+        strike_after_the_last_look_at_the_clock(struck)
+    set_up_log(as_json=True, level="debug", redact=redactor.text, also=struck)
+    asyncio.run(app.serve(settings, loaded, redactor, metrics))
+
+
+def striking(strike: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+    """Writes each event to stderr; at the one that was asked for sends the signal."""
+    seen = 0
+
+    def also(event: dict[str, Any]) -> None:
+        nonlocal seen
+        os.write(2, json.dumps(event).encode() + b"\n")
+        if event["event"] == strike["event"] and strike["work"] in ("", event.get("work")):
+            seen += 1
+            if seen == strike["nth"]:
+                os.kill(os.getpid(), strike["number"])
+
+    return also
+
+
+def strike_after_the_last_look_at_the_clock(struck: Callable[[dict[str, Any]], None]) -> None:
+    """Freeze where the deadline cannot help any more: it was kept, and the bytes have not left."""
+    left = Deadline.left
+
+    def looked(deadline: Deadline) -> float:
+        seconds = left(deadline)
+        struck({"event": AFTER_THE_LAST_LOOK_AT_THE_CLOCK})
+        return seconds
+
+    Deadline.left = looked  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

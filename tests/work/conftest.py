@@ -1,0 +1,167 @@
+"""A daemon in this process, on a database of its own, with a stand-in PagerDuty and a target that can misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from responder import app
+from responder.app import Running
+from responder.demo.local_server import LocalServer
+from responder.demo.pagerduty import TOKEN, StandInPagerDuty
+from responder.demo.pagerduty_account import BOT_EMAIL
+from responder.settings import load_settings
+from responder.telemetry import Metrics, set_up_log
+
+WEBHOOK_TOKEN = "webhook-token-of-the-tests"
+PACK = """
+targets:
+  api: {http: "${TARGET_URL}", headers: {X-Token: "${TARGET_TOKEN}"}}
+signals:
+  serving: {unit: percent, http: {up: [/health]}}
+rules:
+  - name: down
+    summary: API does not answer
+    match: ['alertname="ApiDown"']
+    thresholds: {serving: {critical: "< 1%"}}
+    diagnose: [http.status: {paths: [/health]}]
+severity:
+  hold: 1s
+  decide:
+    - {ask: "Is the API completely down?", when: {serving: "< 1%"}, then: P1}
+  otherwise: {critical: P2, warning: P3, pending: P3, unknown: P3, clear: P4}
+"""
+
+
+class Target:
+    """A service that answers as it is told: `status`, after `seconds`."""
+
+    def __init__(self) -> None:
+        self.status = 503
+        self.seconds = 0.0
+        self.asked: list[str] = []
+        application = web.Application()
+        application.router.add_get("/{path:.*}", self._answer)
+        self.server = LocalServer(application)
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        self.asked.append(request.path)
+        await asyncio.sleep(self.seconds)
+        return web.Response(status=self.status, text="{}")
+
+
+@dataclass
+class World:
+    """Everything around one daemon, and what a person would do to it."""
+
+    pagerduty: StandInPagerDuty
+    target: Target
+    daemon: Running
+    http: aiohttp.ClientSession
+    said: list[dict[str, Any]]
+    printed: list[str] = field(default_factory=list)
+
+    async def post(
+        self, *, status: str = "firing", group: str = "g", expect: int = 202, **labels: str
+    ) -> dict[str, Any]:
+        """One Alertmanager webhook with one alert."""
+        alert = {
+            "status": status,
+            "labels": {"alertname": "ApiDown", "service": "api"} | labels,
+            "annotations": {"summary": "down"},
+            "startsAt": "2026-11-21T02:51:38.961Z",
+            "endsAt": "2026-11-21T02:59:00Z" if status == "resolved" else "0001-01-01T00:00:00Z",
+        }
+        body = {"version": "4", "groupKey": group, "status": status, "truncatedAlerts": 0, "alerts": [alert]}
+        headers = {"Authorization": f"Bearer {WEBHOOK_TOKEN}"}
+        async with self.http.post(f"{self.daemon.url}/webhooks/alertmanager", json=body, headers=headers) as answer:
+            text = await answer.text()
+            assert answer.status == expect, text
+            told: dict[str, Any] = json.loads(text)
+            return told
+
+    async def page(self, group: str = "g") -> str:
+        """Have the same group open an incident in PagerDuty; its id."""
+        key = hashlib.sha256(group.encode()).hexdigest()
+        event = {
+            "routing_key": "0" * 31 + "1",
+            "event_action": "trigger",
+            "dedup_key": key,
+            "payload": {"summary": "s", "source": "am", "severity": "error"},
+        }
+        async with self.http.post(self.pagerduty.events_url, json=event) as answer:
+            assert answer.status == 202
+        await self.until(lambda: any(it.open_alert(key) for it in self.pagerduty.account.incidents.values()))
+        return next(it.id for it in self.pagerduty.account.incidents.values() if it.open_alert(key))
+
+    def notes(self, incident: str) -> list[str]:
+        return [note.content for note in self.pagerduty.account.incidents[incident].notes]
+
+    async def get(self, path: str) -> str:
+        async with self.http.get(self.daemon.url + path) as answer:
+            return await answer.text()
+
+    async def rows(self, query: str) -> list[tuple[Any, ...]]:
+        async with self.daemon.desk.store.connection() as connection:
+            return [tuple(row) for row in await connection.fetch(query)]
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        return [it for it in self.said if it["event"] == name]
+
+    @staticmethod
+    async def until(is_so: Callable[[], Any], seconds: float = 30) -> None:
+        async with asyncio.timeout(seconds):
+            while not is_so():
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def world(
+    embedded_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Callable[..., Any]]:
+    """`await world(pack=…, shadow=True)`: everything running."""
+    async with AsyncExitStack() as stack:
+
+        async def start(pack: str = PACK, *, pagerduty: bool = True, **settings: Any) -> World:
+            (tmp_path / "rules.yaml").write_text(pack)
+            account = await StandInPagerDuty.start(event_delay_seconds=0)
+            stack.push_async_callback(account.stop)
+            target = Target()
+            await target.server.start()
+            stack.push_async_callback(target.server.stop)
+            monkeypatch.setenv("TARGET_URL", target.server.url)
+            monkeypatch.setenv("TARGET_TOKEN", "canary-target-token-81")
+            given = (
+                {"pagerduty_token": TOKEN, "pagerduty_from": BOT_EMAIL, "pagerduty_url": account.url}
+                if pagerduty
+                else {}
+            )
+            made = load_settings(
+                {},
+                rules=tmp_path / "rules.yaml",
+                database_url=embedded_database,
+                listen="127.0.0.1:0",
+                alertmanager_tokens=WEBHOOK_TOKEN,
+                name="test",
+                **({"report_stdout": False} | given | settings),
+            )
+            said: list[dict[str, Any]] = []
+            printed: list[str] = []
+            loaded, metrics = app.load_rules(made), Metrics()
+            redactor = app.redactor_of(made, loaded.packs, metrics)
+            set_up_log(as_json=True, level="debug", redact=redactor.text, also=said.append)
+            daemon = await stack.enter_async_context(app.running(made, loaded, redactor, metrics, printed.append))
+            http = await stack.enter_async_context(aiohttp.ClientSession())
+            return World(pagerduty=account, target=target, daemon=daemon, http=http, said=said, printed=printed)
+
+        yield start
