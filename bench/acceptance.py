@@ -54,13 +54,19 @@ class Numbers:
 
 @dataclass(slots=True)
 class Measured:
-    """Results by contender and number of alerts, a list over rounds."""
+    """Results by contender and number of alerts, a list over rounds; `taken`: every 2xx, those of the warm-up too."""
 
     rounds: dict[str, dict[int, list[dict[str, Any]]]] = field(default_factory=dict)
+    taken: dict[str, int] = field(default_factory=dict)
 
     def add(self, name: str, alerts: int, result: dict[str, Any]) -> None:
         """One more round."""
         self.rounds.setdefault(name, {}).setdefault(alerts, []).append(result)
+        self.count(name, result)
+
+    def count(self, name: str, result: dict[str, Any]) -> None:
+        """What was taken in, measured or not."""
+        self.taken[name] = self.taken.get(name, 0) + result["answered"] - result["not_taken"]
 
     def median(self, name: str, alerts: int, what: str) -> float:
         """Over rounds; 0 where there was none."""
@@ -79,7 +85,8 @@ def measure(
     """All rounds: each contender in turn with 1-alert bodies, then each with 50-alert bodies, and again."""
     measured = Measured()
     for contender in contenders:  # what is loaded, compiled or cached at the first request is not measured
-        _one(contender, contenders, bounds, numbers, alerts=1, seconds=1.0)
+        warm_up = _one(contender, contenders, bounds, numbers, alerts=1, seconds=1.0)
+        measured.count(contender.server.name, warm_up)
     for at in range(bounds.rounds):
         for alerts in bounds.counts:
             for contender in contenders:

@@ -26,7 +26,8 @@ def requests(
     body = json.dumps(template, ensure_ascii=False, separators=(",", ":")).replace("&", "\\u0026") + "\n"
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: Alertmanager/0.25.0\r\n"
-        f"Content-Length: {len(body.encode())}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\r\n"
+        f"Content-Length: {len(body.encode())}\r\nAuthorization: Bearer {token}\r\n"
+        "Content-Type: application/json\r\n\r\n"
     )
     whole = (head + body).encode()
     for number in range(first, first + count):

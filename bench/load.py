@@ -47,7 +47,7 @@ class Plan:
 
 @dataclass(slots=True, kw_only=True)
 class Result:
-    """What came back. `seconds` run from the first request to the last answer; `cpu` is the sender's share of one core."""
+    """What came back. `seconds`: from the first request to the last answer; `cpu`: the sender's share of one core."""
 
     sent: int
     answered: int

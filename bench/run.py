@@ -13,12 +13,11 @@ import os
 import platform
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -204,7 +203,8 @@ def _acceptance(
     before = asyncio.run(_store(folder))
     measured = measure(contenders, bounds, numbers, progress)
     after = asyncio.run(_store(folder))
-    return measured, {**after, "webhooks": after["webhooks"] - before["webhooks"]}
+    kept = after["webhooks"] - before["webhooks"]
+    return measured, {**after, "webhooks": kept, "answered_202": measured.taken["responder"]}
 
 
 async def _store(folder: Path) -> dict[str, Any]:

@@ -18,8 +18,8 @@ def markdown(figures: dict[str, Any]) -> str:
             f"# responder {about['commit']}: {about['cores']} cores, Python {about['python']}, data on "
             f"{about['data_on']}, PostgreSQL {figures['kept']['version']} with fsync {figures['kept']['fsync']}",
             "",
-            f"{about['rounds']} rounds of {about['seconds_a_round']:.0f} s a server, {about['connections']} connections; "
-            "median over rounds; ratios are taken within a round.",
+            f"{about['rounds']} rounds, {about['seconds_a_round']:.0f} s a server, {about['connections']} connections; "
+            "median over rounds, ratios within a round.",
             *_acceptance(figures),
             *_notes(figures["notes"]),
             *_starts_and_memory(figures),
@@ -53,10 +53,9 @@ def _acceptance(figures: dict[str, Any]) -> list[str]:
             plot.append(f"{alerts:>2}-alert  {name:<13} {bar} {it['per_second']:.0f}/s")
     heads = ("alerts", "server", "bodies/s", "alerts/s", "× reference", "× Alertmanager (alerts/s)", "p50 ms", "p99 ms")
     more = ("max ms", "refused+dropped", "server CPU ms a body", "sender's CPU")
-    answered = sum(it["statuses"].get("202", 0) for it in sum(figures["acceptance"]["responder"].values(), []))
+    kept = figures["kept"]
     said = (
-        f"{figures['kept']['webhooks']} webhooks are in the store; {answered} were answered 202 in the measured rounds, "
-        "the others in the warm-up."
+        f"{kept['answered_202']} webhooks were answered 202, the warm-up included; {kept['webhooks']} are in the store."
     )
     return ["", "## Acceptance", "", *_table((*heads, *more), rows), "", said, "", "```", *plot, "```"]
 

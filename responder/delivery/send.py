@@ -168,7 +168,7 @@ class _Sending:
             raise DeliveryUncertain(f"could not read back: {unreadable}") from unreadable
 
     async def _shown(self, foreign_id: str, *, verify: bool, tag: str) -> bool:
-        return await ledger.shown(
+        marked = await ledger.shown(
             self.store,
             self.begun.delivery,
             foreign_id=foreign_id,
@@ -177,6 +177,8 @@ class _Sending:
             verify=verify,
             tag=tag,
         )
+        log.debug("delivery.marked", sink=self.sink.name, ours=marked)
+        return marked
 
     def _text(self, tag: str) -> str:
         said = Rendering(marker=self.marker, tag=tag, continues=self.begun.continues or "")

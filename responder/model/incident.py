@@ -48,6 +48,7 @@ class Incident:
 
     `rule_set`: hash of the rule files that it started with, None until its first look.
     `run`: how many times it has been looked at; a look that was cut short keeps its number.
+    `alerts`: at most a thousand, firing ones first; `more_firing` and `more_alerts` count what is not among them.
     """
 
     id: int
@@ -64,6 +65,8 @@ class Incident:
     continues: str | None
     alerts: tuple[HeldAlert, ...]
     links: tuple[Link, ...]
+    more_firing: int = 0
+    more_alerts: int = 0
 
     @property
     def firing(self) -> tuple[Alert, ...]:

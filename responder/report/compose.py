@@ -86,8 +86,8 @@ def compose(
         asked=asked,
         answered=sum(it.outcome is not Outcome.INCONCLUSIVE for it in findings),
         took_seconds=took_seconds,
-        alerts_firing=len(incident.firing),
-        alerts_total=len(incident.alerts),
+        alerts_firing=len(incident.firing) + incident.more_firing,
+        alerts_total=len(incident.alerts) + incident.more_alerts,
         alert_names=tuple(sorted({it.alert.name for it in incident.alerts})),
         notices=tuple(notices),
     )

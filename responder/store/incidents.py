@@ -26,7 +26,8 @@ READINGS: TypeAdapter[dict[str, tuple[AnyReading, ...]]] = TypeAdapter(dict[str,
 
 INCIDENT = """select i.*, c.slug as former, now() as now from incidents i left join incidents c on c.id = i.continues where i.id = $1"""
 ALERTS = """select a.*, l.kind, l.source from alerts a join links l on l.id = a.link where a.incident = $1
-            order by a.starts_at, a.fingerprint limit 1000"""
+            order by a.status, a.starts_at, a.fingerprint limit 1000"""
+HOW_MANY = "select count(*) as alerts, count(*) filter (where status = 0) as firing from alerts where incident = $1"
 LINKS = "select kind, source, key, external_id, url from links where incident = $1 order by kind, source, key"
 SAVE = """insert into reports as r (incident, body, severity_rank) values ($1, $2, $3)
           on conflict (incident) do update set version = r.version + 1, body = excluded.body,
@@ -71,10 +72,11 @@ async def load(store: Store, number: int) -> Seen | None:
         if row is None:
             return None
         alerts = await connection.fetch(ALERTS, number)
+        how_many = await connection.fetchrow(HOW_MANY, number)
         links = await connection.fetch(LINKS, number)
         report = await connection.fetchval("select body from reports where incident = $1", number)
     return Seen(
-        incident=_incident(row, alerts, links),
+        incident=_incident(row, alerts, links, how_many),
         former=REPORT.validate_python(report) if report else None,
         severities=tuple((datetime.fromisoformat(at), level) for at, level in row["severities"]),
         examined=row["examined"],
@@ -242,7 +244,8 @@ async def counts(store: Store) -> list[tuple[str, str, int]]:
         return [(row["state"], row["severity"], row["n"]) for row in rows]
 
 
-def _incident(row: Any, alerts: Sequence[Any], links: Sequence[Any]) -> Incident:
+def _incident(row: Any, alerts: Sequence[Any], links: Sequence[Any], how_many: Any) -> Incident:
+    firing = sum(it["status"] == 0 for it in alerts)
     return Incident(
         id=row["id"],
         slug=row["slug"],
@@ -258,6 +261,8 @@ def _incident(row: Any, alerts: Sequence[Any], links: Sequence[Any]) -> Incident
         continues=row["former"],
         alerts=tuple(_alert(it) for it in alerts),
         links=tuple(Link(**it) for it in links),
+        more_firing=how_many["firing"] - firing,
+        more_alerts=how_many["alerts"] - len(alerts),
     )
 
 

@@ -99,7 +99,7 @@ class Pages:
             report=view.report,
             anchors={it.name: f"finding-{n}" for n, it in reversed(list(enumerate(findings, 1)))},
             alerts=view.incident.alerts[:ALERTS_MOST],
-            alerts_cut=max(0, len(view.incident.alerts) - ALERTS_MOST),
+            alerts_cut=max(0, len(view.incident.alerts) - ALERTS_MOST) + view.incident.more_alerts,
             rows_most=ROWS_MOST,
         )
 

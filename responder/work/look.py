@@ -101,6 +101,7 @@ class Look:
             name: tuple([await self._with_own_samples(it) for it in several]) for name, several in found.items()
         }
         await self._keep("readings", READINGS.dump_python(readings, mode="json"))
+        log.debug("readings.kept")
         self.took["read_seconds"] = (self.desk.clock() - started).total_seconds()
         self.desk.metrics.evaluation_seconds.observe(self.took["read_seconds"])
         return readings
@@ -156,6 +157,7 @@ class Look:
 
     async def _found(self, finding: Finding) -> None:
         await self._keep(f"finding:{finding.name}", FINDING.dump_python(finding, mode="json"))
+        log.debug("finding.kept", diagnostic=finding.name)
         self.desk.metrics.diagnostics.labels(finding.check, str(finding.outcome)).inc()
         self.desk.metrics.diagnostic_seconds.labels(finding.check).observe(finding.took_seconds)
         self.desk.metrics.target_up.labels(finding.target).set(finding.outcome is not Outcome.INCONCLUSIVE)

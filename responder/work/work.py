@@ -133,6 +133,7 @@ class Worker:
             await rows.finish(store, row, next_in=again, failures=row.failures + 1, waits_for=why)
             return
         await rows.finish(store, row, next_in=after.in_seconds, waits_for=after.waits_for, payload=after.payload)
+        log.debug("work.finished")
 
     async def _with_lease(self, kind: Kind, row: Claimed) -> Next:
         async with asyncio.TaskGroup() as group:

@@ -60,7 +60,9 @@ class Daemon:
     def start(self, strike: Strike | None = None) -> float:
         """Start it and wait until it says that it is ready; how many seconds that took."""
         self.runs += 1
-        program = [str(STRUCK), json.dumps(dataclasses.asdict(strike))] if strike else ["-m", "responder.cli.main", "serve"]
+        program = (
+            [str(STRUCK), json.dumps(dataclasses.asdict(strike))] if strike else ["-m", "responder.cli.main", "serve"]
+        )
         began = time.monotonic()
         with self._path("log").open("wb") as log, self._path("out").open("wb") as out:
             self.process = subprocess.Popen(

@@ -1,0 +1,146 @@
+"""kill -9 at every named step of the path: nothing is lost, and nothing is posted twice.
+
+All steps are played at once, a few at a time, since most of each is waiting for a dead worker's lease to end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from responder.demo.pagerduty_account import PagedIncident
+from tests.faults.daemon import Daemon, Strike
+from tests.faults.world import Case, World, moment, noted, ours, until
+
+AT_ONCE = 4
+RESUMED_WITHIN_SECONDS = 10.0
+STORED_BUT_NOT_ANSWERED = "the note is stored, its answer under way"
+NOTE = "deliver:pagerduty_note"
+
+# What is asked about the incident's notes, to the end; "" where the kill meets the delivery anywhere.
+STEPS: dict[str, tuple[Strike | None, str]] = {
+    "before the commit": (Strike(event="webhook.committing"), "POST"),
+    "after the commit, before the 2xx": (Strike(event="webhook.committed"), "POST"),
+    "after the 2xx was decided": (Strike(event="webhook.accepted"), "POST"),
+    "the look is claimed": (Strike(event="work.claimed", work="respond"), "POST"),
+    "the search for the incident is claimed": (Strike(event="work.claimed", work="link"), "POST"),
+    "the incident is linked": (Strike(event="incident.linked"), "POST"),
+    "the readings are kept": (Strike(event="readings.kept"), "POST"),
+    "the first check is answered": (Strike(event="diagnostic.finished"), "POST"),
+    "the last finding is kept": (Strike(event="finding.kept", nth=2), "POST"),
+    "the report is kept": (Strike(event="report.composed"), ""),
+    "the alert is handled": (Strike(event="alert.handled"), ""),
+    "the delivery is claimed": (Strike(event="work.claimed", work=NOTE, nth=2), "POST"),
+    "before the first byte": (Strike(event="delivery.sending"), "GET POST GET"),
+    STORED_BUT_NOT_ANSWERED: (None, "POST GET PUT"),
+    "posted, before the mark": (Strike(event="delivery.posted"), "POST GET PUT"),
+    "after the mark": (Strike(event="delivery.marked"), "POST"),
+    "sent, before the work is let go": (Strike(event="delivery.sent"), "POST"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What was seen from outside. `resumed_seconds`: from the death until all that was under way was taken up again."""
+
+    case: Case
+    incident: PagedIncident
+    asked: str
+    start_seconds: float
+    resumed_seconds: float
+
+
+@pytest.fixture(scope="module")
+def outcomes(request: pytest.FixtureRequest, seed: Path) -> dict[str, Outcome]:
+    """One daemon for each step that was selected; looked at when all have long been through."""
+    selected = {it.callspec.params["step"] for it in request.session.items if _is_of_a_step(it)}
+    return asyncio.run(_played([it for it in STEPS if it in selected], seed))
+
+
+def _is_of_a_step(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and item.path == Path(__file__) and hasattr(item, "callspec")
+
+
+async def _played(steps: list[str], seed: Path) -> dict[str, Outcome]:
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int, step: str) -> Outcome:
+        async with room:
+            return await _killed_at(step, Case(name=f"Killed{number:02d}"), world, seed)
+
+    async with World.opened() as world, asyncio.TaskGroup() as group:
+        tasks = {step: group.create_task(one(number, step)) for number, step in enumerate(steps)}
+        await asyncio.wait(tasks.values())
+        await asyncio.sleep(2)  # for a second note, if there were one
+    return {step: task.result() for step, task in tasks.items()}
+
+
+async def _killed_at(step: str, case: Case, world: World, seed: Path) -> Outcome:
+    strike, _ = STEPS[step]
+    daemon = await world.daemon(seed=seed)
+    incident = await world.page(case)
+    if strike is None:
+        path = f"POST /incidents/{incident.id}/notes"
+        world.pagerduty.fault(path, "slow", seconds=2, store=True)
+    await world.start(daemon, strike)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(world.tell(daemon, case))
+        await _dead(daemon, strike, lambda: noted(incident))
+        died_at = time.time()
+        start_seconds = await world.start(daemon)
+    await until(lambda: noted(incident))
+    await until(lambda: not _held(daemon) - _claimed(daemon).keys())
+
+    taken_up = [at for row, at in _claimed(daemon).items() if row in (_held(daemon) or _claimed(daemon))]
+    return Outcome(
+        case=case,
+        incident=incident,
+        asked=" ".join(world.note_requests(incident)),
+        start_seconds=start_seconds,
+        resumed_seconds=max(taken_up) - died_at,
+    )
+
+
+async def _dead(daemon: Daemon, strike: Strike | None, is_time: Callable[[], bool]) -> None:
+    if strike is None:
+        await until(is_time)
+        await asyncio.to_thread(daemon.kill)
+    else:
+        assert await asyncio.to_thread(daemon.died) == -strike.number
+
+
+def _held(daemon: Daemon) -> set[tuple[str, str]]:
+    """Work that the run that was killed had claimed and not let go of."""
+    open_ = Counter((it["work"], it["key"]) for it in daemon.events("work.claimed", run=1))
+    open_.subtract((it["work"], it["key"]) for it in daemon.events("work.finished", run=1))
+    return {row for row, number in open_.items() if number > 0}
+
+
+def _claimed(daemon: Daemon) -> dict[tuple[str, str], float]:
+    """When the run after it first took up each piece of work."""
+    return {(it["work"], it["key"]): moment(it) for it in reversed(daemon.events("work.claimed", run=2))}
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("step", STEPS)
+def test_a_kill_loses_nothing_and_doubles_nothing(step: str, outcomes: dict[str, Outcome]) -> None:
+    seen = outcomes[step]
+    print(f"{step}: started in {seen.start_seconds:.1f} s, resumed after {seen.resumed_seconds:.1f} s")
+
+    texts = [note.content for note in seen.incident.notes]
+    assert len(texts) == 1
+    assert f"({seen.case.name}: 1 alert firing)" in texts[0]
+    assert texts[0].endswith("[responder:faults:inc-0001]")
+    assert ours(seen.incident) == texts
+    assert seen.asked.split().count("POST") == 1
+    _, expected = STEPS[step]
+    assert seen.asked == (expected or seen.asked)
+    assert seen.resumed_seconds <= RESUMED_WITHIN_SECONDS + seen.start_seconds

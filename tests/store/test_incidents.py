@@ -1,0 +1,68 @@
+"""Incidents as they are held, and what a look leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+from responder.incidents.fold import fold
+from responder.model.alert import Alert, Webhook
+from responder.store import incidents
+from responder.store.accept import Acceptor
+from responder.store.store import Store
+
+
+async def accepted(store: Store, *webhooks: Webhook) -> None:
+    fold_ = partial(fold, reopen_within=timedelta(minutes=10))
+    acceptor = Acceptor(store, fold_, first_report_within=timedelta(seconds=15))
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(acceptor.run())
+        for webhook in webhooks:
+            await acceptor.accept(webhook)
+        running.cancel()
+
+
+async def test_a_storm_in_one_group_is_counted_whole_though_not_loaded_whole(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    await accepted(
+        store,
+        webhook(*(alert(f"{n:04x}") for n in range(1500))),
+        webhook(*(alert(f"{n:04x}", resolved=5) for n in range(100))),
+    )
+
+    seen = await incidents.load(store, 1)
+
+    assert seen is not None
+    assert len(seen.incident.alerts) == 1000
+    assert len(seen.incident.firing) + seen.incident.more_firing == 1400
+    assert len(seen.incident.alerts) + seen.incident.more_alerts == 1500
+
+
+async def test_an_incident_that_is_not_there_is_none(store: Store) -> None:
+    assert await incidents.load(store, 9) is None
+    assert await incidents.number_of(store, "inc-0009") is None
+
+
+async def test_each_alert_is_handled_once(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    await accepted(store, webhook(alert("aa"), alert("bb")))
+
+    first, second = await incidents.handled(store, 1), await incidents.handled(store, 1)
+
+    assert sorted(it["alert"] for it in first) == ["00000000000000aa", "00000000000000bb"]
+    assert second == []
+
+
+async def test_what_an_interrupted_look_learnt_is_found_by_its_run_while_it_is_true(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    await accepted(store, webhook(alert()))
+    await incidents.save_step(store, 1, 0, "readings", {"a": 1})
+
+    assert await incidents.steps(store, 1, 0, younger_than_seconds=60) == {"readings": {"a": 1}}
+    assert await incidents.steps(store, 1, 1, younger_than_seconds=60) == {}
+    assert await incidents.steps(store, 1, 0, younger_than_seconds=0) == {}
