@@ -29,6 +29,7 @@ MAX_WEBHOOKS = 256
 MAX_ALERTS = 2000
 MAX_WAITING = 2048
 ANSWER_WITHIN_SECONDS = 3.0  # PagerDuty gives a receiver five
+LATE = f"store: no commit within {ANSWER_WITHIN_SECONDS:.0f} s"
 MAX_BODY_KEPT = 64 * 1024
 log = structlog.get_logger()
 
@@ -73,11 +74,11 @@ class Acceptor:
             self._waiting.put_nowait(waiting)
         except asyncio.QueueFull as full:
             raise StoreUnavailable(f"store: {MAX_WAITING} webhooks are waiting already") from full
+        late = asyncio.get_running_loop().call_later(ANSWER_WITHIN_SECONDS, _refuse, [waiting], LATE)
         try:
-            async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-                return await waiting.answer
-        except TimeoutError as late:
-            raise StoreUnavailable(f"store: no commit within {ANSWER_WITHIN_SECONDS:.0f} s") from late
+            return await waiting.answer
+        finally:
+            late.cancel()
 
     async def run(self) -> None:
         """Commit batch after batch until cancelled."""
@@ -89,9 +90,9 @@ class Acceptor:
                         waiting.answer.set_result(outcome)
             except StoreUnavailable as away:
                 log.warning("webhook.not_kept", webhooks=len(batch), why=str(away))
-                _refuse(batch, away)
+                _refuse(batch, str(away))
             except BaseException:
-                _refuse(batch, StoreUnavailable("store: stopping"))
+                _refuse(batch, "store: stopping")
                 raise
 
     async def _next_batch(self) -> list[Waiting]:
@@ -154,7 +155,8 @@ class Acceptor:
         await _write_links(connection, groups)
         await _write_alerts(connection, groups)
         touched = sorted({it.incident for it in groups if it.incident is not None and (it.changed or it.ended)})
-        settled = [it["id"] for it in await connection.fetch(sql.SETTLE, touched)] if touched else []
+        ending = sorted({it.incident for it in groups if it.incident is not None and _ends_something(it)})
+        settled = [it["id"] for it in await connection.fetch(sql.SETTLE, ending)] if ending else []
         await _write_history(connection, plans, settled)
         await self._ask(connection, groups, touched)
 
@@ -332,6 +334,11 @@ def _put_aside(webhook: Webhook, reason: str) -> Webhook:
     )
 
 
+def _ends_something(group: GroupPlan) -> bool:
+    """Whether an alert of it stopped firing just now; nothing else can settle an incident."""
+    return bool(group.ended) or any(group.states[it].status is AlertStatus.RESOLVED for it in group.changed)
+
+
 def _groups(plans: Sequence[WebhookPlan]) -> list[GroupPlan]:
     return list({it.group.key: it.group for it in plans if it.group}.values())
 
@@ -341,7 +348,7 @@ def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
 
 
-def _refuse(batch: Sequence[Waiting], why: StoreUnavailable) -> None:
+def _refuse(batch: Sequence[Waiting], why: str) -> None:
     for waiting in batch:
         if not waiting.answer.done():
-            waiting.answer.set_exception(why)
+            waiting.answer.set_exception(StoreUnavailable(why))

@@ -127,7 +127,7 @@ async def save_look(store: Store, number: int, run: int, look: Look, sinks: Sequ
             [[at.isoformat(), level] for at, level in look.severities],
             look.examined,
             int(look.last),
-            VERDICTS.dump_python(tuple(look.known), mode="json"),
+            store.redacted(VERDICTS.dump_python(tuple(look.known), mode="json")),
         )
         if before != look.assessment.level:
             what = f"{before} → {look.assessment.level}" if before else f"severity {look.assessment.level}"

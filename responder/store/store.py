@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -79,7 +81,10 @@ class Store:
             yield connection
 
     def redacted(self, value: Any) -> Any:
-        """JSON-like data with every string in it passed through redaction, keys included."""
+        """JSON-like data with every string in it passed through redaction, keys included.
+
+        JSON has no infinity and no NaN, PromQL has both: they are kept as the words that pydantic reads as numbers.
+        """
         match value:
             case str():
                 return self._redact(value)
@@ -87,6 +92,8 @@ class Store:
                 return {self._redact(key): self.redacted(it) for key, it in value.items()}
             case list() | tuple():
                 return [self.redacted(it) for it in value]
+            case float() if not math.isfinite(value):
+                return repr(value)
             case _:
                 return value
 
@@ -108,4 +115,6 @@ class Store:
 
 
 async def _speak_json(connection: Any) -> None:
-    await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+    await connection.set_type_codec(
+        "jsonb", encoder=partial(json.dumps, allow_nan=False), decoder=json.loads, schema="pg_catalog"
+    )

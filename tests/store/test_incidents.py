@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
 from responder.incidents.fold import fold
 from responder.model.alert import Alert, Webhook
+from responder.model.reading import Reading, Sample
 from responder.store import incidents
 from responder.store.accept import Acceptor
+from responder.store.incidents import READINGS
 from responder.store.store import Store
+from tests.conftest import START
 
 
 async def accepted(store: Store, *webhooks: Webhook) -> None:
@@ -66,3 +70,18 @@ async def test_what_an_interrupted_look_learnt_is_found_by_its_run_while_it_is_t
     assert await incidents.steps(store, 1, 0, younger_than_seconds=60) == {"readings": {"a": 1}}
     assert await incidents.steps(store, 1, 1, younger_than_seconds=60) == {}
     assert await incidents.steps(store, 1, 0, younger_than_seconds=0) == {}
+
+
+async def test_infinity_and_nan_of_promql_survive_the_store(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    await accepted(store, webhook(alert()))
+    past = (Sample(at=START, value=math.nan), Sample(at=START, value=math.inf))
+    reading = Reading(signal="latency", value=math.inf, at=START, past=past)
+
+    await incidents.save_step(store, 1, 0, "readings", READINGS.dump_python({"latency": (reading,)}, mode="json"))
+    kept = await incidents.steps(store, 1, 0, younger_than_seconds=60)
+
+    (found,) = READINGS.validate_python(kept["readings"])["latency"]
+    assert isinstance(found, Reading)
+    assert (found.value, [repr(it.value) for it in found.past]) == (math.inf, ["nan", "inf"])
