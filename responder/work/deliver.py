@@ -106,5 +106,8 @@ def _seconds_to_wait(begun: Begun, reason: DeliveryReason) -> float:
 
 
 def KIND(desk: Desk) -> list[Kind]:  # noqa: N802 - the name that the registry looks for
-    """One queue a sink: a slow or rate-limited one delays no other."""
-    return [Kind(name=f"deliver:{sink}", do=deliver, at_once=8) for sink in desk.sinks]
+    """One queue a sink: a slow or rate-limited one delays no other.
+
+    To the end: a worker that froze and posts late has to delete what it posted beside the one who took over.
+    """
+    return [Kind(name=f"deliver:{sink}", do=deliver, at_once=8, to_the_end=True) for sink in desk.sinks]

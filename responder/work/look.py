@@ -18,7 +18,7 @@ from responder.model.finding import Finding, Outcome
 from responder.model.incident import Incident, IncidentState
 from responder.model.pack import HttpSource, Pack, Rule
 from responder.model.reading import AnyReading
-from responder.model.verdict import Pending, RuleVerdict, Unknown, key_of
+from responder.model.verdict import Pending, RuleVerdict, Unknown, key_of, rank
 from responder.report.compose import compose
 from responder.rules.match import windows
 from responder.rules.packs import pack_for, pack_from_files
@@ -225,12 +225,23 @@ class Look:
         """Say that every new alert was handled; due again while the incident is open."""
         for it in verdicts:
             self.desk.metrics.evaluations.labels(it.rule, key_of(it.verdict)).inc()
-        await self._say_handled(verdict=key_of(verdicts[0].verdict), rules=[it.rule for it in verdicts])
+        gravest = min((it.verdict for it in verdicts), key=rank)
+        await self._say_handled(verdict=key_of(gravest), rules=[it.rule for it in verdicts])
         if self.incident.state is not IncidentState.OPEN:
             return OVER
-        due = [it.verdict.due for it in verdicts if isinstance(it.verdict, Pending)]
-        seconds = min(((at - self.now).total_seconds() for at in due), default=LOOK_AGAIN_SECONDS)
-        return Next(in_seconds=min(max(seconds, 1.0), LOOK_AGAIN_SECONDS), waits_for="looks again until resolved")
+        seconds = min([LOOK_AGAIN_SECONDS, *self._seconds_until_decided(verdicts)])
+        return Next(in_seconds=max(seconds, 1.0), waits_for="looks again until resolved")
+
+    def _seconds_until_decided(self, verdicts: Sequence[RuleVerdict]) -> list[float]:
+        """When what is pending is due; where the samples are our own, the next one must not be missed before."""
+        assert self.pack is not None
+        seconds = []
+        for it in (signal for verdict in verdicts for signal in verdict.signals):
+            if isinstance(it.verdict, Pending):
+                source = self.pack.signals[it.signal].source
+                step = source.step_seconds if isinstance(source, HttpSource) else LOOK_AGAIN_SECONDS
+                seconds.append(min(step, (it.verdict.due - self.now).total_seconds()))
+        return seconds
 
     async def end_without_rule(self) -> Next:
         """Stored, listed, counted; no report."""

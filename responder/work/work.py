@@ -29,11 +29,15 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One kind of work. `name` is that of its rows; `at_once` how many a process runs side by side."""
+    """One kind of work. `name` is that of its rows; `at_once` how many a process runs side by side.
+
+    `to_the_end`: not cut off when its lease is lost, because what it has begun outside must be tidied up behind it.
+    """
 
     name: str
     do: Callable[[Claimed, Desk], Awaitable[Next]]
     at_once: int = 8
+    to_the_end: bool = False
 
 
 def kinds(desk: Desk) -> list[Kind]:
@@ -136,20 +140,29 @@ class Worker:
         log.debug("work.finished")
 
     async def _with_lease(self, kind: Kind, row: Claimed) -> Next:
-        async with asyncio.TaskGroup() as group:
-            renewing = group.create_task(self._renew(row))
-            try:
-                return await kind.do(row, self._desk)
-            finally:
-                renewing.cancel()
+        """Raises what the work raised itself: a group around it would hide which error it was."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                renewing = group.create_task(self._renew(kind, row))
+                try:
+                    return await kind.do(row, self._desk)
+                finally:
+                    renewing.cancel()
+        except ExceptionGroup as raised:
+            raise next((it for it in raised.exceptions if isinstance(it, LeaseLost)), raised.exceptions[0]) from None
 
-    async def _renew(self, row: Claimed) -> None:
+    async def _renew(self, kind: Kind, row: Claimed) -> None:
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             try:
                 await rows.renew(self._desk.store, row, lease_seconds=LEASE_SECONDS)
             except StoreUnavailable:
                 continue  # the lease runs on; it is lost only when somebody else has taken it
+            except LeaseLost as lost:
+                if not kind.to_the_end:
+                    raise
+                log.warning("work.lease_lost", row=str(lost))
+                return
 
     async def _listen(self) -> None:
         """Wake early when work is asked for; without it, polling finds the work a second later."""

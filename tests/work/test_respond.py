@@ -189,3 +189,18 @@ async def test_canaries_reach_no_byte_that_is_stored_or_leaves(world: Start) -> 
         assert canary not in left, canary
     assert "[redacted:" in stored
     assert it.notes(incident) == []
+
+
+async def test_a_bound_that_must_last_is_pending_until_our_own_samples_cover_it(world: Start) -> None:
+    lasting = PACK.replace('critical: "< 1%"}}', 'critical: "< 1% for 3s"}}').replace(
+        "{up: [/health]}", "{up: [/health], step: 5s}"
+    )
+    it = await world(lasting)
+    incident = await it.page()
+    await it.post()
+    await it.until(lambda: it.notes(incident))
+    await it.until(lambda: len(it.events("report.composed")) >= 2)
+
+    titles = [event["title"] for event in it.events("report.composed")]
+    assert titles[0].endswith("ms of 3s)")
+    assert "breached for 3" in titles[1]
