@@ -55,7 +55,7 @@ FULL = Size(
 )
 QUICK = Size(
     bounds=Bounds(rounds=2, seconds=2.0, connections=64, counts={1: 20_000, 50: 2_000}),
-    notes=((1.0, 5), (10.0, 30)),
+    notes=((1.0, 5), (10.0, 60)),
     notes_within_seconds=20.0,
     starts=2,
 )

@@ -22,7 +22,7 @@ from responder.clients.resolve import PLACE
 from responder.delivery.sink import Outlets, sinks
 from responder.diagnostics.catalogue import catalogue, specs
 from responder.embedded.server import LOW_DISK_BYTES, EmbeddedPostgres
-from responder.errors import StoreUnavailable, UsageError
+from responder.errors import StoreUnavailable, UsageError, the_one
 from responder.incidents.fold import fold
 from responder.intake.registry import sources
 from responder.intake.source import Credentials
@@ -103,18 +103,10 @@ async def running(
             if supervising is not None:
                 supervising.cancel()
     except BaseExceptionGroup as several:
-        raise _the_one(several) from None
+        raise the_one(several) from None
     finally:
         if embedded is not None:
             await embedded.stop()
-
-
-def _the_one(several: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What ended the daemon, without the groups around it where it came alone."""
-    inside = several.exceptions
-    if len(inside) > 1:
-        return several
-    return _the_one(inside[0]) if isinstance(inside[0], BaseExceptionGroup) else inside[0]
 
 
 async def serve(
@@ -178,6 +170,7 @@ async def _serving(
         handle_signals=False,
         keepalive_timeout=75,
         shutdown_timeout=DRAIN_SECONDS / 2,
+        auto_decompress=False,  # any Content-Encoding is refused: the parser must not unpack it, nor answer for us
     )
     await runner.setup()
     try:

@@ -72,3 +72,11 @@ class DeliveryPostponed(DeliveryError):
     def __init__(self, why: str, *, after_seconds: float) -> None:
         super().__init__(why)
         self.after_seconds = after_seconds
+
+
+def the_one(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What ended a TaskGroup, without the groups around it where it came alone."""
+    inside = several.exceptions
+    if len(inside) > 1:
+        return several
+    return the_one(inside[0]) if isinstance(inside[0], BaseExceptionGroup) else inside[0]

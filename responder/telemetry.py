@@ -16,6 +16,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from responder import __version__
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0)
+SHORT_TEXT = 64
+MOST_REMEMBERED = 1000
 
 
 class Metrics:
@@ -57,10 +59,12 @@ class Metrics:
 def set_up_log(
     *, as_json: bool, level: str, redact: Callable[[str], str], also: Callable[[dict[str, Any]], None] | None = None
 ) -> None:
-    """Log to stderr; every text passes `redact` last, the text of exceptions included.
+    """Log to stderr; every text that is handed in passes `redact`, the text of exceptions included.
 
     `also` is shown each event as a dict (the demo draws from it).
     """
+
+    redact = _remembering(redact)
 
     def redacted(_: Any, __: str, event: Any) -> Any:
         return {key: _clean(value, redact) for key, value in event.items()}
@@ -77,10 +81,10 @@ def set_up_log(
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             redacted,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
             shown,
             renderer,
         ],
@@ -90,15 +94,35 @@ def set_up_log(
     )
 
 
+def _remembering(redact: Callable[[str], str]) -> Callable[[str], str]:
+    """The same, but short texts in which there was nothing are not looked at again: most of a log repeats itself.
+
+    Only such texts are remembered, so that no secret is.
+    """
+    harmless: set[str] = set()
+
+    def remembering(text: str) -> str:
+        if text in harmless:
+            return text
+        clean = redact(text)
+        if clean == text and len(text) <= SHORT_TEXT:
+            if len(harmless) >= MOST_REMEMBERED:
+                harmless.clear()
+            harmless.add(text)
+        return clean
+
+    return remembering
+
+
 def _clean(value: Any, redact: Callable[[str], str]) -> Any:
     match value:
         case str():
             return redact(value)
+        case bool() | int() | float() | None:
+            return value
         case dict():
             return {key: _clean(it, redact) for key, it in value.items()}
         case list() | tuple():
             return [_clean(it, redact) for it in value]
-        case bool() | int() | float() | None:
-            return value
         case _:
             return redact(str(value))

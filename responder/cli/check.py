@@ -71,4 +71,6 @@ def _summary(loaded: Sequence[Loaded]) -> str:
     packs = [pack for it in loaded for pack in it.packs]
     mistakes, warnings = sum(len(it.problems) for it in loaded), sum(len(it.warnings) for it in loaded)
     rules = sum(len(pack.rules) for pack in packs)
-    return f"{len(packs)} packs, {rules} rules: {mistakes} mistakes, {warnings} warnings"
+    counted = ((len(packs), "pack"), (rules, "rule"), (mistakes, "mistake"), (warnings, "warning"))
+    words = [f"{number} {noun}{'' if number == 1 else 's'}" for number, noun in counted]
+    return f"{words[0]}, {words[1]}: {words[2]}, {words[3]}"

@@ -10,6 +10,7 @@ from responder.model.pack import Bound, Thresholds, Unit
 from responder.model.quantities import parse_duration, parse_number
 
 _BOUND = re.compile(r"\s*(?P<operator>>=|<=|==|!=|>|<)\s*(?P<number>.+?)(?:\s+for\s+(?P<duration>.+?))?\s*", re.DOTALL)
+_DURATION = re.compile(r"(?:[0-9.]+[a-z]+)+")
 _UPWARD, _DOWNWARD = {">", ">="}, {"<", "<="}
 
 
@@ -29,7 +30,7 @@ def parse_bound(text: str, signal: Measured) -> Bound:
     if parts is None:
         raise ValueError(f'expected a bound such as "> 5% for 2m", got "{text[:60]}"')
     seconds = parse_duration(parts["duration"]) if parts["duration"] else 0.0
-    number = parse_number(parts["number"], signal.unit, signal.noun)
+    number = _number(parts["number"], signal)
     return Bound(
         operator=parts["operator"],
         number=number,
@@ -38,6 +39,16 @@ def parse_bound(text: str, signal: Measured) -> Bound:
         unit=signal.unit,
         noun=signal.noun,
     )
+
+
+def _number(text: str, signal: Measured) -> float:
+    try:
+        return parse_number(text, signal.unit, signal.noun)
+    except ValueError as wrong:
+        first, _, last = text.rpartition(" ")
+        if first and _DURATION.fullmatch(last):
+            raise ValueError(f"{wrong}; a duration stands after `for`: {first.strip()} for {last}") from None
+        raise
 
 
 def odd(thresholds: Thresholds, signal: Measured) -> Iterator[tuple[str, str]]:

@@ -133,6 +133,10 @@ class Entries:
             self._complaints.error(below, f"expected parameters or a target's name, got {what_is(value)}")
             return Asked(marks=spec.marks)
         short = isinstance(value, str)
+        if short and (needed := self._unmet(spec)):
+            text = f"a text alone names a target; expected parameters such as {{{needed[0]}: …}}, got {what_is(value)}"
+            self._complaints.error(below, f"`{spec.name}`: {text}")
+            return Asked(marks=spec.marks)
         origins = {key: (below if short else below / key) for key in given}
         merged = dict(given)
         for default in self._defaults(spec):
@@ -143,6 +147,12 @@ class Entries:
                         continue
                     merged[key], origins[key] = it, default.at / key
         return Asked(entries=self._entries(spec, merged, origins, at, below), marks=spec.marks)
+
+    def _unmet(self, spec: CheckSpec) -> list[str]:
+        """Parameters without which the check cannot be asked, and which no default gives."""
+        given = {key for default in self._defaults(spec) for key in default.shape}
+        fields = ((field.alias or name, field) for name, field in spec.parameters.model_fields.items())
+        return [key for key, field in fields if field.is_required() and key not in given]
 
     def _defaults(self, spec: CheckSpec) -> list[Written[dict[str, Any]]]:
         found = (self._sections.defaults.get(name) for name in (spec.name, spec.name.split(".")[0]))
@@ -236,7 +246,10 @@ def complain_of_mark(
 ) -> None:
     """A mark that nothing which was asked for can give."""
     if mark in givers:
-        complaints.error(at, f"no check of this rule gives the mark `{mark}`; add `{givers[mark]}` to `diagnose`")
+        complaints.error(
+            at,
+            f"no check of this rule gives the mark `{mark}`; add one to `diagnose` that does, such as `{givers[mark]}`",
+        )
     else:
         complaints.unknown(at, "mark", mark, marks or givers)
 

@@ -30,6 +30,18 @@ _EXPECTED = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
+# What the mapping of a shape, or of a key that has none of its own, looks like.
+_LIKE = {
+    "TargetShape": "{http: https://…}",
+    "SignalShape": "{unit: percent, prometheus: {query: …}}",
+    "ThresholdShape": '{critical: "> 5% for 2m"}',
+    "RuleShape": "{name: …, match: [alertname=…]}",
+    "SuggestShape": "{do: …}",
+    "QuestionShape": "{ask: …, when: …, then: …}",
+    "ByVerdictShape": "{critical: P2, warning: P3}",
+    "levels": "{P1: , P2: }",
+    "when": '{error_rate: "> 50%"}',
+}
 
 
 def read_shape(shape: type[Model], value: Any, at: At, complaints: Complaints) -> Model | None:
@@ -70,7 +82,9 @@ def complain(shape: type[BaseModel], details: ErrorDetails, at: At, complaints: 
             limit = f"at least {context['ge']}" if "ge" in context else f"at most {context['le']}"
             complaints.error(place, f"{named}expected {limit}, got {quoted}")
         case kind if kind in _EXPECTED:
-            complaints.error(place, f"{named}expected {_EXPECTED[kind]}, got {quoted}")
+            like = _LIKE.get(context.get("class_name", place.name)) if _EXPECTED[kind] == "a mapping" else None
+            such = f" such as {like}" if like else ""
+            complaints.error(place, f"{named}expected {_EXPECTED[kind]}{such}, got {quoted}")
         case _:
             text = details["msg"][:1].lower() + details["msg"][1:]
             complaints.error(place, f"{named}{text}, got {quoted}")

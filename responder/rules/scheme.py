@@ -39,8 +39,9 @@ def scheme_of(written: Written[SeverityShape] | None, known: Known, complaints: 
     levels = tuple(shape.levels) if shape.levels else SeverityScheme().levels
     if shape.levels is not None and not shape.levels:
         complaints.error(at / "levels", "expected at least one level, gravest first, got none")
-    doubtful = {at.loc, (at / "levels").loc} & at.document.cut
-    reader = _Questions(SeverityScheme(levels=levels), known, complaints, doubtful=bool(doubtful))
+    # Something was taken away here: if no levels are left, it may have been they.
+    doubtful = (at / "levels").loc in at.document.cut or (at.loc in at.document.cut and shape.levels is None)
+    reader = _Questions(SeverityScheme(levels=levels), known, complaints, doubtful=doubtful)
     questions = [reader.question(it, at / "decide" / index) for index, it in enumerate(shape.decide)]
     otherwise = reader.by_verdict(shape.otherwise, at / "otherwise") if shape.otherwise else {}
     scheme = SeverityScheme(levels=levels, decide=tuple(questions), otherwise=otherwise, hold_seconds=shape.hold)

@@ -7,6 +7,7 @@ so whatever could be lost is 503 with Retry-After, never another 4xx and never 2
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -127,6 +128,10 @@ async def _body(request: web.Request, limit: int) -> bytes:
         raise Refused(
             413, f"the body has {request.content_length} bytes; at most {limit} are taken", {"Connection": "close"}
         )
+    if request.content.is_eof():  # the usual case: all of it came with the head, and no clock is needed
+        body = request.content.read_nowait()
+        _refuse_over(len(body), limit)
+        return body
     try:
         async with asyncio.timeout(BODY_WITHIN_SECONDS):
             return await _read(request, limit)
@@ -139,10 +144,14 @@ async def _read(request: web.Request, limit: int) -> bytes:
     size = 0
     async for chunk in request.content.iter_any():
         size += len(chunk)
-        if size > limit:
-            raise Refused(413, f"at most {limit} bytes are taken", {"Connection": "close"})
+        _refuse_over(size, limit)
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _refuse_over(size: int, limit: int) -> None:
+    if size > limit:
+        raise Refused(413, f"at most {limit} bytes are taken", {"Connection": "close"})
 
 
 async def _parsed(source: Source, name: str, body: bytes, reception: Reception) -> Webhook:
@@ -156,8 +165,8 @@ async def _parsed(source: Source, name: str, body: bytes, reception: Reception) 
 
 
 def _count(metrics: Metrics, webhook: Webhook, accepted: Accepted) -> None:
-    for alert in webhook.alerts:
-        metrics.alerts.labels(webhook.kind, alert.status.word).inc()
+    for status, alerts in Counter(alert.status.word for alert in webhook.alerts).items():
+        metrics.alerts.labels(webhook.kind, status).inc(alerts)
     for it in webhook.quarantined:
         metrics.quarantined.labels(webhook.kind, it.reason.partition(":")[0]).inc(it.alerts)
     log.info(

@@ -32,12 +32,12 @@ async def link(row: Claimed, desk: Desk) -> Next:
         return OVER
     looks = int(row.payload.get("looks", 0)) if isinstance(row.payload.get("looks"), int) else 0
     try:
-        why = "no incident there yet"
+        unread = ""
         if await _find(desk, seen.incident):
             return OVER
-    except CouldNotLook as unread:
-        why = str(unread)
-    return await _wait(desk, seen.incident, looks, f"{why}, last looked {seen.now:%H:%M}")
+    except CouldNotLook as why:
+        unread = f" ({why})"
+    return await _wait(desk, seen.incident, looks, f"{unread}, last looked {seen.now:%H:%M}")
 
 
 async def _find(desk: Desk, incident: Incident) -> bool:
@@ -65,11 +65,11 @@ async def _link(desk: Desk, incident: Incident, group: Link) -> bool:
     return False
 
 
-async def _wait(desk: Desk, incident: Incident, looks: int, why: str) -> Next:
+async def _wait(desk: Desk, incident: Incident, looks: int, looked: str) -> Next:
     if looks + 1 >= len(LOOK_AT_SECONDS):
-        await ledger.wait_for_object(desk.store, incident.id, SINK, state="none", why=f"none: {why}")
+        await ledger.wait_for_object(desk.store, incident.id, SINK, state="none", why=f"no PagerDuty incident{looked}")
         return OVER
-    waits_for = f"waiting for a PagerDuty incident: {why}"
+    waits_for = f"waiting for a PagerDuty incident{looked}"
     await ledger.wait_for_object(desk.store, incident.id, SINK, state="waiting", why=waits_for)
     pause = float(LOOK_AT_SECONDS[looks + 1] - LOOK_AT_SECONDS[looks])
     return Next(in_seconds=pause, waits_for=waits_for, payload={"looks": looks + 1})

@@ -9,12 +9,15 @@ from responder.rules.evaluate import evaluate
 from responder.rules.match import matching
 from responder.store.work import Claimed
 from responder.work.desk import OVER, Desk, Next
+from responder.work.failing import TELL_AFTER, tell_of_failure
 from responder.work.look import Look
 from responder.work.work import Kind
 
 
 async def respond(row: Claimed, desk: Desk) -> Next:
     """Look at one incident: read, judge, examine, tell; due again until it is resolved."""
+    if row.failures >= TELL_AFTER:
+        await tell_of_failure(desk, int(row.key))
     look = await Look.begin(desk, int(row.key))
     if look is None:
         return OVER

@@ -59,7 +59,7 @@ def test_version(run: Run) -> None:
 def test_the_starter_pack_has_no_mistake(run: Run) -> None:
     done = run("check")
 
-    assert (done.returncode, done.stdout) == (0, "1 packs, 7 rules: 0 mistakes, 0 warnings\n")
+    assert (done.returncode, done.stdout) == (0, "1 pack, 7 rules: 0 mistakes, 0 warnings\n")
 
 
 def test_every_mistake_is_named_with_its_place_and_exit_is_1(run: Run, tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ import contextlib
 import dataclasses
 import json
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.systems.plugin import LOOPBACK, answers, free_port
+from tests.systems.plugin import LOOPBACK, answers
 
 READY_WITHIN_SECONDS = 60.0  # two busy cores, and a store that replays its log
 STRUCK = Path(__file__).parent / "struck.py"
@@ -33,13 +35,22 @@ class Strike:
     number: int = signal.SIGKILL
 
 
+def lasting_port() -> int:
+    """A port that stays free while its daemon is dead: below those that the kernel gives to outgoing connections."""
+    while True:
+        port = random.randrange(15000, 32000)
+        with socket.socket() as it, contextlib.suppress(OSError):
+            it.bind((LOOPBACK, port))
+            return port
+
+
 @dataclass(kw_only=True)
 class Daemon:
     """`responder serve` with its data in `folder`. Blocking: call it from a thread where a loop must go on."""
 
     folder: Path
     environment: Mapping[str, str]
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=lasting_port)
     process: subprocess.Popen[bytes] | None = None
     runs: int = 0
 

@@ -80,6 +80,6 @@ async def _kill_once(
     fell = not noted(incident)
     await asyncio.to_thread(daemon.kill)
     await world.start(daemon)
-    await until(lambda: noted(incident))
+    await until(lambda: noted(incident), else_tell=lambda: f"{case}\n{daemon.log[-5000:]}")
     if fell:
         tally.fell.append((case, incident))

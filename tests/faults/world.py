@@ -1,4 +1,4 @@
-"""What a daemon under fault needs around it: a stand-in PagerDuty, something to look at, a sender that does not give up."""
+"""What a daemon under fault needs around it: a stand-in PagerDuty, a target, a sender that does not give up."""
 
 from __future__ import annotations
 
@@ -156,11 +156,13 @@ def noted(incident: PagedIncident) -> bool:
     return bool(ours(incident))
 
 
-async def until(is_so: Callable[[], Any], within_seconds: float = 60) -> float:
+async def until(
+    is_so: Callable[[], Any], within_seconds: float = 60, *, else_tell: Callable[[], str] = lambda: ""
+) -> float:
     """Wait for something to become true; the moment when it was, by the wall clock. Fails when it does not in time."""
     end = time.monotonic() + within_seconds
     while not is_so():
-        assert time.monotonic() < end, f"did not happen within {within_seconds:g} s"
+        assert time.monotonic() < end, f"did not happen within {within_seconds:g} s: {else_tell()}"
         await asyncio.sleep(0.01)
     return time.time()
 

@@ -85,6 +85,21 @@ def question(when: str, then: str = "P1", more: str = "") -> str:
             id="unit",
         ),
         pytest.param(
+            rule("thresholds: {error_rate: {warning: '> 1% 5m'}}"),
+            '4:40: `warning`: expected percent such as 5%, got "1% 5m"; a duration stands after `for`: 1% for 5m',
+            id="duration without for",
+        ),
+        pytest.param(
+            rule("thresholds: {error_rate: '> 1%'}"),
+            '4:30: `error_rate`: expected a mapping such as {critical: "> 5% for 2m"}, got "> 1%"',
+            id="bound without its level",
+        ),
+        pytest.param(
+            "targets: {prom: 'http://user:secret@x'}\n",
+            "1:17: `prom`: expected a mapping such as {http: https://…}, got a value that is not shown",
+            id="address without its kind",
+        ),
+        pytest.param(
             rule("thresholds: {waiting: {warning: '> 5 running'}}"),
             '4:37: `warning`: expected a number such as 500 or 1k waiting, got "5 running"',
             id="noun",
@@ -161,6 +176,11 @@ def question(when: str, then: str = "P1", more: str = "") -> str:
             id="which target",
         ),
         pytest.param(
+            rule("diagnose: [{prometheus.query: up}]"),
+            '4:35: `prometheus.query`: a text alone names a target; expected parameters such as {query: …}, got "up"',
+            id="query in the place of a target",
+        ),
+        pytest.param(
             rule("diagnose: [{http.status: {timeout: soon}}]"),
             '4:40: `timeout`: expected a duration such as 30s, 5m or 1h30m, got "soon"',
             id="timeout",
@@ -173,7 +193,8 @@ def question(when: str, then: str = "P1", more: str = "") -> str:
         pytest.param("bundles: {a: [b], b: [a]}\n", "1:23: the bundle `a` names itself", id="bundle in itself"),
         pytest.param(
             rule("suggest: [{do: x, when: failing}]"),
-            "4:29: no check of this rule gives the mark `failing`; add `http.status` to `diagnose`",
+            "4:29: no check of this rule gives the mark `failing`; add one to `diagnose` that does, "
+            "such as `http.status`",
             id="mark",
         ),
         pytest.param(
@@ -255,8 +276,8 @@ def question(when: str, then: str = "P1", more: str = "") -> str:
             "escalation: {}\n", "1:1: warning: `escalation` is read but not acted on by this version", id="later"
         ),
         pytest.param(
-            rule("private: true"),
-            "4:5: warning: `private` is read but not acted on by this version",
+            rule("page: true"),
+            "4:5: warning: `page` is read but not acted on by this version",
             id="later in a rule",
         ),
         pytest.param(
@@ -361,8 +382,23 @@ severity:
 
     assert complaints(text) == [
         "2:25: missing required key `query`",
-        "6:11: `levels`: expected a mapping, got a list",
+        "6:11: `levels`: expected a mapping such as {P1: , P2: }, got a list",
     ]
+
+
+def test_levels_are_known_although_something_beside_them_is_broken(complaints: Complaints) -> None:
+    text = question("{rule: known}", "S3") + "  levels: {S1: , S2: }\n  otherwise: S2\n"
+
+    assert complaints(text) == [
+        "3:43: unknown level `S3`; expected one of `S1`, `S2`",
+        '5:14: `otherwise`: expected a mapping such as {critical: P2, warning: P3}, got "S2"',
+    ]
+
+
+def test_a_text_alone_names_the_target_where_the_defaults_give_the_parameters(complaints: Complaints) -> None:
+    text = "defaults: {prometheus.query: {query: up}}\n" + rule("diagnose: [{prometheus.query: prometheus}]")
+
+    assert complaints(text) == []
 
 
 def test_names_that_an_included_pack_may_have_are_only_warned_of(complaints: Complaints) -> None:

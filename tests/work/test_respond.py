@@ -204,3 +204,47 @@ async def test_a_bound_that_must_last_is_pending_until_our_own_samples_cover_it(
     titles = [event["title"] for event in it.events("report.composed")]
     assert titles[0].endswith("ms of 3s)")
     assert "breached for" in titles[1]
+
+
+async def test_a_bug_in_responder_is_said_on_the_incident(world: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("responder.work.look.compose", broken)
+    it = await world()
+    incident = await it.page()
+    await it.post()
+    await it.until(lambda: it.notes(incident))
+    monkeypatch.undo()
+    it.daemon.desk.packs[0]  # the rules are the same; only the bug is gone
+    await it.until(lambda: "API does not answer" in it.notes(incident)[0])
+
+    assert len(it.notes(incident)) == 1
+    assert it.events("work.failed")[0]["why"] == "KeyError: 'a bug'"
+
+
+async def test_a_group_that_fires_anew_on_the_same_pagerduty_incident_is_told_there(world: Start) -> None:
+    it = await world(reopen_within="0s")
+    incident = await it.page()
+    await it.post()
+    await it.until(lambda: it.notes(incident))
+    await it.post(status="resolved")
+    await it.until(lambda: len(it.events("alert.handled")) == 2)
+    await it.post(startsAt="2026-11-21T03:30:00Z")
+    await it.until(lambda: len(it.notes(incident)) == 2)
+
+    assert [note.splitlines()[-1].rpartition("[")[2] for note in it.notes(incident)] == [
+        "responder:test:inc-0001]",
+        "responder:test:inc-0002]",
+    ]
+    assert "continues inc-0001" in it.notes(incident)[1]
+
+
+async def test_two_groups_in_one_pagerduty_incident_are_both_told(world: Start) -> None:
+    it = await world()
+    incident = await it.page("one")
+    await it.post(group="one")
+    await it.until(lambda: it.notes(incident))
+    it.pagerduty.account.fold(it.pagerduty.account.incidents[incident], _key("two"))
+    await it.post(group="two")
+    await it.until(lambda: len(it.notes(incident)) == 2)

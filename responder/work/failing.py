@@ -1,0 +1,66 @@
+"""Say that responder itself fails on an incident: silence would look like "nothing found"."""
+
+from __future__ import annotations
+
+import structlog
+
+from responder.model.assessment import Assessment
+from responder.model.incident import Incident, IncidentState
+from responder.model.report import Report
+from responder.store import incidents
+from responder.work.desk import Desk
+
+TELL_AFTER = 2  # failures in a row; a passing cause is over by then
+UNKNOWN = "?"
+log = structlog.get_logger()
+
+
+async def tell_of_failure(desk: Desk, number: int) -> None:
+    """Put a report on the incident that says only what is certain, unless it has one already."""
+    seen = await incidents.load(desk.store, number)
+    if seen is None or seen.incident.state is IncidentState.FOLDED or seen.former is not None:
+        return
+    log.error("incident.not_examined", incident=seen.incident.slug, why="responder fails on it; see work.failed")
+    look = incidents.Look(
+        report=_report(desk, seen.incident), assessment=_assessment(), severities=(), known=(), examined=None, last=False
+    )
+    await incidents.save_look(desk.store, number, seen.incident.run, look, desk.sinks_without_object)
+
+
+def _assessment() -> Assessment:
+    return Assessment(level=UNKNOWN, raw=UNKNOWN, rank=0, decided_by="nothing: responder failed")
+
+
+def _report(desk: Desk, incident: Incident) -> Report:
+    names = tuple(sorted({it.name for it in incident.evidence}))
+    return Report(
+        slug=incident.slug,
+        state=incident.state.value,
+        title=f"responder failed to examine this incident; its alerts: {', '.join(names[:5])}",
+        summary="",
+        severity=UNKNOWN,
+        severity_rank=0,
+        assessment=_assessment(),
+        verdicts=(),
+        findings=(),
+        look_first=(),
+        also=(),
+        healthy=(),
+        could_not_look=(),
+        still_looking=(),
+        suggestions=(),
+        runbook="",
+        page_url=f"{desk.page_url}/incidents/{incident.slug}" if desk.page_url else "",
+        at=desk.clock(),
+        time_zone="UTC",
+        opened_at=incident.opened_at,
+        onset=incident.onset,
+        resolved_at=incident.resolved_at if incident.state is IncidentState.RESOLVED else None,
+        asked=0,
+        answered=0,
+        took_seconds=0.0,
+        alerts_firing=len(incident.firing) + incident.more_firing,
+        alerts_total=len(incident.alerts) + incident.more_alerts,
+        alert_names=names,
+        notices=("Nothing was looked at. The log of responder says why (work.failed); it goes on trying.",),
+    )
