@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,7 +27,11 @@ from responder.incidents.fold import fold
 from responder.intake.registry import sources
 from responder.intake.source import Credentials
 from responder.model.alert import Alert, Webhook
+from responder.model.assessment import Said
+from responder.model.finding import Outcome
+from responder.model.incident import IncidentState, marker_of
 from responder.model.pack import Pack
+from responder.model.verdict import Level
 from responder.redaction.redact import Redactor
 from responder.rules.packs import Loaded, load_packs, pack_for
 from responder.settings import Settings, not_acted_on, revealed
@@ -49,6 +53,7 @@ DRAIN_SECONDS = 20.0  # Kubernetes gives thirty
 STORE_AGAIN_SECONDS = 2.0
 STILL_MOVING_SECONDS = 15.0
 HEADERS_WITHIN_SECONDS = 10.0
+OUR_WORDS = (Outcome, Said, Level, IncidentState)
 log = structlog.get_logger()
 
 
@@ -92,6 +97,8 @@ async def running(
     """A daemon, from the store up; leaving the block drains it. Raises UsageError for what cannot start."""
     for name in not_acted_on(settings):
         log.warning("setting.not_acted_on", setting=name, why="this version does not use it yet")
+    if not settings.pagerduty_token and not settings.prints_reports:
+        log.warning("sink.none", why="reports are on the page only; set RESPONDER_PAGERDUTY_TOKEN to have them posted")
     embedded = await EmbeddedPostgres.start(settings.data_dir) if settings.database_url is None else None
     try:
         async with asyncio.TaskGroup() as group:
@@ -109,26 +116,42 @@ async def running(
             await embedded.stop()
 
 
-async def serve(
-    settings: Settings,
-    loaded: Loaded,
-    redactor: Redactor,
-    metrics: Metrics,
-    *,
-    until: Callable[[Running], Awaitable[None]] | None = None,
-) -> None:
-    """Run until SIGTERM or SIGINT, or until `until` returns."""
+async def serve(settings: Settings, loaded: Loaded, redactor: Redactor, metrics: Metrics) -> None:
+    """Run until SIGTERM or SIGINT, which also end a start that waits for its database."""
+    _refuse_secrets_that_are_our_words(settings, redactor)
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with running(settings, loaded, redactor, metrics, _print) as daemon:
-        log.info("daemon.started", url=daemon.url, rules=len([rule for pack in loaded.packs for rule in pack.rules]))
-        if until is not None:
-            await until(daemon)
-        await stop.wait()
-        log.info("daemon.stopping", busy=daemon.worker.busy)
+    starting = asyncio.current_task()
+    assert starting is not None
+    _on_signals(starting.cancel)
+    started = False
+    try:
+        async with running(settings, loaded, redactor, metrics, _print) as daemon:
+            started = True
+            _on_signals(stop.set)
+            rules = sum(len(pack.rules) for pack in loaded.packs)
+            log.info("daemon.started", url=daemon.url, rules=rules, sinks=list(daemon.desk.told))
+            await stop.wait()
+            log.info("daemon.stopping", busy=daemon.worker.busy)
+    except asyncio.CancelledError:
+        if started:
+            raise
     log.info("daemon.stopped")
+
+
+def _on_signals(do: Callable[[], object]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, do)
+
+
+def _refuse_secrets_that_are_our_words(settings: Settings, redactor: Redactor) -> None:
+    """Redaction of such a secret would destroy reports, and a marker that changes is not found again."""
+    words = [marker_of(settings.name, "inc-0001"), *(str(it) for kind in OUR_WORDS for it in kind)]
+    for word in words:
+        if redactor.text(word) != word:
+            raise UsageError(
+                f"redaction would take {word!r} out of our own reports: RESPONDER_NAME, or a secret of the settings, "
+                "is such a word; choose another name or a longer secret"
+            )
 
 
 @asynccontextmanager
@@ -284,7 +307,7 @@ def _site(
         access=access,
         metrics_access=replace(access, tokens=(metrics_token.get_secret_value(),)) if metrics_token else access,
         ready=lambda: _why_not_ready(desk, worker, embedded),
-        measure=lambda: _measure(desk),
+        measure=lambda: _measure(desk, worker),
     )
 
 
@@ -325,12 +348,12 @@ async def _why_not_ready(desk: Desk, worker: Worker, embedded: EmbeddedPostgres 
     return None
 
 
-async def _measure(desk: Desk) -> None:
+async def _measure(desk: Desk, worker: Worker) -> None:
     """Bring the gauges that are read off the store up to date; they stay as they were while it is away."""
     try:
         counted = await incidents.counts(desk.store)
         waiting = await deliveries.pending(desk.store)
-        oldest, overdue = await rows.backlog(desk.store, lease_seconds=LEASE_SECONDS)
+        oldest, overdue = await rows.backlog(desk.store, worker.kinds, lease_seconds=LEASE_SECONDS)
     except StoreUnavailable:
         return
     desk.metrics.incidents.clear()

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -63,8 +64,11 @@ class PagerDutyApi:
         body: Any = None,
         within: float = WITHIN_SECONDS,
     ) -> Answer:
-        """One request, never repeated; aiohttp's errors and TimeoutError pass to who knows what they mean."""
-        async with self._limiter:
+        """One request, never repeated, all of it `within` so many seconds, waiting for the rate included.
+
+        aiohttp's errors and TimeoutError pass to who knows what they mean.
+        """
+        async with asyncio.timeout(within), self._limiter:
             headers = self._headers | (self._sender if method != "GET" else {})
             async with self._open().request(
                 method,
@@ -75,8 +79,7 @@ class PagerDutyApi:
                 data=json.dumps(body).encode() if body is not None else None,
                 timeout=aiohttp.ClientTimeout(total=within),
             ) as response:
-                text = await response.content.read(MAX_ANSWER_BYTES)
-                return Answer(status=response.status, headers=response.headers, body=_decoded(text))
+                return Answer(status=response.status, headers=response.headers, body=_decoded(await _whole(response)))
 
     async def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Any:
         """The JSON of a successful GET; raises Unreachable or Refused otherwise."""
@@ -97,7 +100,10 @@ class PagerDutyApi:
         """
         if not dedup_key:
             raise ValueError("an empty incident_key would return every incident")
-        found = await self.get("/incidents", [("incident_key", dedup_key), ("date_range", "all"), ("limit", "100")])
+        found = await self.get(
+            "/incidents",
+            [("incident_key", dedup_key), ("date_range", "all"), ("limit", "100"), ("sort_by", "created_at:desc")],
+        )
         incidents = [
             PagerDutyIncident(
                 id=it["id"],
@@ -134,6 +140,16 @@ def message_of(answer: Answer) -> str:
     """PagerDuty's own words for an error, at most 200 characters; empty when there are none."""
     error = answer.body.get("error") if isinstance(answer.body, dict) else None
     return f"({str(error.get('message', ''))[:200]})" if isinstance(error, dict) else ""
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    """The body in all its pieces; one that is too large counts as unreadable."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > MAX_ANSWER_BYTES:
+            raise aiohttp.ClientPayloadError(f"an answer of more than {MAX_ANSWER_BYTES >> 20} MiB")
+    return bytes(body)
 
 
 def _decoded(text: bytes) -> Any:

@@ -37,12 +37,12 @@ class PagerDutyNote:
         return plain_text(report, marker=said.marker, tag=said.tag, continues=said.continues, max_bytes=MAX_BYTES)
 
     async def find(self, object: str, marker: str) -> list[Posted]:  # noqa: A002 - the ledger's word
-        """Notes that carry the marker, oldest first."""
+        """Notes that end with the marker, as ours do, oldest first; a person who quotes it has written no report."""
         notes = await self._api.notes(object)
         return [
             Posted(id=str(it["id"]), created_at=str(it.get("created_at", "")))
             for it in notes
-            if marker in str(it.get("content", ""))
+            if str(it.get("content", "")).rstrip().endswith(marker)
         ]
 
     async def post(self, object: str, text: str, *, within: float) -> str:  # noqa: A002 - the ledger's word

@@ -32,6 +32,7 @@ from responder.store.store import Store
 SEND_WITHIN_SECONDS = 6.0  # shorter than a lease: who takes over reads back after our last byte
 UNREADABLE_FOR = timedelta(minutes=10)
 VERIFY_AFTER_SECONDS = 30.0
+REFUSED_AGAIN_SECONDS = 900.0  # a wrong From address is a 400 as well, and somebody will mend it
 MAY_BE_A_DUPLICATE = "may be a duplicate"
 log = structlog.get_logger()
 
@@ -96,13 +97,15 @@ async def send(
     except DeliveryRefused as refused:
         state = "gone" if refused.gone else "failed"
         await ledger.aside(store, delivery, state=state, why=str(refused), digest=digest)
-        return Sent(outcome="gone" if refused.gone else "refused", why=str(refused))
+        again = None if refused.gone else REFUSED_AGAIN_SECONDS
+        return Sent(outcome="gone" if refused.gone else "refused", again_in=again, why=str(refused))
 
 
 async def verify(store: Store, sink: Sink, begun: Begun, *, marker: str) -> None:
-    """List the object once more and keep only the oldest of ours."""
-    await _keep_the_oldest(sink, begun.delivery.object, marker)
-    await ledger.verified(store, begun.delivery)
+    """List the object once more and keep only the oldest of ours, whichever of them the ledger knew."""
+    delivery = begun.delivery
+    kept = await _keep_the_oldest(sink, delivery.object, marker)
+    await ledger.verified(store, delivery, foreign_id=kept or delivery.foreign_id or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +122,30 @@ class _Sending:
     async def edit(self) -> Sent:
         delivery = self.begun.delivery
         assert delivery.foreign_id is not None
-        text = self._text(delivery.tag)
-        await self.sink.edit(delivery.object, delivery.foreign_id, text, within=self.deadline.left())
-        await self._shown(delivery.foreign_id, verify=delivery.verify, tag=delivery.tag)
-        return Sent(outcome="edited")
+        if not await ledger.held(self.store, delivery):
+            raise LeaseLost(f"delivery {delivery.id}")
+        try:
+            await self._put(delivery.foreign_id, delivery.tag)
+            kept = delivery.foreign_id
+        except DeliveryRefused as refused:
+            found = await self._another() if refused.gone else None
+            if found is None:
+                raise
+            await self._put(found, delivery.tag)
+            kept = found
+        if not await self._shown(kept, verify=delivery.verify, tag=delivery.tag):
+            await ledger.distrust(self.store, delivery)  # ours may stand over what who took over has written
+        return Sent(outcome="edited", again_in=VERIFY_AFTER_SECONDS if delivery.verify else None)
+
+    async def _put(self, note: str, tag: str) -> None:
+        await self.sink.edit(self.begun.delivery.object, note, self._text(tag), within=self.deadline.left())
+
+    async def _another(self) -> str | None:
+        """Ours under another id, when the one that the ledger knew is gone: the younger of two was deleted."""
+        try:
+            return await _keep_the_oldest(self.sink, self.begun.delivery.object, self.marker)
+        except CouldNotLook:
+            return None
 
     async def first(self) -> Sent:
         delivery = self.begun.delivery
@@ -132,7 +155,7 @@ class _Sending:
             ours, tag = await self._read_back()
             if ours is not None:
                 return await self._adopt(ours)
-        if not await ledger.sending(self.store, delivery, uncertain=doubtful):
+        if not await ledger.sending(self.store, delivery, uncertain=doubtful, tag=tag):
             raise LeaseLost(f"delivery {delivery.id}")
         log.debug("delivery.sending", sink=self.sink.name)
         posted = await self.sink.post(delivery.object, self._text(tag), within=self.deadline.left())
@@ -140,17 +163,21 @@ class _Sending:
         return await self._settle(posted, tag=tag, doubtful=doubtful and self.sink.reads_back)
 
     async def _settle(self, posted: str, *, tag: str, doubtful: bool) -> Sent:
-        object_ = self.begun.delivery.object
-        if doubtful:
-            posted = await _keep_the_oldest(self.sink, object_, self.marker) or posted
-        if not await self._shown(posted, verify=doubtful, tag=tag) and self.sink.reads_back:
-            await _keep_the_oldest(self.sink, object_, self.marker)
+        """It is there; where another may be too, list the object once more."""
+        marked = await self._shown(posted, verify=doubtful, tag=tag)
+        if self.sink.reads_back and (doubtful or not marked):
+            try:
+                kept = await _keep_the_oldest(self.sink, self.begun.delivery.object, self.marker)
+            except CouldNotLook:
+                kept = None  # the look after half a minute will tell
+            if kept not in (None, posted):
+                await self._shown(kept or posted, verify=True, tag=tag)
         return Sent(outcome="delivered", again_in=VERIFY_AFTER_SECONDS if doubtful else None)
 
     async def _adopt(self, ours: str) -> Sent:
         """It had arrived after all: show the newest text on it."""
         log.info("delivery.adopted", sink=self.sink.name, note=ours)
-        await self.sink.edit(self.begun.delivery.object, ours, self._text(""), within=self.deadline.left())
+        await self._put(ours, "")
         await self._shown(ours, verify=True, tag="")
         return Sent(outcome="delivered", again_in=VERIFY_AFTER_SECONDS)
 
@@ -161,9 +188,10 @@ class _Sending:
             return None, MAY_BE_A_DUPLICATE
         try:
             return await _keep_the_oldest(self.sink, delivery.object, self.marker), ""
-        except (CouldNotLook, DeliveryError) as unreadable:
+        except CouldNotLook as unreadable:
             since = delivery.uncertain_since
-            if since is not None and self.begun.now - since >= UNREADABLE_FOR:
+            blindly = since is not None and self.begun.now - since >= UNREADABLE_FOR
+            if blindly and not delivery.tag:  # once: a tag says that it was tried already
                 return None, MAY_BE_A_DUPLICATE
             raise DeliveryUncertain(f"could not read back: {unreadable}") from unreadable
 
@@ -186,11 +214,14 @@ class _Sending:
 
 
 async def _keep_the_oldest(sink: Sink, object_: str, marker: str) -> str | None:
-    """Delete all of ours but the oldest; its id, None when there is none."""
+    """Delete all of ours but the oldest; its id, None when there is none. Raises CouldNotLook."""
     ours = await sink.find(object_, marker)
     for younger in ours[1:]:
-        log.warning("delivery.duplicate_deleted", sink=sink.name, note=younger.id)
-        await sink.delete(object_, younger.id)
+        try:
+            await sink.delete(object_, younger.id)
+            log.warning("delivery.duplicate_deleted", sink=sink.name, note=younger.id)
+        except DeliveryError as stays:
+            log.warning("delivery.duplicate_stays", sink=sink.name, note=younger.id, why=str(stays))
     return ours[0].id if ours else None
 
 

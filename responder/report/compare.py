@@ -24,7 +24,9 @@ class DeliveryReason(StrEnum):
     CHANGED = "changed"
 
 
-_AT_ONCE = frozenset({DeliveryReason.FIRST_REPORT, DeliveryReason.COMPLETED, DeliveryReason.SEVERITY_RAISED})
+_AT_ONCE = frozenset(
+    {DeliveryReason.FIRST_REPORT, DeliveryReason.COMPLETED, DeliveryReason.SEVERITY_RAISED, DeliveryReason.REOPENED}
+)
 
 
 def material_digest(report: Report) -> bytes:

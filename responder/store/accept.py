@@ -31,6 +31,7 @@ MAX_WAITING = 2048
 ANSWER_WITHIN_SECONDS = 3.0  # PagerDuty gives a receiver five
 LATE = f"store: no commit within {ANSWER_WITHIN_SECONDS:.0f} s"
 MAX_BODY_KEPT = 64 * 1024
+NEW, TOLD = 0, 5  # gravity of a look: nobody knows yet of an incident that has just begun
 log = structlog.get_logger()
 
 
@@ -74,7 +75,7 @@ class Acceptor:
             self._waiting.put_nowait(waiting)
         except asyncio.QueueFull as full:
             raise StoreUnavailable(f"store: {MAX_WAITING} webhooks are waiting already") from full
-        late = asyncio.get_running_loop().call_later(ANSWER_WITHIN_SECONDS, _refuse, [waiting], LATE)
+        late = asyncio.get_running_loop().call_later(ANSWER_WITHIN_SECONDS, _answer_to, waiting, StoreUnavailable(LATE))
         try:
             return await waiting.answer
         finally:
@@ -86,13 +87,14 @@ class Acceptor:
             batch = await self._next_batch()
             try:
                 for waiting, outcome in zip(batch, await self._commit_or_split(batch), strict=True):
-                    if not waiting.answer.done():
-                        waiting.answer.set_result(outcome)
+                    _answer_to(waiting, outcome)
             except StoreUnavailable as away:
                 log.warning("webhook.not_kept", webhooks=len(batch), why=str(away))
-                _refuse(batch, str(away))
+                for waiting in batch:
+                    _answer_to(waiting, away)
             except BaseException:
-                _refuse(batch, "store: stopping")
+                for waiting in batch:
+                    _answer_to(waiting, StoreUnavailable("store: stopping"))
                 raise
 
     async def _next_batch(self) -> list[Waiting]:
@@ -106,16 +108,21 @@ class Acceptor:
             alerts += len(waiting.webhook.alerts)
         return batch
 
-    async def _commit_or_split(self, batch: Sequence[Waiting]) -> list[Accepted]:
-        """Commit all at once; where the data of one is refused, each alone, so that a poisonous one fails alone."""
+    async def _commit_or_split(self, batch: Sequence[Waiting]) -> Sequence[Accepted | StoreUnavailable]:
+        """Commit all at once; where one cannot be, each alone, so that it fails alone."""
         webhooks = [it.webhook for it in batch]
         try:
             return await self._commit(webhooks)
+        except StoreUnavailable as away:
+            if not isinstance(away.__cause__, asyncpg.LockNotAvailableError):
+                raise
+            if len(webhooks) == 1:
+                return [away]
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, UnicodeEncodeError) as refused:
-            if len(webhooks) > 1:
-                return [(await self._commit_or_split([it]))[0] for it in batch]
-            log.warning("webhook.quarantined", reason=type(refused).__name__)
-            return await self._commit([_put_aside(webhooks[0], type(refused).__name__)])
+            if len(webhooks) == 1:
+                log.warning("webhook.quarantined", reason=type(refused).__name__)
+                return await self._commit([_put_aside(webhooks[0], type(refused).__name__)])
+        return [(await self._commit_or_split([it]))[0] for it in batch]
 
     async def _commit(self, webhooks: Sequence[Webhook]) -> list[Accepted]:
         try:
@@ -176,11 +183,10 @@ class Acceptor:
             await connection.execute(sql.REOPEN, again)
 
     async def _ask(self, connection: Any, groups: Sequence[GroupPlan], touched: Sequence[int]) -> None:
-        asks = [Ask(kind="respond", key=str(it)) for it in touched]
-        for group in groups:
-            if group.opens or group.reopens:
-                asks += [Ask(kind=kind, key=str(group.incident)) for kind in self._follow]
-        await ask(connection, asks)
+        new = {it.incident for it in groups if it.incident is not None and (it.opens or it.reopens)}
+        await ask(connection, [Ask(kind="respond", key=str(it), gravity=NEW if it in new else TOLD) for it in touched])
+        follow = [Ask(kind=kind, key=str(it)) for it in sorted(new) for kind in self._follow]
+        await ask(connection, follow, payload={"looks": 0})
 
 
 async def _held(connection: Any, keys: Sequence[GroupKey], webhooks: Sequence[Webhook]) -> dict[GroupKey, HeldGroup]:
@@ -348,7 +354,10 @@ def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
 
 
-def _refuse(batch: Sequence[Waiting], why: str) -> None:
-    for waiting in batch:
-        if not waiting.answer.done():
-            waiting.answer.set_exception(StoreUnavailable(why))
+def _answer_to(waiting: Waiting, outcome: Accepted | StoreUnavailable) -> None:
+    if waiting.answer.done():  # its request has given up and was told to come again
+        return
+    if isinstance(outcome, StoreUnavailable):
+        waiting.answer.set_exception(outcome)
+    else:
+        waiting.answer.set_result(outcome)

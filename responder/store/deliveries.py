@@ -1,7 +1,7 @@
 """The ledger: what each sink object was shown, and what may be on its way there.
 
 waiting → due → sending → visible → (due for an edit …); beside the path: none (nothing to report to was found),
-uncertain (a send whose fate is unknown), failed (refused, with why), gone (a person deleted it).
+uncertain (a send whose fate is unknown), failed (refused, with why), withheld (private), gone (there is nothing to write on any more).
 """
 
 from __future__ import annotations
@@ -16,12 +16,19 @@ from responder.store.incidents import REPORT, ask_deliveries
 from responder.store.store import Store
 
 COLUMNS = """d.id, d.incident, d.sink, d.object, d.state, d.attempt, d.foreign_id, d.digest, d.severity_rank, d.shown_state,
-             d.complete, d.uncertain_since, d.verify, d.tag, d.why, d.known_at, d.first_at, d.delivered_at"""
+             d.complete, d.uncertain_since, d.verify, d.tag, d.why, d.known_at, d.first_at, d.delivered_at,
+             d.refused_at"""
 BEGIN = f"""update deliveries d set attempt = $2 from incidents i where d.id = $1 and d.attempt < $2 and i.id = d.incident
-            returning {COLUMNS}, i.slug, i.opened_at, i.continues, now() as now"""
+            returning {COLUMNS}, i.slug, i.opened_at, i.continues, i.state as incident_state, now() as now,
+            exists (select 1 from deliveries o where o.incident = d.incident and o.sink = d.sink and o.id < d.id and o.first_at is not null) as earlier_object"""
 SHOWN = """update deliveries set state = 'visible', foreign_id = $3, digest = $4, severity_rank = $5, shown_state = $6, complete = $7,
            why = '', uncertain_since = null, verify = $8, tag = $9, delivered_at = now(), first_at = coalesce(first_at, now())
            where id = $1 and attempt = $2 returning id"""
+
+LINK_OBJECT = """insert into links as l (kind, source, key, incident, external_id, url) values ($1, '', $2, $3, $4, $5)
+                 on conflict (kind, source, key) do update set seen_at = now(), incident =
+                 case when exists (select 1 from incidents i where i.id = l.incident and i.state = 'open')
+                      then l.incident else excluded.incident end"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +53,7 @@ class Delivery:
     known_at: datetime
     first_at: datetime | None
     delivered_at: datetime | None
+    refused_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +65,7 @@ class Begun:
     slug: str
     continues: str | None
     opened_at: datetime
+    incident_state: str
     now: datetime
 
 
@@ -73,26 +82,30 @@ async def begin(store: Store, number: int, fence: int) -> Begun | None:
             else None
         )
     fields = dict(row)
-    rest = {name: fields.pop(name) for name in ("slug", "opened_at", "continues", "now")}
+    rest = {
+        name: fields.pop(name) for name in ("slug", "opened_at", "continues", "incident_state", "now", "earlier_object")
+    }
     return Begun(
         delivery=Delivery(**fields),
         report=REPORT.validate_python(report) if report else None,
         slug=rest["slug"],
-        continues=former,
+        continues=rest["slug"] if rest["earlier_object"] else former,
+        incident_state=rest["incident_state"],
         opened_at=rest["opened_at"],
         now=rest["now"],
     )
 
 
-async def sending(store: Store, delivery: Delivery, *, uncertain: bool) -> bool:
+async def sending(store: Store, delivery: Delivery, *, uncertain: bool, tag: str) -> bool:
     """Say, before a byte leaves, that one may be under way; False when the fence has moved."""
     async with store.connection() as connection:
         done = await connection.fetchval(
-            """update deliveries set state = 'sending', uncertain_since = case when $3 then coalesce(uncertain_since, now()) end
+            """update deliveries set state = 'sending', tag = $4, uncertain_since = case when $3 then coalesce(uncertain_since, now()) end
                where id = $1 and attempt = $2 returning id""",
             delivery.id,
             delivery.attempt,
             uncertain,
+            tag,
         )
         return done is not None
 
@@ -124,7 +137,7 @@ async def aside(store: Store, delivery: Delivery, *, state: str, why: str, diges
     """
     async with store.connection() as connection:
         await connection.execute(
-            """update deliveries set state = $3, why = $4, digest = coalesce($5, digest),
+            """update deliveries set state = $3, why = $4, digest = coalesce($5, digest), refused_at = case when $3 = 'failed' then now() end,
                uncertain_since = case when $3 = 'uncertain' then coalesce(uncertain_since, now()) else uncertain_since end
                where id = $1 and attempt = $2""",
             delivery.id,
@@ -135,12 +148,29 @@ async def aside(store: Store, delivery: Delivery, *, state: str, why: str, diges
         )
 
 
-async def verified(store: Store, delivery: Delivery) -> None:
-    """Nothing more to verify."""
+async def verified(store: Store, delivery: Delivery, *, foreign_id: str) -> None:
+    """Nothing more to verify; this is the one that stayed."""
     async with store.connection() as connection:
         await connection.execute(
-            "update deliveries set verify = false where id = $1 and attempt = $2", delivery.id, delivery.attempt
+            "update deliveries set verify = false, foreign_id = $3 where id = $1 and attempt = $2",
+            delivery.id,
+            delivery.attempt,
+            foreign_id,
         )
+
+
+async def held(store: Store, delivery: Delivery) -> bool:
+    """Whether nobody has taken the delivery over."""
+    async with store.connection() as connection:
+        attempt = await connection.fetchval("select attempt from deliveries where id = $1", delivery.id)
+        return bool(attempt == delivery.attempt)
+
+
+async def distrust(store: Store, delivery: Delivery) -> None:
+    """What stands there may be ours, written after somebody else's: have it written anew."""
+    async with store.transaction() as connection:
+        await connection.execute("update deliveries set digest = null where id = $1", delivery.id)
+        await ask_deliveries(connection, delivery.incident, [delivery.sink], gravity=0)
 
 
 async def wait_for_object(store: Store, incident: int, sink: str, *, state: str, why: str) -> None:
@@ -153,27 +183,26 @@ async def wait_for_object(store: Store, incident: int, sink: str, *, state: str,
             incident,
             sink,
             state,
-            why,
+            store.redacted(why),
         )
 
 
-async def object_found(store: Store, incident: int, *, sink: str, object: str, kind: str, url: str) -> bool:  # noqa: A002 - the ledger's word
+async def object_found(
+    store: Store,
+    incident: int,
+    *,
+    sink: str,
+    object: str,  # noqa: A002 - the ledger's word
+    kind: str,
+    url: str,
+) -> bool:
     """Link a foreign incident and open its delivery, in one transaction; False when it was known already.
 
-    The link is refused (False) when the foreign incident belongs to another open incident: folding decides that.
+    A foreign incident that an earlier incident has left becomes ours. One that another open incident reports to stays
+    linked to that one, and still gets our own report: silence would be worse than two reports of two incidents.
     """
     async with store.transaction() as connection:
-        linked = await connection.fetchval(
-            """insert into links as l (kind, source, key, incident, external_id, url) values ($1, '', $2, $3, $4, $5)
-               on conflict (kind, source, key) do update set seen_at = now() returning l.incident""",
-            kind,
-            object.encode(),
-            incident,
-            object,
-            url,
-        )
-        if linked != incident:
-            return False
+        await connection.execute(LINK_OBJECT, kind, object.encode(), incident, object, url)
         await connection.execute(
             "delete from deliveries where incident = $1 and sink = $2 and object = ''", incident, sink
         )
@@ -188,7 +217,8 @@ async def object_found(store: Store, incident: int, *, sink: str, object: str, k
         await connection.execute(
             "insert into timeline (incident, what) values ($1, $2)", incident, f"{kind} incident {object} found"
         )
-        await ask_deliveries(connection, incident, gravity=5)
+        rank = await connection.fetchval("select severity_rank from incidents where id = $1", incident)
+        await ask_deliveries(connection, incident, [sink], gravity=5 if rank is None else rank)
         return True
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from responder.errors import LeaseLost
 from responder.model.alert import Alert, AlertStatus
 from responder.model.assessment import Assessment
 from responder.model.finding import Finding
@@ -111,11 +112,18 @@ async def rule_files(store: Store, rule_set: bytes) -> tuple[str, dict[str, str]
         return row["pack"], row["files"]
 
 
-async def save_look(store: Store, number: int, run: int, look: Look, sinks: Sequence[str]) -> None:
-    """Keep a report and ask for its deliveries, in one transaction. `sinks`: those that need no foreign incident."""
+async def save_look(store: Store, number: int, run: int, look: Look, sinks: Mapping[str, str | None]) -> None:
+    """Keep a report and ask for its deliveries, in one transaction.
+
+    `sinks`: every one that is told, with the kind of foreign incident it reports to (None: it needs none). Raises
+    LeaseLost when another look at the incident was finished meanwhile: what this one saw is old.
+    """
     report = store.redacted(REPORT.dump_python(look.report, mode="json"))
     async with store.transaction() as connection:
-        before = await connection.fetchval("select severity from incidents where id = $1 for update", number)
+        held = await connection.fetchrow("select severity, run from incidents where id = $1 for update", number)
+        if held["run"] != run:
+            raise LeaseLost(f"look {run} at incident {number}: somebody else has finished it")
+        before = held["severity"]
         await connection.execute(SAVE, number, report, look.report.severity_rank)
         await connection.execute(
             """update incidents set severity = $2, severity_rank = $3, title = $4, severities = $5, examined = coalesce($6, examined),
@@ -136,33 +144,40 @@ async def save_look(store: Store, number: int, run: int, look: Look, sinks: Sequ
             )
         if look.last:
             await connection.execute("delete from steps where incident = $1 and run <= $2", number, run)
-        for sink in sinks:
+        for sink in (name for name, kind in sinks.items() if kind is None):
             await connection.execute(
                 "insert into deliveries (incident, sink, state) values ($1, $2, 'due') on conflict do nothing",
                 number,
                 sink,
             )
-        await ask_deliveries(connection, number, gravity=look.assessment.rank)
+        await ask_deliveries(connection, number, list(sinks), gravity=look.assessment.rank)
 
 
-async def ask_deliveries(connection: Any, number: int, *, gravity: int) -> None:
-    """Ask for every delivery of an incident that has an object to report to."""
+async def ask_deliveries(connection: Any, number: int, sinks: Sequence[str], *, gravity: int) -> None:
+    """Ask for every delivery of an incident to these sinks that has an object to report to."""
     rows = await connection.fetch(
-        "select id, sink from deliveries where incident = $1 and state not in ('waiting', 'none', 'gone')", number
+        "select id, sink from deliveries where incident = $1 and sink = any($2) and state not in ('waiting', 'none', 'gone')",
+        number,
+        list(sinks),
     )
     await ask(
-        connection, [Ask(kind=f"deliver:{row['sink']}", key=str(row["id"]), gravity=min(gravity, 9)) for row in rows]
+        connection,
+        [Ask(kind=f"deliver:{row['sink']}", key=str(row["id"]), gravity=min(gravity, 9)) for row in rows],
     )
 
 
-async def handled(store: Store, number: int) -> list[dict[str, Any]]:
-    """Mark the incident's alerts as handled; returns those that were not yet, with the seconds since we last heard of each."""
+async def handled(store: Store, number: int, until: datetime) -> list[dict[str, Any]]:
+    """Mark the incident's alerts that were heard of until then as handled; returns those that were not yet.
+
+    With each the seconds since we last heard of it.
+    """
     async with store.connection() as connection:
         rows = await connection.fetch(
-            """update alerts set handled = true where incident = $1 and not handled
+            """update alerts set handled = true where incident = $1 and not handled and last_seen <= $2
                returning encode(fingerprint, 'hex') as alert, case status when 0 then 'firing' else 'resolved' end as status,
                extract(epoch from now() - last_seen)::float8 as since_accepted_seconds""",
             number,
+            until,
         )
         return [dict(row) for row in rows]
 

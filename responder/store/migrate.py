@@ -45,6 +45,7 @@ def migrations(folder: Path = FOLDER) -> list[Migration]:
 async def migrate(store: Store, folder: Path = FOLDER) -> list[str]:
     """Apply what is missing and return its names; a newer schema than ours is left alone (a newer replica runs)."""
     async with store.connection() as connection:
+        await connection.execute("set lock_timeout = 0")  # whoever migrates before us may take its time
         await connection.execute("select pg_advisory_lock($1)", LOCK)
         try:
             await connection.execute(TABLE)

@@ -28,7 +28,16 @@ GONE = (
     asyncpg.InsufficientResourcesError,
     asyncpg.CannotConnectNowError,
     asyncpg.PostgresSystemError,
+    asyncpg.InternalClientError,  # what asyncpg makes of a connection that is terminated in the middle of an answer
+    asyncpg.ReadOnlySQLTransactionError,  # the former primary after a failover
+    asyncpg.LockNotAvailableError,
 )
+SESSION = {
+    "application_name": "responder",
+    "timezone": "UTC",
+    "lock_timeout": "1500",  # a frozen replica may hold a lock: who waits for it must not keep the others waiting
+    "idle_in_transaction_session_timeout": "5000",  # and it loses that lock when it stays frozen
+}
 
 
 class Store:
@@ -49,7 +58,7 @@ class Store:
                     max_size=POOL_SIZE,
                     command_timeout=COMMAND_SECONDS,
                     init=_speak_json,
-                    server_settings={"application_name": "responder", "timezone": "UTC"},
+                    server_settings=SESSION,
                 )
         except GONE as gone:
             raise StoreUnavailable(f"store: no answer from the database: {type(gone).__name__}") from gone
@@ -101,7 +110,9 @@ class Store:
         """Whether a transaction can write now."""
         try:
             async with asyncio.timeout(2), self.connection() as connection:
-                return not await connection.fetchval("select pg_is_in_recovery()")
+                return not await connection.fetchval(
+                    "select pg_is_in_recovery() or current_setting('transaction_read_only')::bool"
+                )
         except (StoreUnavailable, TimeoutError):
             return False
 

@@ -19,7 +19,7 @@ CHANNEL = "responder_work"
 ASK = """insert into work as w (kind, key, due_at, gravity, payload)
          select kind, key, now() + make_interval(secs => $4), gravity, $5 from unnest($1::text[], $2::text[], $3::smallint[]) as a (kind, key, gravity)
          order by 1, 2
-         on conflict (kind, key) do update set asked = w.asked + 1, gravity = excluded.gravity,
+         on conflict (kind, key) do update set asked = w.asked + 1, gravity = excluded.gravity, payload = w.payload || excluded.payload,
              due_at = case when w.held then w.due_at else least(w.due_at, excluded.due_at) end"""
 CLAIM = """update work w set attempt = nextval('fence'), held = true, seen = asked, due_at = now() + make_interval(secs => $3)
            from (select id from work where kind = $1 and due_at <= now() order by gravity, due_at limit $2 for update skip locked) c
@@ -27,12 +27,12 @@ CLAIM = """update work w set attempt = nextval('fence'), held = true, seen = ask
 RENEW = (
     "update work set due_at = now() + make_interval(secs => $3) where id = $1 and attempt = $2 and held returning id"
 )
-REST = """update work set held = false, failures = $4, waits_for = $5, payload = payload || $6,
+REST = """update work set held = false, gravity = 9, failures = $4, waits_for = $5, payload = payload || $6,
           due_at = case when asked > seen then now() else now() + make_interval(secs => $3) end
           where id = $1 and attempt = $2 returning id"""
 END = "delete from work where id = $1 and attempt = $2 and asked = seen returning id"
 AGE = """select coalesce(extract(epoch from max(now() - due_at)), 0)::float8 as oldest,
-         count(*) filter (where due_at < now() - make_interval(secs => $1)) as overdue from work where due_at < now()"""
+         count(*) filter (where due_at < now() - make_interval(secs => $1)) as overdue from work where due_at < now() and kind = any($2)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,9 @@ async def finish(
     async with store.connection() as connection:
         if next_in is None and await connection.fetchval(END, row.id, row.attempt) is not None:
             return
-        await connection.fetchval(REST, row.id, row.attempt, next_in or 0.0, failures, waits_for, dict(payload or {}))
+        await connection.fetchval(
+            REST, row.id, row.attempt, next_in or 0.0, failures, store.redacted(waits_for), dict(payload or {})
+        )
 
 
 async def next_due_in(store: Store, kinds: Sequence[str]) -> float | None:
@@ -111,8 +113,8 @@ async def next_due_in(store: Store, kinds: Sequence[str]) -> float | None:
         return seconds
 
 
-async def backlog(store: Store, *, lease_seconds: float) -> tuple[float, int]:
-    """Age in seconds of the work that is due longest, and how many rows are overdue by more than a lease."""
+async def backlog(store: Store, kinds: Sequence[str], *, lease_seconds: float) -> tuple[float, int]:
+    """Of these kinds: seconds that the longest due row has been due, and how many are overdue by more than a lease."""
     async with store.connection() as connection:
-        row = await connection.fetchrow(AGE, lease_seconds)
+        row = await connection.fetchrow(AGE, lease_seconds, list(kinds))
         return row["oldest"], row["overdue"]

@@ -6,9 +6,16 @@ from datetime import datetime
 
 import structlog
 
-from responder.delivery.send import SEND_WITHIN_SECONDS, Deadline, send, verify
+from responder.delivery.send import (
+    REFUSED_AGAIN_SECONDS,
+    SEND_WITHIN_SECONDS,
+    VERIFY_AFTER_SECONDS,
+    Deadline,
+    send,
+    verify,
+)
 from responder.delivery.sink import Sink
-from responder.errors import CouldNotLook, DeliveryError
+from responder.errors import CouldNotLook
 from responder.model.incident import marker_of
 from responder.model.report import Report
 from responder.report.compare import DeliveryReason, material_digest, may_edit_at, reason_to_deliver
@@ -19,34 +26,44 @@ from responder.work.desk import OVER, Desk, Next
 from responder.work.work import AGAIN_SECONDS, Kind
 
 PRIVATE = "private: a rule keeps it to private channels, and this version has none"
+STALE_AGAIN_SECONDS = 1.0
 log = structlog.get_logger()
 
 
 async def deliver(row: Claimed, desk: Desk) -> Next:
     """Post, edit, verify, or wait; says when it is due again."""
-    begun = await ledger.begin(desk.store, int(row.key), row.attempt)
+    deadline = Deadline(SEND_WITHIN_SECONDS)
+    begun = await ledger.begin(desk.store, int(row.key), row.attempt) if desk.deliver else None
     if begun is None or begun.report is None or begun.delivery.state == "gone":
         return OVER
     sink = desk.sinks.get(begun.delivery.sink)
     if sink is None:
         return OVER
     if begun.report.private:
-        await ledger.aside(desk.store, begun.delivery, state="none", why=PRIVATE)
+        await ledger.aside(desk.store, begun.delivery, state="withheld", why=PRIVATE)
         return OVER
     marker = marker_of(desk.name, begun.slug)
-    if begun.delivery.verify:
-        await _verify(desk, sink, begun, marker)
+    rest = await _verified(desk, sink, begun, marker) if begun.delivery.verify else OVER
     reason = _reason(begun, begun.report)
     if reason is None:
-        return OVER
+        return rest
     wait = _seconds_to_wait(begun, reason)
     if wait > 0:
         return Next(in_seconds=wait, waits_for="at most one edit a minute")
-    return await _send(desk, sink, begun, begun.report, reason, marker, row)
+    if reason is DeliveryReason.FIRST_REPORT and begun.incident_state != begun.report.state:
+        return Next(in_seconds=STALE_AGAIN_SECONDS, waits_for="the look that is under way")
+    return await _send(desk, sink, begun, begun.report, reason, marker, row, deadline)
 
 
 async def _send(
-    desk: Desk, sink: Sink, begun: Begun, report: Report, reason: DeliveryReason, marker: str, row: Claimed
+    desk: Desk,
+    sink: Sink,
+    begun: Begun,
+    report: Report,
+    reason: DeliveryReason,
+    marker: str,
+    row: Claimed,
+    deadline: Deadline,
 ) -> Next:
     tries = row.payload.get("tries", 0)
     tries = tries if isinstance(tries, int) else 0
@@ -58,7 +75,7 @@ async def _send(
         digest=material_digest(report),
         marker=marker,
         redact=desk.redact,
-        deadline=Deadline(SEND_WITHIN_SECONDS),
+        deadline=deadline,
         again_in=AGAIN_SECONDS[min(tries, len(AGAIN_SECONDS) - 1)],
     )
     desk.metrics.reports.labels(sink.name, sent.outcome).inc()
@@ -80,17 +97,24 @@ async def _send(
     return Next(in_seconds=sent.again_in, waits_for=sent.why, payload={"tries": tries + 1 if failed else 0})
 
 
-async def _verify(desk: Desk, sink: Sink, begun: Begun, marker: str) -> None:
+async def _verified(desk: Desk, sink: Sink, begun: Begun, marker: str) -> Next:
+    """List once more, half a minute after the post and not before: what is late must have had time to arrive."""
+    posted = begun.delivery.delivered_at or begun.now
+    rest = VERIFY_AFTER_SECONDS - (begun.now - posted).total_seconds()
+    if rest > 0:
+        return Next(in_seconds=rest, waits_for="to list it once more")
     try:
         await verify(desk.store, sink, begun, marker=marker)
-    except (CouldNotLook, DeliveryError) as unread:
+    except CouldNotLook as unread:
         log.warning("delivery.not_verified", incident=begun.slug, sink=sink.name, why=str(unread))
+        return Next(in_seconds=VERIFY_AFTER_SECONDS, waits_for="to list it once more")
+    return OVER
 
 
 def _reason(begun: Begun, report: Report) -> DeliveryReason | None:
     shown = begun.delivery
-    if shown.state == "failed" and shown.digest == material_digest(report):
-        return None  # refused once, and nothing has changed since
+    if _is_refused(begun) and shown.digest == material_digest(report):
+        return None  # refused, and nothing has changed since
     return reason_to_deliver(
         report,
         last_digest=shown.digest if shown.foreign_id else None,
@@ -98,6 +122,12 @@ def _reason(begun: Begun, report: Report) -> DeliveryReason | None:
         last_complete=shown.complete,
         last_state=shown.shown_state,
     )
+
+
+def _is_refused(begun: Begun) -> bool:
+    """Refused lately: after a quarter of an hour whoever could mend it may have done so."""
+    at = begun.delivery.refused_at if begun.delivery.state == "failed" else None
+    return at is not None and (begun.now - at).total_seconds() < REFUSED_AGAIN_SECONDS
 
 
 def _seconds_to_wait(begun: Begun, reason: DeliveryReason) -> float:

@@ -40,9 +40,9 @@ class Desk:
     former_packs: dict[bytes, Pack] = field(default_factory=dict)
 
     @property
-    def sinks_without_object(self) -> tuple[str, ...]:
-        """Sinks that need no foreign incident to report to."""
-        return tuple(name for name, sink in self.sinks.items() if sink.foreign_kind is None) if self.deliver else ()
+    def told(self) -> Mapping[str, str | None]:
+        """The sinks that reports go to, with the kind of foreign incident that each needs; none in shadow."""
+        return {name: sink.foreign_kind for name, sink in self.sinks.items()} if self.deliver else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,9 +22,14 @@ async def tell_of_failure(desk: Desk, number: int) -> None:
         return
     log.error("incident.not_examined", incident=seen.incident.slug, why="responder fails on it; see work.failed")
     look = incidents.Look(
-        report=_report(desk, seen.incident), assessment=_assessment(), severities=(), known=(), examined=None, last=False
+        report=_report(desk, seen.incident),
+        assessment=_assessment(),
+        severities=(),
+        known=(),
+        examined=None,
+        last=False,
     )
-    await incidents.save_look(desk.store, number, seen.incident.run, look, desk.sinks_without_object)
+    await incidents.save_look(desk.store, number, seen.incident.run, look, desk.told)
 
 
 def _assessment() -> Assessment:
@@ -47,7 +52,7 @@ def _report(desk: Desk, incident: Incident) -> Report:
         also=(),
         healthy=(),
         could_not_look=(),
-        still_looking=(),
+        still_looking=("the whole examination",),
         suggestions=(),
         runbook="",
         page_url=f"{desk.page_url}/incidents/{incident.slug}" if desk.page_url else "",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
 from responder.diagnostics.examine import Examination
 from responder.diagnostics.plan import Plan, plan
+from responder.errors import UsageError
 from responder.model.alert import Alert
 from responder.model.finding import Finding, Outcome
 from responder.model.incident import Incident, IncidentState
@@ -20,7 +22,7 @@ from responder.model.pack import HttpSource, Pack, Rule
 from responder.model.reading import AnyReading
 from responder.model.verdict import Pending, RuleVerdict, Unknown, key_of, rank
 from responder.report.compose import compose
-from responder.rules.match import windows
+from responder.rules.match import matching, windows
 from responder.rules.packs import pack_for, pack_from_files
 from responder.severity.decide import decide
 from responder.signals.history import with_history
@@ -46,8 +48,10 @@ class Look:
     seen: Seen
     pack: Pack | None
     kept: Mapping[str, Any]
+    began: float
     took: dict[str, float] = field(default_factory=dict)
     plan: Plan | None = None
+    notices: list[str] = field(default_factory=list)
 
     @classmethod
     async def begin(cls, desk: Desk, number: int) -> Look | None:
@@ -55,9 +59,11 @@ class Look:
         seen = await incidents.load(desk.store, number)
         if seen is None or seen.incident.state is IncidentState.FOLDED:
             return None
-        pack = await _pack_of(desk, seen.incident)
+        began = asyncio.get_running_loop().time()
+        notices: list[str] = []
+        pack = await _pack_of(desk, seen.incident, notices)
         kept = await incidents.steps(desk.store, number, seen.incident.run, younger_than_seconds=STILL_TRUE_SECONDS)
-        return cls(desk=desk, seen=seen, pack=pack, kept=kept)
+        return cls(desk=desk, seen=seen, pack=pack, kept=kept, began=began, notices=notices)
 
     @property
     def incident(self) -> Incident:
@@ -65,7 +71,7 @@ class Look:
         return self.seen.incident
 
     @property
-    def now(self) -> Any:
+    def now(self) -> datetime:
         """The moment of the look, by the database's clock."""
         return self.seen.now
 
@@ -78,6 +84,16 @@ class Look:
     def labels(self) -> list[Mapping[str, str]]:
         """Their labels."""
         return [alert.labels for alert in self.alerts]
+
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules for what fires; of an incident that was reported, else for all its alerts, so that it is followed
+        to its end."""
+        if self.pack is None:
+            return ()
+        found = matching(self.pack.rules, self.labels)
+        if found or self.seen.former is None:
+            return found
+        return matching(self.pack.rules, [it.alert.labels for it in self.incident.alerts])
 
     def former_verdict(self, rule: Rule) -> RuleVerdict | None:
         """What the last look that knew said of this rule; in between, nothing could be read."""
@@ -94,9 +110,8 @@ class Look:
             return READINGS.validate_python(self.kept["readings"])
         started = self.desk.clock()
         wanted = {self.pack.signals[name]: fors for name, fors in windows(self.pack, rules).items()}
-        found = await read(
-            wanted, self.labels, self.pack.targets, self.desk.doors, self.now, within_seconds=READ_WITHIN_SECONDS
-        )
+        within = min(READ_WITHIN_SECONDS, max(1.0, self.seconds_to_first_report()))
+        found = await read(wanted, self.labels, self.pack.targets, self.desk.doors, self.now, within_seconds=within)
         readings = {
             name: tuple([await self._with_own_samples(it) for it in several]) for name, several in found.items()
         }
@@ -166,7 +181,8 @@ class Look:
         """What is left until the first report must leave; a later look has the same patience."""
         if self.seen.former is not None:
             return self.desk.first_report_within_seconds
-        return max(0.0, (self.incident.first_report_due - self.desk.clock()).total_seconds() - GRACE_SECONDS)
+        passed = asyncio.get_running_loop().time() - self.began  # since `now`, which is the database's clock
+        return max(0.0, (self.incident.first_report_due - self.now).total_seconds() - passed - GRACE_SECONDS)
 
     def seconds_to_give_up(self) -> float:
         """Longer than the longest deadline that a check was given; each gives up at its own."""
@@ -182,7 +198,13 @@ class Look:
         former = self.seen.former
         marks = frozenset(mark for it in examination.findings for mark in it.marks)
         assessment = decide(
-            self.pack.severity, verdicts, readings, self.labels, marks if last else None, self.seen.severities, self.now
+            self.pack.severity,
+            verdicts,
+            readings,
+            self.labels,
+            self._marks(marks, last=last),
+            self.seen.severities,
+            self.now,
         )
         report = compose(
             incident=self.incident,
@@ -197,6 +219,7 @@ class Look:
             former=former,
             page_url=f"{self.desk.page_url}/incidents/{self.incident.slug}" if self.desk.page_url else "",
             now=self.desk.clock(),
+            notices=self.notices,
         )
         since = self.now - timedelta(seconds=self.pack.severity.hold_seconds)
         severities = [it for it in self.seen.severities if it[0] >= since] + [(self.now, assessment.raw)]
@@ -210,9 +233,7 @@ class Look:
         )
         if last and report.look_first[:1] != (former.look_first[:1] if former else ()) and report.look_first:
             await incidents.note(self.desk.store, self.incident.id, f"look here first: {report.look_first[0].text}")
-        await incidents.save_look(
-            self.desk.store, self.incident.id, self.incident.run, look, self.desk.sinks_without_object
-        )
+        await incidents.save_look(self.desk.store, self.incident.id, self.incident.run, look, self.desk.told)
         log.info(
             "report.composed",
             incident=self.incident.slug,
@@ -220,6 +241,13 @@ class Look:
             title=report.title,
             complete=report.complete,
         )
+
+    def _marks(self, found: frozenset[str], *, last: bool) -> frozenset[str] | None:
+        """Until all checks have answered a mark that is missing is not known to be missing, but those of the last
+        look still stand."""
+        if last or self.seen.former is None:
+            return found if last else None
+        return found | {mark for it in self.seen.former.findings for mark in it.marks}
 
     async def end(self, verdicts: Sequence[RuleVerdict]) -> Next:
         """Say that every new alert was handled; due again while the incident is open."""
@@ -238,10 +266,22 @@ class Look:
         seconds = []
         for it in (signal for verdict in verdicts for signal in verdict.signals):
             if isinstance(it.verdict, Pending):
-                source = self.pack.signals[it.signal].source
-                step = source.step_seconds if isinstance(source, HttpSource) else LOOK_AGAIN_SECONDS
-                seconds.append(min(step, (it.verdict.due - self.now).total_seconds()))
-        return seconds
+                seconds.append((it.verdict.due - self.now).total_seconds())
+        return seconds + self._steps_of_our_own(verdicts)
+
+    def _steps_of_our_own(self, verdicts: Sequence[RuleVerdict]) -> list[float]:
+        """Where a bound must last and the samples are our own, a gap of two steps would start its window anew."""
+        assert self.pack is not None
+        looked_at = {it.rule for it in verdicts}
+        lasting = {
+            it.signal
+            for rule in self.pack.rules
+            if rule.name in looked_at
+            for it in rule.thresholds
+            if any(bound.for_seconds for bound in it.bounds)
+        }
+        sources = [self.pack.signals[name].source for name in lasting if name in self.pack.signals]
+        return [it.step_seconds for it in sources if isinstance(it, HttpSource)]
 
     async def end_without_rule(self) -> Next:
         """Stored, listed, counted; no report."""
@@ -252,7 +292,7 @@ class Look:
         return OVER
 
     async def _say_handled(self, *, verdict: str, rules: Sequence[str]) -> int:
-        handled = await incidents.handled(self.desk.store, self.incident.id)
+        handled = await incidents.handled(self.desk.store, self.incident.id, self.now)
         for alert in handled:
             log.info(
                 "alert.handled", incident=self.incident.slug, verdict=verdict, rules=list(rules), **alert, **self.took
@@ -263,10 +303,10 @@ class Look:
         await incidents.save_step(self.desk.store, self.incident.id, self.incident.run, name, outcome)
 
 
-async def _pack_of(desk: Desk, incident: Incident) -> Pack | None:
+async def _pack_of(desk: Desk, incident: Incident, notices: list[str]) -> Pack | None:
     """The pack that the incident started with; chosen by its first alert at the first look."""
     if incident.rule_set is not None:
-        return await _kept_pack(desk, incident.rule_set)
+        return await _kept_pack(desk, incident, incident.rule_set, notices)
     first = min(incident.alerts, key=lambda it: (it.first_seen, it.alert.fingerprint), default=None)
     pack = pack_for(desk.packs, first.alert.labels) if first else None
     if pack is not None:
@@ -274,9 +314,18 @@ async def _pack_of(desk: Desk, incident: Incident) -> Pack | None:
     return pack
 
 
-async def _kept_pack(desk: Desk, rule_set: bytes) -> Pack:
+async def _kept_pack(desk: Desk, incident: Incident, rule_set: bytes, notices: list[str]) -> Pack | None:
+    """The rules that it started with; where this version cannot read them any more, the present ones, which is said."""
     known = {it.hash: it for it in desk.packs} | desk.former_packs
-    if rule_set not in known:
-        name, files = await incidents.rule_files(desk.store, rule_set)
-        known[rule_set] = desk.former_packs[rule_set] = pack_from_files(name, files, desk.catalogue)
-    return known[rule_set]
+    if rule_set in known:
+        return known[rule_set]
+    name, files = await incidents.rule_files(desk.store, rule_set)
+    try:
+        pack = desk.former_packs[rule_set] = pack_from_files(name, files, desk.catalogue)
+    except UsageError as unreadable:
+        log.warning("rules.unreadable", incident=incident.slug, pack=name, why=str(unreadable))
+        notices.append(
+            f"The rules that this incident started with cannot be read any more; {name} is used as it is now."
+        )
+        return next((it for it in desk.packs if it.name == name), None)
+    return pack

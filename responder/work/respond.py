@@ -6,7 +6,6 @@ A look that was cut short starts again and goes on where it was: readings and fi
 from __future__ import annotations
 
 from responder.rules.evaluate import evaluate
-from responder.rules.match import matching
 from responder.store.work import Claimed
 from responder.work.desk import OVER, Desk, Next
 from responder.work.failing import TELL_AFTER, tell_of_failure
@@ -21,7 +20,7 @@ async def respond(row: Claimed, desk: Desk) -> Next:
     look = await Look.begin(desk, int(row.key))
     if look is None:
         return OVER
-    rules = matching(look.pack.rules, look.labels) if look.pack else ()
+    rules = look.rules()
     if not rules:
         return await look.end_without_rule()
 
@@ -36,4 +35,4 @@ async def respond(row: Claimed, desk: Desk) -> Next:
     return await look.end(verdicts)
 
 
-KIND = Kind(name="respond", do=respond, at_once=16)
+KIND = Kind(name="respond", do=respond, at_once=256)

@@ -6,6 +6,7 @@ One short file a kind; the folder is the registry: a module that ends in `KIND =
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import pkgutil
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,12 +18,14 @@ import structlog
 
 from responder.errors import LeaseLost, StoreUnavailable
 from responder.store import work as rows
+from responder.store.store import GONE
 from responder.store.work import CHANNEL, Claimed
 from responder.work.desk import Desk, Next
 
 LEASE_SECONDS = 9.0  # work of a process that died moves on within ten
 RENEW_SECONDS = 3.0
 POLL_SECONDS = 1.0
+LEAST_NAP_SECONDS = 0.02  # a due row that somebody else has locked must not be asked for without end
 AGAIN_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 log = structlog.get_logger()
 
@@ -83,6 +86,11 @@ class Worker:
         self._woken.set()
 
     @property
+    def kinds(self) -> list[str]:
+        """The kinds of work that this process does."""
+        return list(self._kinds)
+
+    @property
     def busy(self) -> int:
         """How many pieces of work run now."""
         return sum(self._running.values())
@@ -101,7 +109,7 @@ class Worker:
     async def _sleep_until_due(self) -> None:
         free = [kind.name for kind in self._kinds.values() if self._running[kind.name] < kind.at_once]
         due = await rows.next_due_in(self._desk.store, free)
-        await self._nap(min(POLL_SECONDS, max(due, 0.0)) if due is not None else POLL_SECONDS)
+        await self._nap(min(POLL_SECONDS, max(due, LEAST_NAP_SECONDS)) if due is not None else POLL_SECONDS)
 
     async def _nap(self, seconds: float) -> None:
         try:
@@ -119,6 +127,8 @@ class Worker:
             log.warning("work.lease_lost", row=str(lost))
         except StoreUnavailable as away:
             log.warning("work.left_to_its_lease", kind=row.kind, why=str(away))
+        except Exception as bug:  # not even the failure could be written down: its lease will end
+            log.exception("work.left_to_its_lease", kind=row.kind, why=type(bug).__name__)
         finally:
             self._running[kind.name] -= 1
             self._woken.set()
@@ -128,6 +138,8 @@ class Worker:
         log.debug("work.claimed")
         try:
             after = await self._with_lease(kind, row)
+            await rows.finish(store, row, next_in=after.in_seconds, waits_for=after.waits_for, payload=after.payload)
+            log.debug("work.finished")
         except (LeaseLost, StoreUnavailable):
             raise
         except Exception as bug:  # the one boundary of work: a bug in one piece must not stop the others
@@ -135,9 +147,6 @@ class Worker:
             again = AGAIN_SECONDS[min(row.failures, len(AGAIN_SECONDS) - 1)]
             why = f"failed {row.failures + 1} times: {type(bug).__name__}"
             await rows.finish(store, row, next_in=again, failures=row.failures + 1, waits_for=why)
-            return
-        await rows.finish(store, row, next_in=after.in_seconds, waits_for=after.waits_for, payload=after.payload)
-        log.debug("work.finished")
 
     async def _with_lease(self, kind: Kind, row: Claimed) -> Next:
         """Raises what the work raised itself: a group around it would hide which error it was."""
@@ -190,4 +199,5 @@ def _set(event: asyncio.Event, _: object) -> None:
 
 async def _leave(connection: Any, wake: Callable[..., None]) -> None:
     if not connection.is_closed():
-        await connection.remove_listener(CHANNEL, wake)
+        with contextlib.suppress(*GONE):  # the database may be going down with us
+            await connection.remove_listener(CHANNEL, wake)

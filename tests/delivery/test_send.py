@@ -155,9 +155,74 @@ async def test_what_cannot_be_read_back_waits_and_is_posted_once_with_a_tag_afte
     assert [MAY_BE_A_DUPLICATE in note for note in desk.notes] == [True]
 
 
+async def test_what_stays_unreadable_is_posted_blindly_only_once(desk: Desk) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=False)
+    await desk.send()
+    await desk.age_uncertainty(timedelta(minutes=11))
+    desk.pagerduty.fault("GET /incidents/*/notes", "status", status=500, times=None)
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=True)
+
+    outcomes = [(await desk.send()).outcome for _ in range(4)]
+
+    assert outcomes == ["uncertain"] * 4
+    assert len(desk.notes) == 1
+
+
+async def test_a_note_that_was_posted_is_known_though_it_cannot_be_listed_once_more(desk: Desk) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=False)
+    await desk.send()
+    await desk.age_uncertainty(timedelta(minutes=11))
+    desk.pagerduty.fault("GET /incidents/*/notes", "status", status=500, times=None)
+
+    first, second = await desk.send(), await desk.send()
+
+    assert (first.outcome, second.outcome, len(desk.notes)) == ("delivered", "edited", 1)
+
+
+async def test_when_the_late_one_is_the_elder_it_is_the_one_that_lives_on(desk: Desk) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=False)
+    await desk.send()
+    await desk.send()
+    desk.pagerduty.add_note(desk.object, f"the first one, stored late {MARKER}")
+    notes = desk.pagerduty.account.incidents[desk.object].notes
+    notes.insert(0, notes.pop())
+    notes[0].created_at = notes[1].created_at - timedelta(seconds=1)
+
+    await verify(desk.store, desk.sink, await desk.begin(), marker=MARKER)
+    edited = await desk.send()
+
+    assert (edited.outcome, len(desk.notes)) == ("edited", 1)
+    assert "stored late" not in desk.notes[0]
+
+
+async def test_a_note_that_a_person_quotes_the_marker_in_is_theirs(desk: Desk) -> None:
+    desk.pagerduty.add_note(desk.object, f"who wrote {MARKER} here?")
+
+    assert await desk.sink.find(desk.object, MARKER) == []
+
+
+async def test_an_answer_in_many_pieces_is_read_whole(desk: Desk) -> None:
+    for n in range(300):
+        desk.pagerduty.add_note(desk.object, f"note {n} of a long night " + "x" * 2000)
+    await desk.send()
+
+    assert len(await desk.sink.find(desk.object, MARKER)) == 1
+
+
+async def test_an_edit_under_a_fence_that_has_moved_is_not_made(desk: Desk) -> None:
+    await desk.send()
+    sleeper = await desk.begin()
+    await desk.begin()
+
+    with pytest.raises(LeaseLost):
+        await desk.send(sleeper)
+
+    assert desk.pagerduty.asked("PUT *") == []
+
+
 async def test_two_that_send_at_once_leave_one_note(desk: Desk) -> None:
     sleeper = await desk.begin()
-    assert await ledger.sending(desk.store, sleeper.delivery, uncertain=False)
+    assert await ledger.sending(desk.store, sleeper.delivery, uncertain=False, tag="")
     taker = await desk.send()  # finds it `sending`, reads back, posts
     posted_late = await desk.sink.post(
         desk.object, f"late {MARKER}", within=5
@@ -211,7 +276,7 @@ async def test_a_refused_report_is_kept_with_its_reason(desk: Desk) -> None:
 
     sent = await desk.send()
 
-    assert (sent.outcome, sent.again_in, await desk.state()) == ("refused", None, "failed")
+    assert (sent.outcome, sent.again_in, await desk.state()) == ("refused", 900.0, "failed")
     assert "400" in sent.why
 
 

@@ -34,7 +34,7 @@ async def test_what_was_answered_2xx_before_a_sigterm_has_its_note_after_the_nex
         assert STOP_AFTER <= len(taken) < POSTED
         assert set(statuses.values()) <= {202, 503, None}  # None: no answer; never a 4xx
         await world.start(daemon)
-        await until(lambda: all(noted(paged[it]) for it in taken), 90)
+        await until(lambda: all(noted(paged[it]) for it in taken), 90, else_tell=lambda: daemon.log[-9000:])
         await asyncio.sleep(2)  # for a second note, if there were one
 
         for case in taken:
@@ -54,7 +54,10 @@ async def posted_until_it_is_gone(world: World, daemon: Daemon, cases: list[Case
     async with asyncio.TaskGroup() as group:
         for _ in range(AT_ONCE):
             group.create_task(post())
-        await until(lambda: list(statuses.values()).count(202) >= STOP_AFTER)
+        await until(
+            lambda: list(statuses.values()).count(202) >= STOP_AFTER,
+            else_tell=lambda: f"{statuses}\n{daemon.log[-3000:]}",
+        )
         status, seconds = await asyncio.to_thread(daemon.terminate)
     print(f"gone {seconds:.1f} s after SIGTERM")
     assert status == 0, daemon.log[-3000:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from responder.incidents.fold import fold
@@ -16,6 +16,8 @@ from responder.store.accept import Acceptor
 from responder.store.incidents import READINGS
 from responder.store.store import Store
 from tests.conftest import START
+
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 async def accepted(store: Store, *webhooks: Webhook) -> None:
@@ -55,7 +57,7 @@ async def test_each_alert_is_handled_once(
 ) -> None:
     await accepted(store, webhook(alert("aa"), alert("bb")))
 
-    first, second = await incidents.handled(store, 1), await incidents.handled(store, 1)
+    first, second = await incidents.handled(store, 1, LATER), await incidents.handled(store, 1, LATER)
 
     assert sorted(it["alert"] for it in first) == ["00000000000000aa", "00000000000000bb"]
     assert second == []

@@ -101,7 +101,7 @@ async def test_a_kind_that_nobody_here_knows_is_left_alone(store: Store) -> None
 async def test_overdue_work_is_counted(store: Store) -> None:
     await asked(store, "1", in_seconds=-20)
 
-    oldest, overdue = await backlog(store, lease_seconds=9)
+    oldest, overdue = await backlog(store, ["respond"], lease_seconds=9)
 
     assert 20 <= oldest < 60
     assert overdue == 1

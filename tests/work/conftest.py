@@ -19,7 +19,7 @@ from responder import app
 from responder.app import Running
 from responder.demo.local_server import LocalServer
 from responder.demo.pagerduty import TOKEN, StandInPagerDuty
-from responder.demo.pagerduty_account import BOT_EMAIL
+from responder.demo.pagerduty_account import BOT_EMAIL, PagedAlert
 from responder.settings import load_settings
 from responder.telemetry import Metrics, set_up_log
 
@@ -72,14 +72,20 @@ class World:
     printed: list[str] = field(default_factory=list)
 
     async def post(
-        self, *, status: str = "firing", group: str = "g", expect: int = 202, **labels: str
+        self,
+        *,
+        status: str = "firing",
+        group: str = "g",
+        expect: int = 202,
+        starts: str = "2026-11-21T02:51:38.961Z",
+        **labels: str,
     ) -> dict[str, Any]:
         """One Alertmanager webhook with one alert."""
         alert = {
             "status": status,
             "labels": {"alertname": "ApiDown", "service": "api"} | labels,
             "annotations": {"summary": "down"},
-            "startsAt": "2026-11-21T02:51:38.961Z",
+            "startsAt": starts,
             "endsAt": "2026-11-21T02:59:00Z" if status == "resolved" else "0001-01-01T00:00:00Z",
         }
         body = {"version": "4", "groupKey": group, "status": status, "truncatedAlerts": 0, "alerts": [alert]}
@@ -103,6 +109,13 @@ class World:
             assert answer.status == 202
         await self.until(lambda: any(it.open_alert(key) for it in self.pagerduty.account.incidents.values()))
         return next(it.id for it in self.pagerduty.account.incidents.values() if it.open_alert(key))
+
+    def join(self, incident: str, group: str) -> None:
+        """PagerDuty's alert grouping puts another group's alert into the same incident."""
+        event = {"payload": {"summary": "s", "source": "am", "severity": "error"}}
+        key = hashlib.sha256(group.encode()).hexdigest()
+        there = self.pagerduty.account.incidents[incident]
+        there.alerts.append(PagedAlert(id="PGROUPED", key=key, event=event, created_at=there.created_at))
 
     def notes(self, incident: str) -> list[str]:
         return [note.content for note in self.pagerduty.account.incidents[incident].notes]

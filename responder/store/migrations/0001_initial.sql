@@ -127,7 +127,7 @@ create table deliveries (
     incident        bigint not null references incidents,
     sink            text not null,
     object          text not null default '',
-    state           text not null check (state in ('waiting', 'none', 'due', 'sending', 'uncertain', 'visible', 'failed', 'gone')),
+    state           text not null check (state in ('waiting', 'none', 'due', 'sending', 'uncertain', 'visible', 'failed', 'gone', 'withheld')),
     attempt         bigint not null default 0,
     foreign_id      text,
     digest          bytea,
@@ -141,6 +141,7 @@ create table deliveries (
     known_at        timestamptz not null default now(),
     first_at        timestamptz,
     delivered_at    timestamptz,
+    refused_at      timestamptz,
     unique (incident, sink, object)
 );
 
