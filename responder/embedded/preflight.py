@@ -170,7 +170,8 @@ def refuse_foreign_cluster(cluster: Path, user: ServerUser, *, ours: int) -> Non
     if theirs != str(ours):
         raise UsageError(
             f"{cluster} was made by PostgreSQL {theirs}, and this responder brings PostgreSQL {ours}, which cannot "
-            "read it; run `responder store upgrade`, or go back to the responder that made it"
+            "read it; go back to the responder that made it until `responder store upgrade` is there "
+            "(not in this version)"
         )
 
 

@@ -132,7 +132,7 @@ def test_a_foreign_version_is_refused_naming_both_and_the_command(open_dir: Path
 
     assert str(refusal.value) == (
         f"{cluster} was made by PostgreSQL 17, and this responder brings PostgreSQL 18, which cannot read it; "
-        "run `responder store upgrade`, or go back to the responder that made it"
+        "go back to the responder that made it until `responder store upgrade` is there (not in this version)"
     )
 
 
