@@ -52,7 +52,7 @@ from responder.work.work import LEASE_SECONDS, Worker, kinds
 DRAIN_SECONDS = 20.0  # Kubernetes gives thirty
 STORE_AGAIN_SECONDS = 2.0
 STILL_MOVING_SECONDS = 15.0
-HEADERS_WITHIN_SECONDS = 10.0
+IDLE_SECONDS = 10.0  # also what a sender has for its headers
 OUR_WORDS = (Outcome, Said, Level, IncidentState)
 log = structlog.get_logger()
 
@@ -191,7 +191,7 @@ async def _serving(
         application(site),
         access_log=None,
         handle_signals=False,
-        keepalive_timeout=75,
+        keepalive_timeout=IDLE_SECONDS,
         shutdown_timeout=DRAIN_SECONDS / 2,
         auto_decompress=False,  # any Content-Encoding is refused: the parser must not unpack it, nor answer for us
     )

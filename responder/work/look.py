@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,8 +19,9 @@ from responder.model.alert import Alert
 from responder.model.finding import Finding, Outcome
 from responder.model.incident import Incident, IncidentState
 from responder.model.pack import HttpSource, Pack, Rule
-from responder.model.reading import AnyReading
-from responder.model.verdict import Pending, RuleVerdict, Unknown, key_of, rank
+from responder.model.reading import AnyReading, Reading
+from responder.model.verdict import Level, Pending, RuleVerdict, Unknown, key_of, rank
+from responder.model.window import judge
 from responder.report.compose import compose
 from responder.rules.match import matching, windows
 from responder.rules.packs import pack_for, pack_from_files
@@ -267,7 +268,20 @@ class Look:
         for it in (signal for verdict in verdicts for signal in verdict.signals):
             if isinstance(it.verdict, Pending):
                 seconds.append((it.verdict.due - self.now).total_seconds())
-        return seconds + self._steps_of_our_own(verdicts)
+        rises = [(at - self.now).total_seconds() for at in self._rises_at(verdicts)]
+        return [*seconds, *rises, *self._steps_of_our_own(verdicts)]
+
+    def _rises_at(self, verdicts: Sequence[RuleVerdict]) -> Iterator[datetime]:
+        """When what is a warning by now will have been critical for long enough."""
+        assert self.pack is not None
+        thresholds = {(rule.name, it.signal): it for rule in self.pack.rules for it in rule.thresholds}
+        for verdict in verdicts:
+            for it in verdict.signals:
+                critical = thresholds[verdict.rule, it.signal].critical
+                if critical is not None and isinstance(it.reading, Reading):
+                    judged = judge(critical, Level.CRITICAL, it.reading)
+                    if isinstance(judged, Pending):
+                        yield judged.due
 
     def _steps_of_our_own(self, verdicts: Sequence[RuleVerdict]) -> list[float]:
         """Where a bound must last and the samples are our own, a gap of two steps would start its window anew."""

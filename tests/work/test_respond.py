@@ -247,3 +247,16 @@ async def test_two_groups_in_one_pagerduty_incident_are_both_told(world: Start) 
     it.join(incident, "two")
     await it.post(group="two")
     await it.until(lambda: len(it.notes(incident)) == 2)
+
+
+async def test_a_warning_is_looked_at_again_when_it_may_have_become_critical(world: Start) -> None:
+    both = PACK.replace('critical: "< 1%"}}', 'warning: "< 50%", critical: "< 1% for 4s"}}').replace(
+        "{up: [/health]}", "{up: [/health], step: 60s}"
+    )
+    it = await world(both)
+    await it.post()
+    await it.until(lambda: len(it.events("report.composed")) >= 2, seconds=20)
+
+    titles = [event["title"] for event in it.events("report.composed")]
+    assert "(warning: < 50 %" in titles[0]
+    assert "(critical: < 1 % for 4s" in titles[1]
