@@ -138,8 +138,8 @@ class Worker:
         log.debug("work.claimed")
         try:
             after = await self._with_lease(kind, row)
+            log.debug("work.finishing")
             await rows.finish(store, row, next_in=after.in_seconds, waits_for=after.waits_for, payload=after.payload)
-            log.debug("work.finished")
         except (LeaseLost, StoreUnavailable):
             raise
         except Exception as bug:  # the one boundary of work: a bug in one piece must not stop the others

@@ -104,7 +104,12 @@ async def _killed_at(step: str, case: Case, world: World, seed: Path) -> Outcome
         died_at = time.time()
         start_seconds = await world.start(daemon)
     await until(lambda: noted(incident), else_tell=lambda: f"{step}\n{daemon.log[-5000:]}")
-    await until(lambda: not _held(daemon) - _claimed(daemon).keys())
+    await until(
+        lambda: not _held(daemon) - _claimed(daemon).keys(),
+        else_tell=lambda: (
+            f"{step}: never taken up again: {_held(daemon) - _claimed(daemon).keys()}\n{daemon.log[-6000:]}"
+        ),
+    )
 
     taken_up = [at for row, at in _claimed(daemon).items() if row in (_held(daemon) or _claimed(daemon))]
     return Outcome(
@@ -126,7 +131,7 @@ async def _dead(daemon: Daemon, strike: Strike | None, is_time: Callable[[], boo
 def _held(daemon: Daemon) -> set[tuple[str, str]]:
     """Work that the run that was killed had claimed and not let go of."""
     open_ = Counter((it["work"], it["key"]) for it in daemon.events("work.claimed", run=1))
-    open_.subtract((it["work"], it["key"]) for it in daemon.events("work.finished", run=1))
+    open_.subtract((it["work"], it["key"]) for it in daemon.events("work.finishing", run=1))
     return {row for row, number in open_.items() if number > 0}
 
 
