@@ -112,7 +112,7 @@ STAYS = [
     'sum(rate(http_requests_total{code=~"5..",job="api"}[5m])) by (pod) / 1e9 > 0.05 offset 1h @ 1700000000',
     "http://prometheus.example.com:9090/graph?g0.expr=up+%3D%3D+0+%3E+1700000000&g0.tab=1",
     "https://github.com/shop/api/blob/main/README.md#L10-L20",
-    "https://host:8080/path@v1 https://registry.npmjs.org/@scope/name",
+    "https://host:8080/path@v1 https://packages.example.org/@scope/name",
     "git@github.com:shop/api.git celery@worker-1.prod.internal getty@tty1.service",
     "2026-11-21T02:51:38.862Z 2026-11-21 02:51:38,862 took 4m10s 1.5ms 90s",
     "1700000000 1700000000123 1700000000123456 1700000000123456789",
