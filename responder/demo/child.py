@@ -63,15 +63,26 @@ class Child:
 
     async def _keep(self) -> None:
         while True:
-            with self._log.open("ab") as log:
-                process = await asyncio.create_subprocess_exec(
-                    *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-                )
+            process = await self._launched()
             try:
                 await process.wait()
             finally:
                 await _end(process)
             await asyncio.sleep(RESTART_SECONDS)
+
+    async def _launched(self) -> asyncio.subprocess.Process:
+        """Start it. Told to stop in the middle of that, end what has started: asyncio would end the child alone."""
+        with self._log.open("ab") as log:
+            launching = asyncio.get_running_loop().create_task(
+                asyncio.create_subprocess_exec(
+                    *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                )
+            )
+            try:
+                return await asyncio.shield(launching)
+            except asyncio.CancelledError:
+                await _end(await launching)
+                raise
 
     def _never_ready(self, ready_url: str) -> str:
         said = self._log.read_text("utf-8", "replace")[-600:] if self._log.exists() else ""
