@@ -35,4 +35,4 @@ async def respond(row: Claimed, desk: Desk) -> Next:
     return await look.end(verdicts)
 
 
-KIND = Kind(name="respond", do=respond, at_once=256)
+KIND = Kind(name="respond", do=respond, at_once=64)
