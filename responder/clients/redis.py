@@ -67,7 +67,7 @@ class RedisDoor:
             except (exceptions.RedisError, OSError, ValueError) as reason:
                 await self._drop()
                 raise Unreachable(f"{self.shown}: {type(reason).__name__}") from None
-            except BaseException:
+            except BaseException:  # cancelled or failed alike: the next caller must not read this answer
                 await self._drop()
                 raise
 

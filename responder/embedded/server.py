@@ -111,7 +111,7 @@ class EmbeddedPostgres:
         try:
             preflight.refuse_foreign_cluster(self._cluster, user, ours=programs.major)
             self.adopted = await self._bring_up()
-        except BaseException:
+        except BaseException:  # whatever ended the start, nothing it began may be left behind
             await self._give_up()
             raise
         return self

@@ -92,7 +92,7 @@ class Acceptor:
                 log.warning("webhook.not_kept", webhooks=len(batch), why=str(away))
                 for waiting in batch:
                     _answer_to(waiting, away)
-            except BaseException:
+            except BaseException:  # cancelled too: every request that waits is told to come again
                 for waiting in batch:
                     _answer_to(waiting, StoreUnavailable("store: stopping"))
                 raise
