@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -54,10 +55,13 @@ def _as_annotation(problem: Problem) -> str:
 @click.option("--format", "style", type=click.Choice(["text", "json", "github"]), default="text", show_default=True)
 @click.option("--strict", is_flag=True, help="Warnings count as mistakes.")
 def command(rules: tuple[Path, ...], style: Literal["text", "json", "github"], strict: bool) -> int:
-    """Say every mistake in the rule files; exit 1 when there is one. Default: RESPONDER_RULES."""
+    """Say every mistake in the rule files; exit 1 when there is one. Default: RESPONDER_RULES.
+
+    A ${NAME} of a target that is not set here is warned of.
+    """
     from responder.diagnostics.catalogue import specs  # the readers are loaded only where they are asked for
 
-    loaded = [load_packs(path, specs()) for path in rules or (load_settings().rules,)]
+    loaded = [load_packs(path, specs(), os.environ) for path in rules or (load_settings().rules,)]
     problems = [problem for it in loaded for problem in (*it.problems, *it.warnings)]
     text = format_problems(problems, style)
     if text:

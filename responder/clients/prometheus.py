@@ -1,4 +1,4 @@
-"""Instant and range queries of Prometheus and what speaks its API.
+"""Instant and range queries and the active alerts of Prometheus and what speaks its API.
 
 https://prometheus.io/docs/prometheus/latest/querying/api/
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -36,6 +37,23 @@ class Series:
         return "{" + ", ".join(f'{name}="{value}"' for name, value in sorted(self.labels.items())) + "}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveAlert:
+    """An alert that fires, or is pending. `since`: when its expression began to hold, before any `for`."""
+
+    labels: Mapping[str, str]
+    firing: bool
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveAlerts:
+    """All of them, and the server's own time; None where it does not tell."""
+
+    alerts: tuple[ActiveAlert, ...]
+    at: datetime | None
+
+
 class _Given(BaseModel):
     """One element of a vector or matrix."""
 
@@ -53,14 +71,40 @@ class _Data(BaseModel):
     result: Any
 
 
-class _Body(BaseModel):
+class _Status(BaseModel):
+    """What every answer says beside its data."""
+
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     status: str
-    data: _Data | None = None
     errorType: str = ""  # noqa: N815 - the name on the wire
     error: str = ""
     warnings: list[str] = []
+
+
+class _Body(_Status):
+    data: _Data | None = None
+
+
+class _GivenAlert(BaseModel):
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    labels: dict[str, str]
+    state: str
+    activeAt: datetime | None = None  # noqa: N815 - the name on the wire
+
+
+class _AlertsData(BaseModel):
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    alerts: list[_GivenAlert]
+
+
+class _AlertsBody(_Status):
+    data: _AlertsData | None = None
+
+
+Body = TypeVar("Body", bound=_Status)
 
 
 class PrometheusDoor:
@@ -94,6 +138,19 @@ class PrometheusDoor:
         }
         return self._series(await self._http.get("/api/v1/query_range", params, "application/json"))
 
+    async def alerts(self) -> ActiveAlerts:
+        """What fires or is pending now, by the rules of this server.
+
+        https://prometheus.io/docs/prometheus/latest/querying/api/#alerts
+        """
+        answer = await self._http.get("/api/v1/alerts", accept="application/json")
+        body = self._body(answer, _AlertsBody, "well over a thousand alerts are active")
+        if body.data is None:
+            raise self._no_answer(answer)
+        known = [it for it in body.data.alerts if it.state in ("firing", "pending")]
+        alerts = tuple(ActiveAlert(labels=it.labels, firing=it.state == "firing", since=it.activeAt) for it in known)
+        return ActiveAlerts(alerts=alerts, at=_date_of(answer))
+
     async def close(self) -> None:
         """Close the session below."""
         await self._http.close()
@@ -104,11 +161,9 @@ class PrometheusDoor:
         return query
 
     def _series(self, answer: Answer) -> tuple[Series, ...]:
-        body = self._body(answer)
-        if body.status != "success":
-            raise self._complaint(answer.status, body)
+        body = self._body(answer, _Body, "ask for fewer series")
         if body.data is None:
-            raise Unreachable(f"{self.shown}: HTTP {answer.status}, not an answer of Prometheus")
+            raise self._no_answer(answer)
         warnings = tuple(self._http.clean(it) for it in body.warnings[:5])
         series = self._read(body.data, warnings)
         if warnings and not series:
@@ -116,17 +171,23 @@ class PrometheusDoor:
             raise Unreachable(f"{self.shown}: no samples, but a warning: {warnings[0]}")
         return series
 
-    def _body(self, answer: Answer) -> _Body:
+    def _body(self, answer: Answer, shape: type[Body], too_large: str) -> Body:
         if answer.status in (401, 403):
             raise Refused(f"{self.shown}: HTTP {answer.status}, the credentials are not accepted")
         if answer.cut:
-            raise Unreachable(f"{self.shown}: the answer is larger than 1 MiB; ask for fewer series")
+            raise Unreachable(f"{self.shown}: the answer is larger than 1 MiB; {too_large}")
         try:
-            return _Body.model_validate_json(answer.body)
+            body = shape.model_validate_json(answer.body)
         except ValidationError:
-            raise Unreachable(f"{self.shown}: HTTP {answer.status}, not an answer of Prometheus") from None
+            raise self._no_answer(answer) from None
+        if body.status != "success":
+            raise self._complaint(answer.status, body)
+        return body
 
-    def _complaint(self, status: int, body: _Body) -> Refused | Unreachable:
+    def _no_answer(self, answer: Answer) -> Unreachable:
+        return Unreachable(f"{self.shown}: HTTP {answer.status}, not an answer of Prometheus")
+
+    def _complaint(self, status: int, body: _Status) -> Refused | Unreachable:
         kind = Unreachable if status >= 500 else Refused
         return kind(f"{self.shown}: " + self._http.clean(f"{body.errorType or f'HTTP {status}'}: {body.error}"))
 
@@ -159,3 +220,10 @@ def _sample(pair: Pair) -> Sample:
 def _stamp(at: datetime) -> str:
     """Seconds since 1970 with milliseconds, the precision of Prometheus."""
     return f"{at.timestamp():.3f}"
+
+
+def _date_of(answer: Answer) -> datetime | None:
+    try:
+        return parsedate_to_datetime(answer.headers.get("date", "")).astimezone(UTC)
+    except ValueError:
+        return None

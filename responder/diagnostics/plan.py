@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -45,6 +45,7 @@ class Plan:
 
 @dataclass(slots=True)
 class _Draft:
+    alerts: Sequence[Labels]
     asks: dict[tuple[str, str, str], Ask] = field(default_factory=dict)
     left_out: dict[tuple[str, str], None] = field(default_factory=dict)
 
@@ -54,7 +55,7 @@ class _Draft:
 
 def plan(pack: Pack, rules_with_verdicts: Sequence[tuple[Rule, RuleVerdict]], alerts_labels: Sequence[Labels]) -> Plan:
     """The union over rules, gravest first as they are given. Labels come from the alerts that a rule matches."""
-    draft = _Draft()
+    draft = _Draft(alerts_labels)
     for rule, verdict in rules_with_verdicts:
         alerts = list(alerts_labels) if rule.default else [it for it in alerts_labels if rule.matches(it)]
         for entry in rule.diagnose:
@@ -125,7 +126,7 @@ def _ask(draft: _Draft, pack: Pack, entry: Entry, labels: Labels, subject: str) 
         name=name,
         check=entry.check,
         target=target,
-        parameters=parameters,
+        parameters=_beside(parameters, draft.alerts, pack),
         timeout_seconds=entry.timeout_seconds,
         subject=subject or (target.name if target else ""),
         called=entry.name,
@@ -179,6 +180,12 @@ def _filled(parameters: Parameters, labels: Labels) -> tuple[Parameters, str]:
         return type(parameters).model_validate(given), ""
     except ValidationError as reason:
         return parameters, f"with its labels: {reason.errors(include_input=False)[0]['msg']}"
+
+
+def _beside(parameters: Parameters, alerts: Sequence[Labels], pack: Pack) -> Parameters:
+    """A check that looks around the incident must know what the incident itself is, whichever rule asks."""
+    beside: Callable[..., Parameters] | None = getattr(parameters, "beside", None)
+    return parameters if beside is None else beside(alerts, [line.text for line in pack.ignore])
 
 
 def _each_text(value: Any, change: Any) -> Any:

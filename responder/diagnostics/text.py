@@ -50,8 +50,13 @@ def int_or_none(value: float) -> int | None:
     return int(value) if value.is_integer() else None
 
 
-def table(columns: tuple[str, ...], rows: list[tuple[str, ...]], *, cut: bool = False) -> Table:
-    """At most 20 rows, cells of at most 80 characters; says so when there were more."""
-    short = tuple(tuple(it if len(it) <= MAX_CELL else it[: MAX_CELL - 1] + "…" for it in row) for row in rows)
-    more = cut or len(rows) > MAX_ROWS
-    return Table(columns=columns, rows=short[:MAX_ROWS], cut=f"cut at {MAX_ROWS} rows" if more else "")
+def table(columns: tuple[str, ...], rows: list[tuple[str, ...]], *, cut: bool = False, most: int = MAX_ROWS) -> Table:
+    """At most 20 rows, or `most`, cells of at most 80 characters; says so when there were more."""
+    short = tuple(tuple(shortened(it) for it in row) for row in rows[:most])
+    more = cut or len(rows) > most
+    return Table(columns=columns, rows=short, cut=f"cut at {most} rows" if more else "")
+
+
+def shortened(text: str, most: int = MAX_CELL) -> str:
+    """At most so many characters; the cut is visible."""
+    return text if len(text) <= most else text[: most - 1] + "…"

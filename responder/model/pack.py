@@ -8,9 +8,11 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from responder.model.catalogue import Parameters
+from responder.model.intake import Intake
+from responder.model.json_expression import Expression
 from responder.model.verdict import Level
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -106,24 +108,58 @@ class PrometheusSource:
     """One number by a query; `{{ labels.x }}` may stand in it. `empty`: the reading, in the signal's unit, when
     there are no samples although `present` has one."""
 
+    has_past: ClassVar[bool] = True  # where there is none, we take samples ourselves
+
     target: str
     query: str
     step_seconds: float | None = None
     empty: float | None = None
     present: str | None = None
 
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """The texts in which `{{ labels.x }}` may stand."""
+        return (self.query, self.present or "")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSource:
-    """`up`: 100 when any path answers below 400, else 0. `time`: seconds of one GET. One of the two is given."""
+    """`up`: 100 when any path answers below 400, else 0. `time`: seconds of one GET. One of the two is given;
+    `{{ labels.x }}` may stand in paths."""
+
+    has_past: ClassVar[bool] = False
 
     target: str
     up: tuple[str, ...] = ()
     time: str | None = None
     step_seconds: float = 15.0
 
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """The texts in which `{{ labels.x }}` may stand."""
+        return (*self.up, self.time or "")
 
-Source = PrometheusSource | HttpSource
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonSource:
+    """One number in the JSON at `path`, in which `{{ labels.x }}` may stand. `value` gives a number, `count` a list
+    whose length is taken. One of the two is given."""
+
+    has_past: ClassVar[bool] = False
+
+    target: str
+    path: str
+    value: Expression | None = None
+    count: Expression | None = None
+    step_seconds: float = 15.0
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """The texts in which `{{ labels.x }}` may stand."""
+        return (self.path,)
+
+
+Source = PrometheusSource | HttpSource | JsonSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,7 +306,7 @@ class SeverityScheme:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pack:
     """One pack, whole. `covers`: its `for`, empty when it takes what no other takes. `files`: name → text, what
-    its `hash` (SHA-256) was taken from."""
+    its `hash` (SHA-256) was taken from. `intake`: holds for all packs together, unlike its `ignore`."""
 
     name: str
     hash: bytes
@@ -282,3 +318,4 @@ class Pack:
     rules: tuple[Rule, ...] = ()
     severity: SeverityScheme = field(default_factory=SeverityScheme)
     ignore: tuple[MatcherLine, ...] = ()
+    intake: Intake = field(default_factory=Intake)

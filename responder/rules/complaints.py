@@ -64,9 +64,13 @@ class At:
 
 
 class Complaints:
-    """Collects problems; the same one at the same place is kept once."""
+    """Collects problems; the same one at the same place is kept once.
 
-    def __init__(self) -> None:
+    `environment`: what `${NAME}` in targets will be replaced from; None where that is not asked.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self.environment = environment
         self._found: dict[tuple[Position, str], Problem] = {}
         self.includes = False
         self.partial = False  # a file of the pack could not be read: names may stand there

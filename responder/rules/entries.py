@@ -75,11 +75,18 @@ class Entries:
         self._catalogue, self._complaints = catalogue, complaints
         self._bundles: dict[str, Asked] = {}
         self._open: list[str] = []
+        self._named_somewhere: set[str] = set()
 
     def all_bundles(self) -> None:
         """Compile every bundle, also those that no rule names, so that their mistakes are found."""
         for name in self._sections.bundles:
             self._bundle(name)
+
+    def warn_of_unused_bundles(self) -> None:
+        """Once all rules are compiled: a bundle that neither a rule nor another bundle names asks nothing."""
+        for name, written in self._sections.bundles.items():
+            if name not in self._named_somewhere and not self._complaints.partial:
+                self._complaints.warn(written.at, f"no rule asks for the bundle `{name}`", key=True)
 
     def compiled(self, items: Sequence[Any], at: At) -> Asked:
         """All entries of one `diagnose` or bundle."""
@@ -104,10 +111,12 @@ class Entries:
 
     def _named(self, name: str, value: Any, at: At, below: At) -> Asked:
         if name in self._sections.bundles:
+            self._named_somewhere.add(name)
             if value is not None:
                 self._complaints.error(below, f"the bundle `{name}` takes no parameters")
             elif name in self._open:
-                self._complaints.error(at, f"the bundle `{name}` names itself")
+                path = " → ".join((*self._open[self._open.index(name) :], name))
+                self._complaints.error(at, f"the bundle `{name}` names itself: {path}")
             return Asked() if name in self._open else self._bundle(name)
         if name in self._catalogue:
             return self._check(self._catalogue[name], value, at, below)

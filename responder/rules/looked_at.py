@@ -6,19 +6,30 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from responder.model.pack import HttpSource, PrometheusSource, Signal, Target
+from responder.model.json_expression import Expression, parse_expression
+from responder.model.pack import HttpSource, JsonSource, PrometheusSource, Signal, Source, Target
 from responder.model.quantities import UNITS, parse_number
 from responder.model.template import PLACE
 from responder.rules.bounds import Measured
 from responder.rules.complaints import At, Complaints, suggestion, what_is
 from responder.rules.entries import Targets, check_templates
+from responder.rules.reading_shapes import read_shape
 from responder.rules.sections import Sections, Written
-from responder.rules.shapes import SIGNAL_KINDS, TARGET_KINDS, HttpShape, PrometheusShape, SignalShape, TargetShape
+from responder.rules.shapes import (
+    SIGNAL_KINDS,
+    TARGET_KINDS,
+    HttpShape,
+    JsonShape,
+    PrometheusShape,
+    SignalShape,
+    StepShape,
+    TargetShape,
+)
 
 MAX_QUERY = 8_000  # characters; a promise of the language, far above any query that people read
 RESERVED = frozenset({"labels", "every", "rule", "mark"})  # keys of a question's `when`
 
-_VARIABLE = re.compile(r"\$\{(?:[A-Za-z_][A-Za-z0-9_]*|file:/[^}]+)\}")
+_VARIABLE = re.compile(r"\$\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)|file:/[^}]+)\}")
 _WEB = ("http://", "https://")
 _SCHEMES = {
     **dict.fromkeys(("http", "prometheus", "clickhouse", "loki", "tempo", "statuspage"), _WEB),
@@ -45,6 +56,8 @@ def target_of(name: str, written: Written[TargetShape], complaints: Complaints) 
     _check_address(kind, address, at / kind, complaints)
     for header, text in shape.headers.items():
         _check_variables(text, at / "headers" / header, complaints)
+    for file in ("ca", "certificate", "key"):
+        _check_variables(getattr(shape, file) or "", at / file, complaints)
     if shape.flavour and kind != "statuspage":
         complaints.error(at / "flavour", f"only a target of kind statuspage has a flavour, this one is of kind {kind}")
     return Target(
@@ -94,6 +107,9 @@ def _check_variables(text: str, at: At, complaints: Complaints) -> None:
         complaints.error(at, "expected ${NAME} or ${file:/path}, found a `${` that is neither")
     if "\n" in text or "\r" in text:
         complaints.error(at, "expected one line")
+    for name in [it["name"] for it in _VARIABLE.finditer(text) if it["name"]]:
+        if complaints.environment is not None and not complaints.environment.get(name):
+            complaints.warn(at, f"{name} is not set: the target `{at.loc[1]}` is not configured")
 
 
 class Signals:
@@ -134,11 +150,13 @@ class Signals:
             highest=1.0 if unit == "ratio" else 100.0 if shape.http and shape.http.up else None,
         )
         self.measured[name] = measured
-        source: PrometheusSource | HttpSource | None = None
+        source: Source | None = None
         if shape.prometheus is not None:
             source = self._prometheus(shape.prometheus, at / "prometheus", measured)
         elif shape.http is not None:
             source = self._http(shape.http, at / "http", measured)
+        elif shape.json_ is not None:
+            source = self._json(shape.json_, at / "json", measured)
         if source is not None:
             self.compiled[name] = Signal(name=name, unit=measured.unit, noun=measured.noun, source=source)
 
@@ -158,7 +176,7 @@ class Signals:
             there, missing = ("empty", "present") if shape.present is None else ("present", "empty")
             self._complaints.warn(at / there, f"`{there}` has no effect without `{missing}`", key=True)
         target = self._target(shape.target, "prometheus", at)
-        step = shape.step if shape.step is not None else self._default_step("prometheus")
+        step = shape.step or self._default_step("prometheus")
         return target and PrometheusSource(  # type: ignore[return-value]  # an empty name was refused before
             target=target, query=shape.query, step_seconds=step, empty=empty, present=shape.present
         )
@@ -172,35 +190,64 @@ class Signals:
         if measured.unit not in fitting:
             key = "up" if shape.up is not None else "time"
             self._complaints.error(at / key, f"`{key}` is read in {fitting[0]}; expected unit {' or '.join(fitting)}")
-        for path in (*(shape.up or ()), *([shape.time] if shape.time else ())):
-            if not path.startswith("/"):
-                self._complaints.error(at, f"expected a path that starts with /, got {what_is(path)}")
+        for index, path in enumerate(shape.up or ()):
+            self._check_path(path, at / "up" / index)
+        if shape.time is not None:
+            self._check_path(shape.time, at / "time")
         target = self._target(shape.target, "http", at)
         if target is None:
             return None
         step = shape.step or self._default_step("http") or 15.0
         return HttpSource(target=target, up=tuple(shape.up or ()), time=shape.time, step_seconds=step)
 
-    def _target(self, name: str | None, kind: str, at: At) -> str | None:
+    def _json(self, shape: JsonShape, at: At, measured: Measured) -> JsonSource | None:
+        value = self._expression(shape.value, at / "value")
+        count = self._expression(shape.count, at / "count")
+        self._check_path(shape.path, at / "path")
+        if (shape.value is None) == (shape.count is None):
+            found = "both" if shape.value is not None else "none"
+            self._complaints.error(at, f"expected `value` or `count`, each an expression, got {found}", key=True)
+        elif count is not None and measured.unit != "count":
+            self._complaints.warn(at / "count", f"`count` counts, and the unit is {measured.unit}", key=True)
+        target = self._target(shape.target, "http", at, "json")
+        if target is None or (value is None) == (count is None):
+            return None
+        step = shape.step or self._default_step("json", "http") or 15.0
+        return JsonSource(target=target, path=shape.path, value=value, count=count, step_seconds=step)
+
+    def _expression(self, text: str | None, at: At) -> Expression | None:
+        if text is None:
+            return None
+        try:
+            return parse_expression(text)
+        except ValueError as wrong:
+            self._complaints.error(at, f"`{at.name}`: {wrong}")
+            return None
+
+    def _check_path(self, path: str, at: At) -> None:
+        check_templates(path, at, {"labels"}, self._complaints)
+        if not path.startswith("/"):
+            self._complaints.error(at, f"expected a path that starts with /, got {what_is(path)}")
+
+    def _target(self, name: str | None, kind: str, at: At, *kinds: str) -> str | None:
+        """The target of a signal; `kinds`: whose defaults are asked before those of the target's own kind."""
         if name is not None:
             return self._targets.named(name, kind, at / "target")
-        default = self._sections.defaults.get(kind)
-        chosen = default.shape.get("target") if default else None
-        if default is not None and isinstance(chosen, str):
-            return self._targets.named(chosen, kind, default.at / "target")
+        default = self._default("target", *kinds, kind)
+        if default is not None and isinstance(default.shape["target"], str):
+            return self._targets.named(default.shape["target"], kind, default.at / "target")
         return self._targets.only(kind, at)
 
-    def _default_step(self, kind: str) -> float | None:
-        default = self._sections.defaults.get(kind)
-        if default is None or "step" not in default.shape:
+    def _default_step(self, *kinds: str) -> float | None:
+        default = self._default("step", *kinds)
+        if default is None:
             return None
-        shape_of = PrometheusShape if kind == "prometheus" else HttpShape
-        probe: dict[str, Any] = {"query": "-"} if kind == "prometheus" else {}
-        try:
-            return shape_of.model_validate({**probe, "step": default.shape["step"]}).step
-        except ValueError as wrong:
-            self._complaints.error(default.at / "step", f"`step`: {str(wrong).splitlines()[2].strip()}")
-            return None
+        read = read_shape(StepShape, {"step": default.shape["step"]}, default.at, self._complaints)
+        return read.step if read is not None else None
+
+    def _default(self, key: str, *kinds: str) -> Written[dict[str, Any]] | None:
+        found = (self._sections.defaults.get(kind) for kind in kinds)
+        return next((it for it in found if it is not None and key in it.shape), None)
 
 
 def _unsafe(query: str) -> Iterator[str]:

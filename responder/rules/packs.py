@@ -12,6 +12,7 @@ from responder.model.catalogue import Catalogue
 from responder.model.located_yaml import MAX_CHARACTERS, Document, read
 from responder.model.pack import Pack, Position
 from responder.rules.complaints import At, Complaints, Problem
+from responder.rules.intake_section import check_together
 from responder.rules.parse import parse_pack
 
 MAX_FILES = 2_000  # of one pack; above it, a wrong folder was named
@@ -28,12 +29,15 @@ class Loaded:
     warnings: tuple[Problem, ...]
 
 
-def load_packs(path: Path, catalogue: Catalogue) -> Loaded:
-    """A pack or a folder of packs, with every problem of all of them; never raises for what is written there."""
+def load_packs(path: Path, catalogue: Catalogue, environment: Mapping[str, str] | None = None) -> Loaded:
+    """A pack or a folder of packs, with every problem of all of them; never raises for what is written there.
+
+    `environment`: given to be warned of every `${NAME}` in targets that is not set there.
+    """
     complaints = Complaints()
     loaded: list[tuple[Pack, At]] = []
     for folder in _pack_folders(path, complaints):
-        mine = Complaints()
+        mine = Complaints(environment)
         files = _texts(folder, mine)
         prefix = "" if folder.is_file() else f"{folder.as_posix()}/"
         found = _compile(folder.stem if folder.is_file() else folder.resolve().name, files, prefix, catalogue, mine)
@@ -42,6 +46,7 @@ def load_packs(path: Path, catalogue: Catalogue) -> Loaded:
         complaints.take(mine)
     loaded.sort(key=lambda it: (not it[0].covers, it[0].name))
     _check_packs(loaded, complaints)
+    check_together([pack for pack, _ in loaded], complaints)
     return Loaded(packs=tuple(pack for pack, _ in loaded), problems=complaints.problems, warnings=complaints.warnings)
 
 

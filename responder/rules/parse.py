@@ -13,8 +13,9 @@ from responder.model.verdict import Level
 from responder.rules.bounds import Measured, odd, parse_bound
 from responder.rules.complaints import At, Complaints, suggestion
 from responder.rules.entries import Entries, Targets, parameter_names, suggestion_of
+from responder.rules.intake_section import intake_of
 from responder.rules.looked_at import Signals, target_of
-from responder.rules.planned import KINDS, PLANNED
+from responder.rules.planned import KINDS, PLANNED, SERVED_BY
 from responder.rules.scheme import Known, lines_of, scheme_of
 from responder.rules.sections import Sections, Written, gather
 from responder.rules.shapes import ENTRY_KEYS, RuleShape, ThresholdShape
@@ -35,9 +36,11 @@ def parse_pack(
     signals = Signals(sections, resolver, complaints)
     entries = Entries(sections, resolver, catalogue, complaints)
     entries.all_bundles()
-    _check_defaults(sections, catalogue, complaints)
+    _check_defaults(sections, catalogue, resolver, complaints)
     reader = _Rules(signals, entries, marks_by_giver(catalogue), complaints)
     rules = tuple(reader.rule(written) for written in sections.rules.values())
+    if not sections.broken_names("rules"):
+        entries.warn_of_unused_bundles()
     _check_rules(sections, documents, complaints)
     names = frozenset({*sections.rules, *sections.broken_names("rules")})
     grave = {it.signal: bound for rule in rules for it in rule.thresholds for _, bound in it.over()}
@@ -54,6 +57,7 @@ def parse_pack(
         rules=rules,
         severity=scheme_of(sections.severity, known, complaints),
         ignore=_ignored(sections, complaints),
+        intake=intake_of(sections.intake, complaints),
     )
 
 
@@ -165,8 +169,8 @@ def _check_rules(sections: Sections, documents: Sequence[Document], complaints: 
         complaints.error(At(document=documents[0]), "no rules in this pack; expected at least one under `rules`")
 
 
-def _check_defaults(sections: Sections, catalogue: Catalogue, complaints: Complaints) -> None:
-    """Kinds and checks that `defaults` names must be there, and so must the parameters."""
+def _check_defaults(sections: Sections, catalogue: Catalogue, targets: Targets, complaints: Complaints) -> None:
+    """Kinds and checks that `defaults` names must be there, and so must the parameters and the target."""
     for name, written in sections.defaults.items():
         if name not in {*catalogue, *PLANNED, *KINDS}:
             complaints.unknown(written.at, "kind or check", name, (*catalogue, *PLANNED, *KINDS), key=True)
@@ -174,6 +178,9 @@ def _check_defaults(sections: Sections, catalogue: Catalogue, complaints: Compla
         specs = [spec for it, spec in catalogue.items() if it == name or it.split(".")[0] == name]
         planned = [it for it in PLANNED if it not in catalogue and (it == name or it.split(".")[0] == name)]
         known = {*ENTRY_KEYS, "step", *(key for spec in specs for key in parameter_names(spec))}
+        if isinstance(written.shape.get("target"), str):
+            kind = name.split(".")[0]
+            targets.named(written.shape["target"], SERVED_BY.get(kind, kind), written.at / "target")
         for key in written.shape:
             # What a check that is not built yet will take cannot be told from a slip.
             text = f"unknown key `{key}`{suggestion(key, known)}"

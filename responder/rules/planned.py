@@ -58,4 +58,5 @@ PLANNED: dict[str, frozenset[str]] = {
         "tempo.trace": [],
     }.items()
 }
-KINDS = frozenset(name.split(".")[0] for name in PLANNED) | {"json", "metrics"}
+SERVED_BY = {"json": "http", "metrics": "http"}  # kinds of signals that have no targets of their own kind
+KINDS = frozenset(name.split(".")[0] for name in PLANNED) | set(SERVED_BY)

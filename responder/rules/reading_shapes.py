@@ -34,6 +34,9 @@ _EXPECTED = {
 _LIKE = {
     "TargetShape": "{http: https://…}",
     "SignalShape": "{unit: percent, prometheus: {query: …}}",
+    "PrometheusShape": "{query: …}",
+    "HttpShape": "{up: [/health]}",
+    "JsonShape": "{path: /health, value: …}",
     "ThresholdShape": '{critical: "> 5% for 2m"}',
     "RuleShape": "{name: …, match: [alertname=…]}",
     "SuggestShape": "{do: …}",

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from responder.model.matchers import parse_line
 from responder.model.pack import Bound, Conditions, MatcherLine, Question, SeverityScheme
 from responder.rules.bounds import implies, parse_bound, same_direction
 from responder.rules.complaints import At, Complaints, suggestion, what_is
 from responder.rules.entries import complain_of_mark
 from responder.rules.looked_at import RESERVED, Signals
-from responder.rules.matchers import parse_line
 from responder.rules.sections import Written
 from responder.rules.shapes import ByVerdictShape, QuestionShape, SeverityShape, ThenShape
 

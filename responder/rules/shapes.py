@@ -127,13 +127,29 @@ class HttpShape(Shape):
     step: Step | None = None
 
 
+class JsonShape(Shape):
+    """One number in a JSON body: `value` or `count`."""
+
+    target: Text | None = None
+    path: Text
+    value: Text | None = None
+    count: Text | None = None
+    step: Step | None = None
+
+
+class StepShape(Shape):
+    """The `step` among the defaults of a kind."""
+
+    step: Step | None = None
+
+
 class SignalShape(Shape):
     """The name of one number: its unit and where it is read."""
 
     unit: Text
     prometheus: PrometheusShape | None = None
     http: HttpShape | None = None
-    json_: Later = Field(default=None, alias="json")
+    json_: JsonShape | None = Field(default=None, alias="json")
     metrics: Later = None
     redis: Later = None
     postgres: Later = None
@@ -267,13 +283,30 @@ class SeverityShape(Shape):
     matrix: Later = None
 
 
+class GenericShape(Shape):
+    """The JSON of one sender: JMESPath expressions, `alerts` asked of the body, the others of each alert."""
+
+    alerts: Text | None = None
+    key: Text
+    firing: Text | None = None
+    started: Text | None = None
+    labels: dict[str, Text]
+    annotations: dict[str, Text] = Field(default_factory=dict)
+
+
+class ServicesShape(Shape):
+    """PagerDuty services by their ids: what is known of them, as labels."""
+
+    services: dict[str, dict[str, Text]]
+
+
 class IntakeShape(Shape):
-    """From any sender to labels; so far only what to leave out."""
+    """From any sender to labels."""
 
     ignore: Texts = Field(default_factory=list)
-    labels: Later = None
-    pagerduty: Later = None
-    generic: Later = None
+    labels: dict[str, Texts] = Field(default_factory=dict)
+    pagerduty: ServicesShape | None = None
+    generic: dict[str, GenericShape] = Field(default_factory=dict)
 
 
 class FileShape(Shape):

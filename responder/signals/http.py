@@ -9,8 +9,8 @@ from responder.clients.doors import Doors
 from responder.clients.http import HttpDoor
 from responder.errors import CouldNotLook, Unreachable
 from responder.model.pack import HttpSource
-from responder.model.reading import AnyReading, Reading, Sample
-from responder.signals.signal import Wanted, converted
+from responder.model.reading import AnyReading
+from responder.signals.signal import Wanted, converted, filled_path, sampled
 
 SHARE_OF_TIME = 0.9  # a server that hangs is known to be down before the time of the whole reading is over
 
@@ -21,12 +21,14 @@ async def read_http(wanted: Wanted, doors: Doors) -> AnyReading:
     assert isinstance(source, HttpSource)
     door = doors.http(wanted.target)
     if source.time is not None:
-        answer = await door.get(source.time)
+        path = filled_path(source.time, wanted)
+        answer = await door.get(path)
         value = converted(answer.took_seconds, "seconds", wanted.signal.unit)
-        return _reading(wanted, value, f"time of GET {door.shown}{source.time}")
-    up = await _any_up(door, source.up, wanted)
+        return sampled(wanted, value, f"time of GET {door.shown}{path}")
+    paths = tuple(filled_path(it, wanted) for it in source.up)
+    up = await _any_up(door, paths, wanted)
     value = converted(100.0 if up else 0.0, "percent", wanted.signal.unit)
-    return _reading(wanted, value, f"GET {door.shown}{', '.join(source.up)}")
+    return sampled(wanted, value, f"GET {door.shown}{', '.join(paths)}")
 
 
 async def _any_up(door: HttpDoor, paths: tuple[str, ...], wanted: Wanted) -> bool:
@@ -59,17 +61,3 @@ async def _is_up(door: HttpDoor, path: str, within_seconds: float) -> bool:
     except Unreachable:
         return False
     return answer.status < 400
-
-
-def _reading(wanted: Wanted, value: float, origin: str) -> Reading:
-    """A reading whose past is this one sample; `history` puts our own earlier ones before it."""
-    source = wanted.signal.source
-    assert isinstance(source, HttpSource)
-    return Reading(
-        signal=wanted.signal.name,
-        value=value,
-        at=wanted.now,
-        past=(Sample(at=wanted.now, value=value),),
-        step_seconds=source.step_seconds,
-        origin=origin,
-    )

@@ -9,14 +9,15 @@ from datetime import datetime
 
 from responder.clients.doors import Doors
 from responder.errors import CouldNotLook
-from responder.model.pack import HttpSource, PrometheusSource, Signal, Target
+from responder.model.pack import HttpSource, JsonSource, PrometheusSource, Signal, Target
 from responder.model.reading import AnyReading, NoReading
 from responder.model.template import names_in
 from responder.signals.http import read_http
+from responder.signals.json_path import read_json
 from responder.signals.prometheus import read_prometheus
 from responder.signals.signal import Reader, Wanted
 
-READERS: dict[type, Reader] = {PrometheusSource: read_prometheus, HttpSource: read_http}
+READERS: dict[type, Reader] = {PrometheusSource: read_prometheus, HttpSource: read_http, JsonSource: read_json}
 MAX_COMBINATIONS = 10
 REDACTED = "[redacted"
 
@@ -79,10 +80,7 @@ def _each(
 
 
 def _label_names(signal: Signal) -> tuple[str, ...]:
-    if not isinstance(signal.source, PrometheusSource):
-        return ()
-    text = f"{signal.source.query}\n{signal.source.present or ''}"
-    return tuple(name for kind, name in names_in(text) if kind == "labels")
+    return tuple(name for kind, name in names_in("\n".join(signal.source.templates)) if kind == "labels")
 
 
 def _combinations(

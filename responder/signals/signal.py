@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
+from urllib.parse import quote
 
 from responder.clients.doors import Doors
 from responder.model.pack import Signal, Target, Unit
-from responder.model.reading import AnyReading
+from responder.model.reading import AnyReading, Reading, Sample
+from responder.model.template import fill
 
 SCALE: dict[tuple[Unit, Unit], float] = {
     ("percent", "ratio"): 0.01,
@@ -43,3 +45,21 @@ class Reader(Protocol):
 def converted(value: float, native: Unit, unit: Unit) -> float:
     """A value in the unit of its signal; units that do not fit each other are left to the check of rule files."""
     return value * SCALE.get((native, unit), 1.0)
+
+
+def filled_path(path: str, wanted: Wanted) -> str:
+    """The path with its labels' values, each as one part of it."""
+    return fill(path, {"labels": wanted.labels}, lambda value: quote(value, safe=""))
+
+
+def sampled(wanted: Wanted, value: float, origin: str) -> Reading:
+    """A reading whose past is this one sample; `history` puts our own earlier ones before it."""
+    return Reading(
+        signal=wanted.signal.name,
+        value=value,
+        at=wanted.now,
+        past=(Sample(at=wanted.now, value=value),),
+        step_seconds=wanted.signal.source.step_seconds or 0.0,
+        origin=origin,
+        labels=tuple(wanted.labels.items()),
+    )

@@ -57,9 +57,19 @@ def test_version(run: Run) -> None:
 
 
 def test_the_starter_pack_has_no_mistake(run: Run) -> None:
-    done = run("check")
+    names = ("PROMETHEUS_URL", "API_URL", "DATABASE_URL_READONLY", "REDIS_URL")
+    done = run("check", **dict.fromkeys(names, "somewhere"))
 
     assert (done.returncode, done.stdout) == (0, "1 pack, 7 rules: 0 mistakes, 0 warnings\n")
+
+
+def test_a_target_whose_variable_is_not_set_is_a_warning_and_no_mistake(run: Run) -> None:
+    names = ("PROMETHEUS_URL", "API_URL", "DATABASE_URL_READONLY")
+    done = run("check", REDIS_URL="", **dict.fromkeys(names, "somewhere"))
+
+    assert done.returncode == 0
+    (warning,) = done.stdout.splitlines()
+    assert warning.endswith("targets.yaml:7:18: warning: REDIS_URL is not set: the target `cache` is not configured")
 
 
 def test_every_mistake_is_named_with_its_place_and_exit_is_1(run: Run, tmp_path: Path) -> None:

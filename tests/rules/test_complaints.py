@@ -190,7 +190,9 @@ def question(when: str, then: str = "P1", more: str = "") -> str:
             '4:39: `paths`: expected {{ labels.name }}, got "{{ alert.x }}"',
             id="template",
         ),
-        pytest.param("bundles: {a: [b], b: [a]}\n", "1:23: the bundle `a` names itself", id="bundle in itself"),
+        pytest.param(
+            "bundles: {a: [b], b: [a]}\n", "1:23: the bundle `a` names itself: a → b → a", id="bundle in itself"
+        ),
         pytest.param(
             rule("suggest: [{do: x, when: failing}]"),
             "4:29: no check of this rule gives the mark `failing`; add one to `diagnose` that does, "

@@ -14,8 +14,10 @@ import pytest
 from pydantic import BaseModel
 
 from responder.diagnostics.catalogue import specs
+from responder.intake.generic import MOST_GROUPS
+from responder.model import json_expression, matchers
 from responder.model.located_yaml import MAX_CHARACTERS, MAX_DEPTH, read
-from responder.rules import matchers, packs
+from responder.rules import packs
 from responder.rules.complaints import MAX_PROBLEMS
 from responder.rules.looked_at import MAX_QUERY
 from responder.rules.packs import Loaded, load_packs
@@ -154,7 +156,7 @@ def test_every_key_that_is_not_acted_on_stands_in_its_section_and_no_other_does(
         LevelShape: "a level",
         IntakeShape: "`intake`",
     }
-    written = next(set(re.findall(r"`(\w+)`", row[1])) for row in rows if row[0].strip() == where[shape])
+    written = next((set(re.findall(r"`(\w+)`", row[1])) for row in rows if row[0].strip() == where[shape]), set())
 
     later = {it.alias or name for name, it in shape.model_fields.items() if LATER in it.metadata}
     assert written == later
@@ -167,8 +169,11 @@ def test_limits_are_those_of_the_code() -> None:
     assert limits["a rule file"] == f"{MAX_CHARACTERS >> 20} MiB, {MAX_DEPTH} levels of nesting"
     assert limits["files of a pack"] == f"{packs.MAX_FILES:,}"
     assert limits["a query"] == f"{MAX_QUERY:,} characters"
+    steps = f"{json_expression.MAX_EXPRESSION:,} characters, {json_expression.MAX_LEVELS} levels of nesting"
+    assert limits["a JMESPath expression"] == f"{steps}, {json_expression.MAX_STEPS:,} steps on one answer"
     assert limits["a regular expression"] == f"{matchers.MAX_PATTERN:,} characters"
     assert limits["complaints that are shown"] == str(MAX_PROBLEMS)
+    assert limits["incidents that one body of a generic sender can speak of"] == str(MOST_GROUPS)
 
 
 def test_every_setting_is_named_once_and_those_without_effect_are_set_apart() -> None:

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from responder.model.alert import Alert, AlertStatus
+from responder.model.matchers import parse_line
 from responder.model.pack import Bound, Pack, Position, Rule, Thresholds
 from responder.model.reading import AnyReading, NoReading, Reading, Sample
 from responder.model.verdict import Breach, Clear, Level, Pending, RuleVerdict, Unknown, Verdict, key_of, rank
 from responder.rules.evaluate import evaluate
-from responder.rules.matchers import parse_line
 
 NOW = datetime(2026, 11, 21, 3, 12, tzinfo=UTC)
 HERE = Position(file="rules.yaml", line=1, column=1)

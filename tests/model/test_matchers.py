@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from responder.rules.matchers import parse_line
+from responder.model.matchers import parse_line
 
 LABELS = {"alertname": "HighErrorRate", "service": "payments", "path": "a\nb", "größe": "XL", "with space": "x"}
 

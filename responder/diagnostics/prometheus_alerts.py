@@ -1,0 +1,219 @@
+"""What else fires now?"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from responder.clients.doors import Doors
+from responder.clients.prometheus import ActiveAlert
+from responder.clients.promql import escaped
+from responder.diagnostics.diagnostic import Diagnostic
+from responder.diagnostics.text import shortened, table
+from responder.model.catalogue import Parameters
+from responder.model.finding import Finding, Outcome
+from responder.model.matchers import parse_line
+from responder.model.pack import MatcherLine, Target
+from responder.model.template import PLACE
+
+SHOWN_IN_HEADLINE = 3
+MOST_ROWS = 200
+MOST_NAME = 60  # characters
+GRAVITY = 30  # other alerts are company, not a cause: whatever else is unhealthy goes first
+REDACTED = "[redacted"
+
+Labels = Mapping[str, str]
+
+
+def _as_list(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+def _line(text: str) -> str:
+    """Matchers as in a rule's `match`; a label's value may stand only where it is compared as it is."""
+    for it in parse_line(text).matchers:
+        if PLACE.search(it.label) or (it.operator in ("=~", "!~") and PLACE.search(it.value)):
+            raise ValueError(f"a label's value may stand only after = or !=, got `{text[:60]}`")
+    return text
+
+
+def _in_quotes(value: str) -> str:
+    """A label's value as content of a matcher's quotes."""
+    return value.replace("\\", "\\\\").replace('"', '\\"')
+
+
+class Asked(Parameters):
+    """`match`: lines of matchers, any of which; without one, every alert."""
+
+    escapes: ClassVar[Mapping[str, Callable[[str], str]]] = {"match": _in_quotes}
+
+    match: Annotated[
+        tuple[Annotated[str, AfterValidator(_line)], ...], BeforeValidator(_as_list), Field(max_length=20)
+    ] = ()
+
+    def beside(self, alerts: Sequence[Labels], ignored: Sequence[str]) -> AskedBeside:
+        """The same, told which alerts are the incident's own and which lines the pack leaves out everywhere."""
+        return AskedBeside(match=self.match, own=tuple(dict(it) for it in alerts), ignored=tuple(ignored))
+
+
+class AskedBeside(Asked):
+    """`own`: labels of the incident's alerts; `ignored`: the pack's `ignore`."""
+
+    own: tuple[dict[str, str], ...] = ()
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The alerts of one name. `since`: the earliest of them."""
+
+    name: str
+    alerts: tuple[ActiveAlert, ...]
+    since: datetime | None
+
+    @property
+    def shared(self) -> str:
+        """`{service="api"}`: the labels that all of them have, without the name."""
+        first, *others = [it.labels for it in self.alerts]
+        common = {
+            name: value
+            for name, value in first.items()
+            if name != "alertname" and all(it.get(name) == value for it in others)
+        }
+        return "{" + ", ".join(f'{name}="{value}"' for name, value in sorted(common.items())) + "}" if common else ""
+
+
+class PrometheusAlerts:
+    """Other alerts point at how far the trouble goes. The incident's own are left out, those that have all the labels
+    of an alert that it holds: on its way to us an alert only gains labels, the external ones."""
+
+    name = "prometheus.alerts"
+    target_kind = "prometheus"
+    question = "What else fires now?"
+    parameters: type[Parameters] = Asked
+    marks: frozenset[str] = frozenset()
+
+    async def examine(self, target: Target, parameters: Asked, doors: Doors) -> Finding:
+        """Raises CouldNotLook when there is no answer."""
+        door = doors.prometheus(target)
+        active = await door.alerts()
+        lines = [parse_line(it) for it in parameters.match]
+        wanted = [it for it in active.alerts if not lines or _fits(lines, it)]
+        left_out = _left_out(parameters)
+        others = [it for it in wanted if not left_out(it)]
+        firing = [it for it in others if it.firing]
+        groups = _grouped(firing)
+        return Finding(
+            check=self.name,
+            target=target.name,
+            outcome=Outcome.UNHEALTHY if firing else Outcome.HEALTHY,
+            headline=_headline(groups, len(firing), active.at, narrowed=bool(lines)),
+            details=_details(len(wanted) - len(others), len(others) - len(firing)),
+            table=table(
+                ("alert", "firing", "since", "in common"), [_row(it, active.at) for it in groups], most=MOST_ROWS
+            )
+            if groups
+            else None,
+            gravity=GRAVITY if firing else 0,
+            equivalent=f"promtool query instant {door.shown} {shlex.quote(_query(lines))}",
+        )
+
+
+def _fits(lines: Iterable[MatcherLine], alert: ActiveAlert) -> bool:
+    return any(line.holds(alert.labels) for line in lines)
+
+
+def _left_out(parameters: Asked) -> Callable[[ActiveAlert], bool]:
+    """Whether an alert is one of the incident's own, or one that the pack ignores."""
+    if not isinstance(parameters, AskedBeside):
+        return lambda _: False
+    own = _Own(parameters.own)
+    ignored = [parse_line(it) for it in parameters.ignored]
+    return lambda alert: own.holds(alert.labels) or _fits(ignored, alert)
+
+
+class _Own:
+    """Finds the incident's own alerts by all the labels that Prometheus gives; one look for each set of names."""
+
+    def __init__(self, own: Sequence[Labels]) -> None:
+        self._own = own
+        self._exact: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+        self._vague = [it for it in own if any(REDACTED in value for value in it.values())]
+
+    def holds(self, labels: Labels) -> bool:
+        names = tuple(sorted(labels))
+        if names not in self._exact:
+            having = (it for it in self._own if all(name in it for name in names))
+            self._exact[names] = {tuple(it[name] for name in names) for it in having}
+        return tuple(labels[name] for name in names) in self._exact[names] or any(
+            all(name in it and (it[name] == value or REDACTED in it[name]) for name, value in labels.items())
+            for it in self._vague
+        )
+
+
+def _grouped(firing: Sequence[ActiveAlert]) -> list[Group]:
+    """By name: the most alerts first, then the one that began first."""
+    by_name: dict[str, list[ActiveAlert]] = {}
+    for alert in firing:
+        by_name.setdefault(alert.labels.get("alertname", "without a name"), []).append(alert)
+    groups = [
+        Group(
+            name=shortened(name, MOST_NAME),
+            alerts=tuple(several),
+            since=min((it.since for it in several if it.since is not None), default=None),
+        )
+        for name, several in by_name.items()
+    ]
+    latest = datetime.max.replace(tzinfo=UTC)
+    return sorted(groups, key=lambda it: (-len(it.alerts), it.since or latest, it.name))
+
+
+def _headline(groups: Sequence[Group], count: int, at: datetime | None, *, narrowed: bool) -> str:
+    if not groups:
+        return "no other alert that matches fires" if narrowed else "nothing else fires"
+    shown = ", ".join(_shown(it, at) for it in groups[:SHOWN_IN_HEADLINE])
+    more = f", and {len(groups) - SHOWN_IN_HEADLINE} more" if len(groups) > SHOWN_IN_HEADLINE else ""
+    return f"{count} other alert{' fires' if count == 1 else 's fire'}: {shown}{more}"
+
+
+def _shown(group: Group, at: datetime | None) -> str:
+    times = f" ×{len(group.alerts)}" if len(group.alerts) > 1 else ""
+    return f"{group.name}{times}" + (f" since {_moment(group.since, at)}" if group.since is not None else "")
+
+
+def _moment(moment: datetime, at: datetime | None) -> str:
+    """`02:51 UTC`, with the date when that is not today."""
+    moment = moment.astimezone(UTC)
+    today = at is not None and at.date() == moment.date()
+    return f"{moment:%H:%M} UTC" if today else f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _row(group: Group, at: datetime | None) -> tuple[str, ...]:
+    since = _moment(group.since, at) if group.since is not None else ""
+    return (group.name, str(len(group.alerts)), since, group.shared)
+
+
+def _details(left_out: int, pending: int) -> str:
+    lines = [
+        f"{pending} more pending, not firing yet" if pending else "",
+        f"{left_out} of this incident, or ignored by its rules, not counted" if left_out else "",
+    ]
+    return "\n".join(it for it in lines if it)
+
+
+def _query(lines: Sequence[MatcherLine]) -> str:
+    """The same by PromQL, the incident's own included."""
+    firing = 'alertstate="firing"'
+    selectors = [
+        ", ".join([firing, *(f'{it.label}{it.operator}"{escaped(it.value)}"' for it in line.matchers)])
+        for line in lines or [MatcherLine(matchers=(), text="")]
+    ]
+    return " or ".join(f"ALERTS{{{it}}}" for it in selectors)
+
+
+DIAGNOSTIC: Diagnostic = PrometheusAlerts()
