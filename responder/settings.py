@@ -25,17 +25,11 @@ PREFIX = "RESPONDER_"
 LISTEN = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^:\s]+):(?P<port>\d{1,5})")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 NOT_YET = (
-    "pagerduty_webhook_secrets",
-    "grafana_tokens",
-    "grafana_secrets",
-    "generic_tokens",
-    "generic_secrets",
     "slack_token",
     "pagerduty_events_url",
     "slack_url",
     "smtp_from",
     "smtp_url",
-    "report_webhook_url",
     "heartbeat_url",
     "retain_findings",
     "retain_incidents",

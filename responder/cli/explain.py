@@ -22,7 +22,7 @@ from responder.diagnostics.examine import Examination
 from responder.diagnostics.plan import Ask, Plan, plan
 from responder.errors import UsageError
 from responder.intake.registry import sources
-from responder.intake.source import DEFAULT_SOURCE, Limits, UnreadableBody
+from responder.intake.source import DEFAULT_SOURCE, Limits, Post, UnreadableBody
 from responder.model.alert import Alert, Webhook
 from responder.model.finding import Finding
 from responder.model.incident import HeldAlert, Incident, IncidentState, marker_of, slug_of
@@ -133,7 +133,9 @@ def _webhook(file: TextIO, kind: str, redactor: Redactor) -> Webhook:
     if kind not in known:
         raise UsageError(f"--kind: unknown sender {kind!r}; expected one of {', '.join(sorted(known))}")
     try:
-        webhook = known[kind].parse(DEFAULT_SOURCE, file.read().encode(), redactor, Limits())
+        webhook = known[kind].parse(
+            Post(source=DEFAULT_SOURCE, headers={}, body=file.read().encode()), redactor, Limits()
+        )
     except (UnreadableBody, UnicodeDecodeError) as unreadable:
         raise UsageError(f"{Path(file.name)}: {unreadable}; expected a webhook body as {kind} sends it") from unreadable
     if not webhook.alerts:

@@ -15,19 +15,19 @@ A body in order is read in one go; one with a mistake is read again, alert by al
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, NotRequired, cast
 
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 from typing_extensions import TypedDict  # pydantic takes its own dependency here until Python 3.12
 
-from responder.intake.cutting import all_fit, cut_bytes, cut_fields, cut_text, with_note
+from responder.intake.cutting import all_fit, cut_fields, cut_text, with_note
 from responder.intake.fingerprint import fingerprint_of, is_fingerprint
-from responder.intake.source import Credentials, Limits, Refusal, Source, UnreadableBody, refusal_by_header
+from responder.intake.raw_json import read_json, redacted_json, web_address
+from responder.intake.source import Credentials, Limits, Post, Refusal, Source, refusal_by_header
 from responder.model.alert import Alert, AlertStatus, Quarantined, Webhook
 from responder.redaction.redact import Redactor
 
@@ -84,11 +84,11 @@ class Alertmanager:
         """The same as before the body."""
         return self.refusal_before_body(headers, credentials)
 
-    def parse(self, source: str, body: bytes, redactor: Redactor, limits: Limits) -> Webhook:
+    def parse(self, post: Post, redactor: Redactor, limits: Limits) -> Webhook:
         """Every alert of the body, understood or quarantined; raises UnreadableBody for what is not JSON."""
-        wire, bad, raw = _read(body)
+        wire, bad, raw = _read(post.body)
         if wire is None:
-            return self._put_aside(source, raw, redactor, limits)
+            return self._put_aside(post.source, raw, redactor, limits)
         key = hashlib.sha256(wire["groupKey"].encode("utf-8", "surrogatepass")).digest()
         over = max(len(wire["alerts"]) - limits.alerts, 0) + max(len(bad) - limits.alerts, 0)
         wire["alerts"] = wire["alerts"][: limits.alerts]
@@ -99,10 +99,10 @@ class Alertmanager:
             quarantined.append(_over_the_bound(over, key, limits))
         return Webhook(
             kind=self.kind,
-            source=source,
+            source=post.source,
             key=key,
             title=cut_text(redactor.text(_title(*clean.envelope)), limits.title_chars),
-            url=_web_address(clean.url, limits),
+            url=web_address(clean.url, limits),
             alerts=alerts,
             quarantined=tuple(quarantined),
             ends_others_until=_ends_others_until(wire, alerts),
@@ -113,7 +113,7 @@ class Alertmanager:
         alerts = raw.get("alerts") if isinstance(raw, dict) else None
         whole = Quarantined(
             reason=_reason_of_body(raw),
-            text=_text(raw, redactor, limits),
+            text=redacted_json(raw, redactor, limits),
             alerts=max(1, len(alerts)) if isinstance(alerts, list) else 1,
         )
         return Webhook(kind=self.kind, source=source, key=b"", quarantined=(whole,))
@@ -124,33 +124,11 @@ def _read(body: bytes) -> tuple[_WireBody | None, list[_Bad], Any]:
     try:
         return _BODY.validate_json(body), [], None
     except ValidationError:
-        raw = _json(body)
+        raw = read_json(body, sender="alertmanager")
     if _reason_of_body(raw):
         return None, [], raw
     good, bad = _one_by_one(raw["alerts"] or ())
     return cast(_WireBody, {"groupKey": raw["groupKey"], "alerts": good, **_lenient(raw)}), bad, raw
-
-
-def _json(body: bytes) -> Any:
-    """Any JSON; raises UnreadableBody. A byte order mark and lone surrogates, which the grammar allows, are mended."""
-    try:
-        return from_json(body)
-    except ValueError as first:
-        mended = _ESCAPE.sub(_mended, body.removeprefix(b"\xef\xbb\xbf"))
-        why = first
-    try:
-        return from_json(mended)
-    except ValueError:
-        raise UnreadableBody(f"alertmanager payload: expected JSON, found: {why}") from None
-
-
-# A pair of surrogates, a lone one, or any other escape (so that `\\ud800`, an escaped backslash, is left alone).
-_ESCAPE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\.")
-
-
-def _mended(escape: re.Match[bytes]) -> bytes:
-    lone = len(escape.group()) == len(rb"\ud800")
-    return rb"\ufffd" if lone else escape.group()
 
 
 def _reason_of_body(raw: Any) -> str:
@@ -245,7 +223,7 @@ def _alert(wire: _WireAlert, clean: _Redacted, at: int, limits: Limits) -> Alert
         ends_at=_ends_at(wire, starts_at) if status is AlertStatus.RESOLVED else None,
         labels=labels,
         annotations=annotations,
-        generator_url=_web_address(clean.generators[at], limits),
+        generator_url=web_address(clean.generators[at], limits),
     )
 
 
@@ -259,11 +237,6 @@ def _ends_at(wire: _WireAlert, starts_at: datetime) -> datetime:
     """When it ended; its start where a sender does not say."""
     ends_at = wire.get("endsAt")
     return starts_at if ends_at is None or ends_at.year == _NEVER else ends_at.astimezone(UTC)
-
-
-def _web_address(url: str, limits: Limits) -> str:
-    """The address if a browser may follow it, else nothing: `javascript:` has no place in a report."""
-    return cut_text(url, limits.url_chars) if url.lower().startswith(("http://", "https://")) else ""
 
 
 def _title(group: Mapping[str, str], common: Mapping[str, str], annotations: Mapping[str, str]) -> str:
@@ -283,7 +256,9 @@ def _ends_others_until(wire: _WireBody, alerts: Sequence[Alert]) -> datetime | N
 
 def _quarantined(bad: _Bad, key: bytes, redactor: Redactor, limits: Limits) -> Quarantined:
     return Quarantined(
-        reason=bad.reason, text=_text(bad.raw, redactor, limits), identities={"key": key.hex(), **_identity(bad.raw)}
+        reason=bad.reason,
+        text=redacted_json(bad.raw, redactor, limits),
+        identities={"key": key.hex(), **_identity(bad.raw)},
     )
 
 
@@ -298,31 +273,6 @@ def _identity(raw: Any) -> dict[str, str]:
 def _over_the_bound(count: int, key: bytes, limits: Limits) -> Quarantined:
     reason = f"more than {limits.alerts} alerts in one body"
     return Quarantined(reason=reason, text="", identities={"key": key.hex()}, alerts=count)
-
-
-def _text(raw: Any, redactor: Redactor, limits: Limits) -> str:
-    """The raw JSON redacted value by value, as text, cut to the bound of the quarantine."""
-    text = to_json(_redacted(raw, redactor), inf_nan_mode="constants", fallback=str).decode()
-    return cut_bytes(text, limits.quarantine_bytes)
-
-
-def _redacted(raw: Any, redactor: Redactor) -> Any:
-    """The parser holds nesting under 200, so this may call itself."""
-    match raw:
-        case str():
-            return redactor.text(raw)
-        case dict():
-            return {redactor.text(name): _redacted_field(name, it, redactor) for name, it in raw.items()}
-        case list():
-            return [_redacted(it, redactor) for it in raw]
-        case _:
-            return raw
-
-
-def _redacted_field(name: str, value: Any, redactor: Redactor) -> Any:
-    if value and redactor.kind_of_name(name):
-        return redactor.fields({name: "whole"})[redactor.text(name)]
-    return _redacted(value, redactor)
 
 
 SOURCE: Source = Alertmanager()

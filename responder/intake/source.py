@@ -10,11 +10,12 @@ import binascii
 import hmac
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from responder.errors import ResponderError
 from responder.model.alert import Webhook
+from responder.model.intake import Intake
 from responder.redaction.redact import Redactor
 
 DEFAULT_SOURCE = "default"
@@ -24,6 +25,10 @@ _SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 class UnreadableBody(ResponderError):
     """The body is not JSON at all; the sender is told 400."""
+
+
+class UnknownSender(ResponderError):
+    """No rule file says how this sender's JSON is to be read; the sender is told 404."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +75,19 @@ class Limits:
     quarantine_bytes: int = 64 * 1024
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """One authenticated request. `source`: the name in its path, `default` where it has none.
+
+    `intake`: what the packs in force say of senders, all of them together.
+    """
+
+    source: str
+    headers: Mapping[str, str]
+    body: bytes
+    intake: Intake = field(default_factory=Intake)
+
+
 class Source(Protocol):
     """One kind of sender; `kind` is also the path `/webhooks/<kind>` and the kind of its incidents' links."""
 
@@ -86,8 +104,9 @@ class Source(Protocol):
         """The whole answer to "may this be taken?"; None: yes. Headers are looked up without regard to case."""
         ...
 
-    def parse(self, source: str, body: bytes, redactor: Redactor, limits: Limits) -> Webhook:
-        """What an authenticated body says, texts redacted; raises UnreadableBody for what is not JSON."""
+    def parse(self, post: Post, redactor: Redactor, limits: Limits) -> Webhook:
+        """What an authenticated request says, texts redacted; raises UnreadableBody for what is not JSON, and
+        UnknownSender for a name that no rule file describes."""
         ...
 
 
@@ -100,10 +119,10 @@ def refusal_by_header(headers: Mapping[str, str], credentials: Credentials, *, s
     """Bearer token or user and password; `setting` names the settings to set, for the text of a 503."""
     tokens = [token for token in credentials.tokens if token]
     if not tokens and not credentials.password:
-        return None if credentials.allow_unauthenticated else _nothing_configured(setting)
+        return None if credentials.allow_unauthenticated else nothing_configured(setting)
     scheme, _, shown = headers.get("Authorization", "").strip().partition(" ")
     match scheme.lower():
-        case "bearer" if _any_equal(shown.strip(), tokens):
+        case "bearer" if any_equal(shown.strip(), tokens):
             return None
         case "basic" if credentials.password and _is_user(shown.strip(), credentials):
             return None
@@ -113,7 +132,8 @@ def refusal_by_header(headers: Mapping[str, str], credentials: Credentials, *, s
             return _not_shown("the Authorization header does not fit", credentials)
 
 
-def _nothing_configured(setting: str) -> Refusal:
+def nothing_configured(setting: str) -> Refusal:
+    """What is answered while nobody has set a credential."""
     # 503 and not 401: the sender keeps the alert and comes again once somebody has set it.
     return Refusal(status=503, problem=f"no credential is configured for this webhook; set {setting}")
 
@@ -125,7 +145,7 @@ def _not_shown(found: str, credentials: Credentials) -> Refusal:
     return Refusal(status=401, problem=problem, challenge=challenge)
 
 
-def _any_equal(shown: str, expected: Iterable[str]) -> bool:
+def any_equal(shown: str, expected: Iterable[str]) -> bool:
     """Compared with every one, each in constant time, so that time tells neither which nor how far it fits."""
     given = _bytes(shown)
     fits = [hmac.compare_digest(given, _bytes(it)) for it in expected]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from responder.intake.alertmanager import Alertmanager
-from responder.intake.source import Limits
+from responder.intake.source import Limits, Post
 from responder.model.alert import Webhook
 from responder.redaction.redact import Redactor
 
@@ -74,6 +74,6 @@ def body_like(alert_like: Callable[..., dict[str, Any]]) -> Callable[..., bytes]
 @pytest.fixture
 def parsed(redactor: Redactor) -> Callable[..., Webhook]:
     def parse(body: bytes, limits: Limits | None = None) -> Webhook:
-        return Alertmanager().parse("default", body, redactor, limits or Limits())
+        return Alertmanager().parse(Post(source="default", headers={}, body=body), redactor, limits or Limits())
 
     return parse

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from responder.intake.alertmanager import NO_GROUP_KEY, SOURCE
-from responder.intake.source import Limits, UnreadableBody
+from responder.intake.source import Limits, Post, UnreadableBody
 from responder.model.alert import Alert, AlertStatus, Webhook
 from responder.redaction.redact import Redactor
 
@@ -494,7 +494,7 @@ REDACTOR = Redactor()
 def test_any_json_is_read_and_each_of_its_alerts_is_counted(envelope: dict[str, Any], alerts: list[Any]) -> None:
     body = json.dumps({**envelope, "groupKey": "k", "alerts": alerts}).encode()
 
-    webhook = SOURCE.parse("default", body, REDACTOR, Limits())
+    webhook = SOURCE.parse(Post(source="default", headers={}, body=body), REDACTOR, Limits())
 
     assert len(webhook.alerts) + sum(it.alerts for it in webhook.quarantined) == len(alerts)
 
@@ -503,7 +503,7 @@ def test_any_json_is_read_and_each_of_its_alerts_is_counted(envelope: dict[str, 
 @given(st.binary(max_size=60) | json_values.map(lambda it: json.dumps(it).encode()))
 def test_any_bytes_are_read_or_unreadable(body: bytes) -> None:
     try:
-        webhook = SOURCE.parse("default", body, REDACTOR, Limits())
+        webhook = SOURCE.parse(Post(source="default", headers={}, body=body), REDACTOR, Limits())
     except UnreadableBody:
         return
     assert webhook.quarantined or webhook.key
