@@ -1,16 +1,17 @@
 """A stand-in for PagerDuty: a real HTTP server with the part of its REST and Events v2 APIs that responder meets.
 
 It checks what it gets as the real one does, works events off later as the real one does, and does wrong what it is
-told to. It remembers in memory only. Signed v3 webhooks to subscriptions belong where `_changed` is called.
+told to. It remembers in memory only, and sends signed v3 webhooks to its subscriptions.
 
-Not as the real one: every routing key of 32 characters is known, and the one API key belongs to the bot user.
+Not as the real one: every routing key of 32 characters is known, the one API key belongs to the bot user unless it
+is said to be an account's, and every write needs `From`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,10 +22,15 @@ from responder.demo import pagerduty_page as pages
 from responder.demo.faults import Do, Fault, Faults, RecordedRequest
 from responder.demo.front import Front, Handler
 from responder.demo.local_server import LocalServer, run_until_interrupted, wall_clock
-from responder.demo.pagerduty_account import Account, Note, PagedIncident, User
+from responder.demo.pagerduty_account import Account
 from responder.demo.pagerduty_checks import USUAL_BODIES, Complaint, check_headers, event_of, not_found, refuse
+from responder.demo.pagerduty_hands import Hands
+from responder.demo.pagerduty_records import PagedIncident, User
 from responder.demo.pagerduty_rest import RestApi, wants_page
 from responder.demo.pagerduty_shapes import alert_shape, incident_shape, note_shape
+from responder.demo.pagerduty_subscriptions import EVENT_TYPES, Subscription
+from responder.demo.pagerduty_subscriptions_rest import SubscriptionsApi, needs_content_type
+from responder.demo.pagerduty_webhooks import ANSWER_WITHIN_SECONDS, RETRY_SECONDS, Delivery, Webhooks
 
 TOKEN = "stand-in-key-000001"  # noqa: S105 - opens nothing but a stand-in
 EVENT_DELAY_SECONDS = 0.3
@@ -32,23 +38,32 @@ EVENT_DELAY_SECONDS = 0.3
 MAX_BODY_BYTES = 512 * 1024
 
 
-class StandInPagerDuty:
+class StandInPagerDuty(Hands):
     """One account behind one port. Make it with `start`."""
 
     def __init__(
-        self, *, token: str, event_delay_seconds: float, per_minute: int | None, clock: Callable[[], datetime]
+        self,
+        *,
+        token: str,
+        account_key: bool,
+        event_delay_seconds: float,
+        per_minute: int | None,
+        webhooks: Webhooks,
+        clock: Callable[[], datetime],
     ) -> None:
-        self.account = Account()
+        super().__init__(Account(webhooks.publish), clock)
+        self.webhooks = webhooks
         self.token = token
+        self.account_key = account_key
         self.event_delay_seconds = event_delay_seconds
         self.per_minute = per_minute
-        self._clock = clock
         self._counted_at: deque[float] = deque()
         self._events_on_their_way: set[asyncio.TimerHandle] = set()
         self._front = Front(self._answer, clock=clock, is_private=_is_private, usual_bodies=USUAL_BODIES)
         app = web.Application(middlewares=[self._front.middleware], client_max_size=MAX_BODY_BYTES)
         app.add_routes(self._routes())
-        app.add_routes(RestApi(self.account, clock, self._changed).routes())
+        app.add_routes(RestApi(self.account, webhooks, clock, account_key=account_key).routes())
+        app.add_routes(SubscriptionsApi(self.account, webhooks, clock, self._user_of).routes())
         self._server = LocalServer(app)
 
     @classmethod
@@ -57,25 +72,45 @@ class StandInPagerDuty:
         port: int = 0,
         *,
         token: str = TOKEN,
+        account_key: bool = False,
         event_delay_seconds: float = EVENT_DELAY_SECONDS,
         per_minute: int | None = None,
+        webhook_retry_seconds: Sequence[float] = RETRY_SECONDS,
+        webhook_answer_within_seconds: float = ANSWER_WITHIN_SECONDS,
         clock: Callable[[], datetime] = wall_clock,
     ) -> StandInPagerDuty:
         """Listen on loopback.
 
+        `account_key`: the API key is the account's and no user's, so that `/users/me` is refused.
         `event_delay_seconds`: from the 202 for an event to its incident.
         `per_minute`: requests after which 429 is answered, 960 at the real one; None for no limit.
+        `webhook_retry_seconds`: pauses after the first, second, … failed attempt; the last one is repeated.
         """
-        server = cls(token=token, event_delay_seconds=event_delay_seconds, per_minute=per_minute, clock=clock)
+        server = cls(
+            token=token,
+            account_key=account_key,
+            event_delay_seconds=event_delay_seconds,
+            per_minute=per_minute,
+            webhooks=Webhooks(
+                clock=clock,
+                retry_seconds=webhook_retry_seconds,
+                answer_within_seconds=webhook_answer_within_seconds,
+            ),
+            clock=clock,
+        )
         await server._server.start(port)
+        await server.webhooks.start()
         return server
 
     async def stop(self) -> None:
-        """Drop every connection and forget the events that are still on their way."""
+        """Drop every connection, and forget the events and webhooks that are still on their way."""
         self._front.stopping.set()
         for timer in self._events_on_their_way:
             timer.cancel()
-        await self._server.stop()
+        try:
+            await self.webhooks.stop()
+        finally:
+            await self._server.stop()
 
     @property
     def url(self) -> str:
@@ -86,6 +121,11 @@ class StandInPagerDuty:
     def requests(self) -> list[RecordedRequest]:
         """Every request that was not a person's or a test's own, oldest first."""
         return self._front.requests
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """Every attempt to deliver a webhook, in the order in which they ended."""
+        return self.webhooks.deliveries
 
     @property
     def events_url(self) -> str:
@@ -134,43 +174,37 @@ class StandInPagerDuty:
         wanted.add(Fault(match=match, do="reset", times=None))
         return [request for request in self.requests if wanted.take(request.method, request.path)]
 
-    # A person's hands ---------------------------------------------------------------------------------------------
+    def subscribe(self, url: str, *, events: Sequence[str] = EVENT_TYPES, service: str = "") -> Subscription:
+        """Send webhooks there from now on: all, or of these types, or of the service with this id.
 
-    def acknowledge(self, incident_id: str) -> None:
-        """The person on call takes the incident on. Raises KeyError for an unknown id."""
-        incident = self.account.incidents[incident_id]
-        self.account.acknowledge(incident, self.account.person, self._clock())
-        self._changed(incident)
-
-    def resolve(self, incident_id: str) -> None:
-        """The person on call ends the incident. Raises KeyError for an unknown id."""
-        incident = self.account.incidents[incident_id]
-        self.account.resolve(incident, self._clock())
-        self._changed(incident)
-
-    def add_note(self, incident_id: str, content: str, *, by: User | None = None) -> Note:
-        """Somebody writes a note; None for the person on call. Raises KeyError for an unknown id."""
-        incident = self.account.incidents[incident_id]
-        note = self.account.add_note(incident, by or self.account.person, content, self._clock())
-        self._changed(incident)
-        return note
+        Raises ValueError for an address or a type that cannot be, and where there are ten.
+        """
+        made = Subscription(
+            id=self.account.new_id("P", 7),
+            url=url,
+            events=tuple(events),
+            filter_type="service_reference" if service else "account_reference",
+            filter_id=service,
+        )
+        return self.webhooks.subscribe(made)
 
     def state(self) -> dict[str, Any]:
-        """Every incident with its alerts and notes, as JSON."""
-        return {"incidents": [self._with_all(incident) for incident in self.account.incidents.values()]}
+        """Every incident with its alerts and notes, and every attempt to deliver a webhook, as JSON."""
+        return {
+            "incidents": [self._with_all(incident) for incident in self.account.incidents.values()],
+            "deliveries": [delivery.shape() for delivery in self.deliveries],
+        }
 
     def _with_all(self, incident: PagedIncident) -> dict[str, Any]:
         return {
-            **self._incident(incident),
+            **incident_shape(incident),
             "alerts": [alert_shape(alert, incident) for alert in incident.alerts],
             "notes": [note_shape(note) for note in incident.notes],
         }
 
-    def _incident(self, incident: PagedIncident) -> dict[str, Any]:
-        return incident_shape(incident, self.account.person)
-
-    def _changed(self, incident: PagedIncident) -> None:
-        """An incident is other than it was; webhooks to subscriptions would start here."""
+    def _user_of(self, headers: Mapping[str, str]) -> User | None:
+        """Whose a request is: that of the `From` header, else the owner of the key."""
+        return self.account.users.get(headers.get("From", ""), None if self.account_key else self.account.bot)
 
     # What every request goes through ------------------------------------------------------------------------------
 
@@ -178,7 +212,7 @@ class StandInPagerDuty:
         try:
             if _is_private(request) or request.path == "/v2/enqueue":
                 return await handler(request)
-            check_headers(request.headers, self.token)
+            check_headers(request.headers, self.token, with_content_type=needs_content_type(request))
             rate_headers = self._count_request()
             response = await handler(request)
         except Complaint as complaint:
@@ -225,9 +259,7 @@ class StandInPagerDuty:
 
         def happen() -> None:
             self._events_on_their_way.discard(timer)
-            incident = self.account.take_event(event, dedup_key, self._clock())
-            if incident is not None:
-                self._changed(incident)
+            self.account.take_event(event, dedup_key, self._clock())
 
         timer = asyncio.get_running_loop().call_later(self.event_delay_seconds, happen)
         self._events_on_their_way.add(timer)
@@ -271,18 +303,11 @@ class StandInPagerDuty:
         return answer
 
     async def _take_order(self, request: web.Request) -> web.StreamResponse:
-        match await _said(request):
-            case {"do": "resolve", "incident": str() as id_} if id_ in self.account.incidents:
-                self.resolve(id_)
-            case {"do": "acknowledge", "incident": str() as id_} if id_ in self.account.incidents:
-                self.acknowledge(id_)
-            case {"do": "add_note", "incident": str() as id_, "content": str() as content} if (
-                id_ in self.account.incidents
-            ):
-                self.add_note(id_, content)
-            case said:
-                raise refuse(400, f"expected do: resolve, acknowledge or add_note, and an incident; got {said}", 2001)
-        return web.json_response({"ok": True})
+        try:
+            made = self.obey(await _said(request))
+        except ValueError as reason:
+            raise refuse(400, str(reason), 2001) from reason
+        return web.json_response({"ok": True, **made})
 
 
 def _is_private(request: web.Request) -> bool:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from responder.demo.pagerduty_account import User
+from responder.demo.pagerduty_records import User
 
 ACCEPT = "application/vnd.pagerduty+json;version=2"
 # https://support.pagerduty.com/main/docs/edit-incidents: counted in bytes, because multi-byte text fits less.
@@ -58,14 +58,14 @@ def not_found() -> Complaint:
     return refuse(404, "Not Found", 2100)
 
 
-def check_headers(headers: Mapping[str, str], token: str) -> None:
+def check_headers(headers: Mapping[str, str], token: str, *, with_content_type: bool = True) -> None:
     """Refuse what comes without the key, the version or the content type. Raises Complaint."""
     if headers.get("Authorization") != f"Token token={token}":
         raise refuse(401, "Authentication failed", 2006)
     if ACCEPT not in headers.get("Accept", "").replace(" ", ""):
         raise refuse(406, f"Accept must contain {ACCEPT}", 2001)
-    # The schema has it as required on every operation, the reading ones included.
-    if headers.get("Content-Type", "").partition(";")[0].strip() != "application/json":
+    # The schema has it as required on nearly every operation, the reading ones included.
+    if with_content_type and headers.get("Content-Type", "").partition(";")[0].strip() != "application/json":
         raise invalid("Content-Type must be application/json")
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
-from responder.demo.pagerduty_account import Note, PagedIncident
+from responder.demo.pagerduty_records import Note, PagedIncident
 from responder.demo.pagerduty_shapes import moment
 
 STYLE = """
@@ -24,13 +24,15 @@ def list_page(incidents: Iterable[PagedIncident]) -> str:
     return _page("Incidents", f"<ul>{''.join(reversed(rows))}</ul>" if rows else "<p>No incident yet.</p>")
 
 
-def incident_page(incident: PagedIncident) -> str:
-    """One incident with its notes, oldest first."""
+def incident_page(incident: PagedIncident, webhooks: Sequence[str]) -> str:
+    """One incident with its notes and a line per webhook, oldest first."""
     notes = "".join(_note(note) for note in incident.notes) or "<p>No note yet.</p>"
     keys = "".join(f"<li><small>alert key {escape(alert.key)}</small></li>" for alert in incident.alerts)
+    told = "".join(f"<li><small>{escape(line)}</small></li>" for line in webhooks)
     return _page(
         incident.title,
-        f'<p><a href="/">All incidents</a></p><p>{_standing(incident)}</p><ul>{keys}</ul><h2>Notes</h2>{notes}',
+        f'<p><a href="/">All incidents</a></p><p>{_standing(incident)}</p><ul>{keys}</ul><h2>Notes</h2>{notes}'
+        + (f"<h2>Webhooks</h2><ul>{told}</ul>" if told else ""),
     )
 
 
@@ -43,9 +45,10 @@ def _row(incident: PagedIncident) -> str:
 
 
 def _standing(incident: PagedIncident) -> str:
-    return (
-        f"#{incident.number} {escape(incident.status)}, {escape(incident.service.name)}, {moment(incident.created_at)}"
-    )
+    priority = f"{escape(incident.priority.name)}, " if incident.priority else ""
+    merged = f" into #{incident.merged_into.number}" if incident.merged_into else ""
+    where = f"{escape(incident.service.name)}, {moment(incident.created_at)}"
+    return f"#{incident.number} {escape(incident.status)}{merged}, {priority}{where}"
 
 
 def _note(note: Note) -> str:

@@ -9,9 +9,11 @@ from typing import Any
 from aiohttp import web
 
 from responder.demo import pagerduty_page as pages
-from responder.demo.pagerduty_account import Account, Note, PagedIncident
+from responder.demo.pagerduty_account import Account
 from responder.demo.pagerduty_checks import invalid, not_found, note_content, sender
+from responder.demo.pagerduty_records import Note, PagedIncident
 from responder.demo.pagerduty_shapes import alert_shape, incident_shape, note_shape, user_shape
+from responder.demo.pagerduty_webhooks import Webhooks
 
 MAX_NOTES = 2000
 MAX_PAGE, USUAL_PAGE, LAST_ROW = 100, 25, 10_000
@@ -19,14 +21,15 @@ USUAL_WINDOW = timedelta(days=30)
 
 
 class RestApi:
-    """Reads and writes one account. `changed` is told of each incident that became other than it was."""
+    """Reads and writes one account. `account_key`: the key is nobody's own, so that nobody is `me`."""
 
     def __init__(
-        self, account: Account, clock: Callable[[], datetime], changed: Callable[[PagedIncident], None]
+        self, account: Account, webhooks: Webhooks, clock: Callable[[], datetime], *, account_key: bool
     ) -> None:
         self.account = account
+        self._webhooks = webhooks
         self._clock = clock
-        self._changed = changed
+        self._account_key = account_key
 
     def routes(self) -> Iterable[web.RouteDef]:
         """What is answered, and by whom."""
@@ -52,7 +55,7 @@ class RestApi:
             found = [incident for incident in found if incident.service.id in service_ids]
         if query.get("date_range") != "all":
             found = [incident for incident in found if self._is_in_window(incident, query)]
-        return web.json_response(_page("incidents", [self._incident(incident) for incident in found], query))
+        return web.json_response(page("incidents", [incident_shape(incident) for incident in found], query))
 
     def _is_in_window(self, incident: PagedIncident, query: Mapping[str, str]) -> bool:
         since = _moment_of(query.get("since"), self._clock() - USUAL_WINDOW)
@@ -62,13 +65,14 @@ class RestApi:
     async def _one_incident(self, request: web.Request) -> web.StreamResponse:
         incident = self._find(request)
         if wants_page(request):
-            return web.Response(text=pages.incident_page(incident), content_type="text/html")
-        return web.json_response({"incident": self._incident(incident)})
+            text = pages.incident_page(incident, self._webhooks.told_of(incident.id))
+            return web.Response(text=text, content_type="text/html")
+        return web.json_response({"incident": {"priority": None, "resolve_reason": None, **incident_shape(incident)}})
 
     async def _list_alerts(self, request: web.Request) -> web.StreamResponse:
         incident, key = self._find(request), request.query.get("alert_key")
         alerts = [alert_shape(alert, incident) for alert in incident.alerts if not key or alert.key == key]
-        return web.json_response(_page("alerts", alerts, request.query))
+        return web.json_response(page("alerts", alerts, request.query))
 
     async def _list_notes(self, request: web.Request) -> web.StreamResponse:
         return web.json_response({"notes": [note_shape(note) for note in self._find(request).notes]})
@@ -79,7 +83,6 @@ class RestApi:
         if len(incident.notes) >= MAX_NOTES:
             raise invalid(f"Incident cannot have more than {MAX_NOTES} notes")
         note = self.account.add_note(incident, user, content, self._clock())
-        self._changed(incident)
         return web.json_response({"note": note_shape(note)})
 
     async def _update_note(self, request: web.Request) -> web.StreamResponse:
@@ -87,7 +90,6 @@ class RestApi:
         sender(request.headers, self.account.users)
         note.content = note_content(await request.read())
         note.updated_at = self._clock()
-        self._changed(self._find(request))
         return web.json_response({"note": note_shape(note)})
 
     async def _delete_note(self, request: web.Request) -> web.StreamResponse:
@@ -95,10 +97,11 @@ class RestApi:
         if "From" in request.headers:  # the schema does not ask for it here
             sender(request.headers, self.account.users)
         incident.notes.remove(note)
-        self._changed(incident)
         return web.Response(status=204)
 
     async def _me(self, _: web.Request) -> web.StreamResponse:
+        if self._account_key:  # the status is documented, the words are ours
+            raise invalid("This endpoint needs a user-level API key")
         return web.json_response({"user": user_shape(self.account.bot)})
 
     def _find(self, request: web.Request) -> PagedIncident:
@@ -112,9 +115,6 @@ class RestApi:
         if note is None:
             raise not_found()
         return note
-
-    def _incident(self, incident: PagedIncident) -> dict[str, Any]:
-        return incident_shape(incident, self.account.person)
 
 
 def wants_page(request: web.Request) -> bool:
@@ -140,7 +140,8 @@ def _moment_of(text: str | None, otherwise: datetime) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=otherwise.tzinfo)
 
 
-def _page(name: str, rows: list[dict[str, Any]], query: Mapping[str, str]) -> dict[str, Any]:
+def page(name: str, rows: list[dict[str, Any]], query: Mapping[str, str]) -> dict[str, Any]:
+    """The rows that a list's `limit` and `offset` ask for, and whether there are more. Raises Complaint."""
     try:
         limit, offset = min(int(query.get("limit", USUAL_PAGE)), MAX_PAGE), int(query.get("offset", 0))
     except ValueError:

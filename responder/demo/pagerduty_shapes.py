@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from responder.demo.pagerduty_account import Note, PagedAlert, PagedIncident, Service, User
+from responder.demo.pagerduty_records import Note, PagedAlert, PagedIncident, Priority, Service, User
 
 API = "https://api.pagerduty.com"
 WEB = "https://acme.pagerduty.com"
+TEAM = ("PFCVPS0", "Payments")
 
 
 def moment(at: datetime) -> str:
@@ -48,10 +49,9 @@ def user_shape(user: User) -> dict[str, Any]:
     }
 
 
-def incident_shape(incident: PagedIncident, oncall: User) -> dict[str, Any]:
-    """A whole incident, as in `GET /incidents`; `oncall` is who it was assigned to."""
+def incident_shape(incident: PagedIncident) -> dict[str, Any]:
+    """A whole incident, as in `GET /incidents`; `priority` and `resolve_reason` only where it has them."""
     is_resolved = incident.status == "resolved"
-    assignee = incident.acknowledged_by or oncall
     still_open = sum(alert.is_open for alert in incident.alerts)
     return {
         "id": incident.id,
@@ -68,10 +68,13 @@ def incident_shape(incident: PagedIncident, oncall: User) -> dict[str, Any]:
         "service": service_reference(incident.service),
         "assignments": []
         if is_resolved
-        else [{"at": moment(incident.created_at), "assignee": user_reference(assignee)}],
+        else [{"at": moment(incident.created_at), "assignee": user_reference(it)} for it in incident.assignees],
         "assigned_via": "escalation_policy",
-        "last_status_change_at": moment(incident.changed_at),
-        "resolved_at": moment(incident.changed_at) if is_resolved else None,
+        # As the reference has it: while it is triggered, the time of any change.
+        "last_status_change_at": moment(
+            incident.changed_at if incident.status == "triggered" else incident.status_changed_at
+        ),
+        "resolved_at": moment(incident.status_changed_at) if is_resolved else None,
         "first_trigger_log_entry": _log_entry(incident.id),
         "alert_counts": {
             "all": len(incident.alerts),
@@ -80,20 +83,39 @@ def incident_shape(incident: PagedIncident, oncall: User) -> dict[str, Any]:
         },
         "is_mergeable": not is_resolved,
         "incident_type": {"name": "incident_default"},
-        "escalation_policy": _reference("escalation_policies", "escalation_policy", "PUS0KTE", "Payments on-call"),
-        "teams": [_reference("teams", "team", "PFCVPS0", "Payments")],
+        "escalation_policy": policy_reference(incident),
+        "teams": [team_reference()],
         "pending_actions": [],
         "acknowledgements": _acknowledgements(incident),
-        "alert_grouping": None,
-        "urgency": "high",
+        "alert_grouping": _grouping(incident),
+        "urgency": incident.urgency,
+        **({"priority": priority_shape(incident.priority)} if incident.priority else {}),
+        **({"resolve_reason": resolve_reason(incident)} if incident.merged_into else {}),
+    }
+
+
+def resolve_reason(incident: PagedIncident) -> dict[str, Any] | None:
+    """Into which incident this one was merged, None where it was not."""
+    if incident.merged_into is None:
+        return None
+    return {"type": "merge_resolve_reason", "incident": incident_reference(incident.merged_into)}
+
+
+def _grouping(incident: PagedIncident) -> dict[str, Any] | None:
+    if not incident.service.groups_alerts or not incident.alerts:
+        return None
+    return {
+        "grouping_type": "basic",
+        "started_at": moment(incident.created_at),
+        "ended_at": None,
+        "alert_grouping_active": incident.status != "resolved",
     }
 
 
 def alert_shape(alert: PagedAlert, incident: PagedIncident) -> dict[str, Any]:
     """A whole alert, as in `GET /incidents/{id}/alerts`."""
     payload = alert.event["payload"]
-    service = incident.service
-    integration = _reference("integrations", "x", service.integration_id, "Prometheus (Events API V2)")
+    service = alert.service or incident.service
     return {
         "id": alert.id,
         "type": "alert",
@@ -106,13 +128,8 @@ def alert_shape(alert: PagedAlert, incident: PagedIncident) -> dict[str, Any]:
         "suppressed": False,
         "severity": payload["severity"],
         "service": service_reference(service),
-        "incident": _reference("incidents", "incident", incident.id, incident.title),
-        "integration": {
-            **integration,
-            "type": "events_api_v2_inbound_integration_reference",
-            "self": f"{API}/services/{service.id}/integrations/{service.integration_id}",
-            "html_url": f"{WEB}/services/{service.id}/integrations/{service.integration_id}",
-        },
+        "incident": incident_reference(incident),
+        "integration": integration_reference(service, "events_api_v2_inbound_integration"),
         "first_trigger_log_entry": _log_entry(alert.id),
         "body": _alert_body(alert),
     }
@@ -154,24 +171,57 @@ def _contexts(event: Any) -> list[dict[str, Any]]:
 def _acknowledgements(incident: PagedIncident) -> list[dict[str, Any]]:
     if incident.status != "acknowledged" or incident.acknowledged_by is None:
         return []
-    return [{"at": moment(incident.changed_at), "acknowledger": user_reference(incident.acknowledged_by)}]
+    return [{"at": moment(incident.status_changed_at), "acknowledger": user_reference(incident.acknowledged_by)}]
 
 
 def user_reference(user: User) -> dict[str, Any]:
     """The short form of a user."""
-    return _reference("users", "user", user.id, user.name)
+    return reference("users", "user", user.id, user.name)
 
 
 def service_reference(service: Service) -> dict[str, Any]:
     """The short form of a service."""
-    return _reference("services", "service", service.id, service.name)
+    return reference("services", "service", service.id, service.name)
+
+
+def integration_reference(service: Service, kind: str) -> dict[str, Any]:
+    """The short form of what a service's events come in by."""
+    path = f"services/{service.id}/integrations"
+    return reference(path, kind, service.integration_id, "Prometheus (Events API V2)")
+
+
+def incident_reference(incident: PagedIncident) -> dict[str, Any]:
+    """The short form of an incident."""
+    return reference("incidents", "incident", incident.id, incident.title)
+
+
+def policy_reference(incident: PagedIncident) -> dict[str, Any]:
+    """The short form of the incident's escalation policy."""
+    return reference("escalation_policies", "escalation_policy", incident.policy.id, incident.policy.name)
+
+
+def team_reference() -> dict[str, Any]:
+    """The short form of the one team."""
+    return reference("teams", "team", *TEAM)
+
+
+def priority_reference(priority: Priority) -> dict[str, Any]:
+    """The short form of a priority."""
+    page = {"html_url": f"{WEB}/account/incident_priorities"}
+    return reference("priorities", "priority", priority.id, priority.name) | page
+
+
+def priority_shape(priority: Priority) -> dict[str, Any]:
+    """A whole priority, as REST has it on an incident."""
+    return {**priority_reference(priority), "type": "priority", "name": priority.name, "description": ""}
 
 
 def _log_entry(of: str) -> dict[str, Any]:
-    return _reference("log_entries", "trigger_log_entry", f"R{of[1:8]}", "Triggered through the API.")
+    return reference("log_entries", "trigger_log_entry", f"R{of[1:8]}", "Triggered through the API.")
 
 
-def _reference(collection: str, kind: str, id_: str, summary: str) -> dict[str, Any]:
+def reference(collection: str, kind: str, id_: str, summary: str) -> dict[str, Any]:
+    """The short form of anything."""
     return {
         "id": id_,
         "type": f"{kind}_reference",

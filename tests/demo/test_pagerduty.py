@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -280,6 +281,99 @@ async def test_over_the_rate_limit_it_says_when_to_come_again(http: aiohttp.Clie
     assert seen == [(200, "2", "1"), (200, "2", "0"), (429, "2", "0")]
     assert 0 < reset <= 61
     await pagerduty.stop()
+
+
+async def test_an_accounts_key_is_nobodys_and_its_writes_are_the_senders(
+    http: aiohttp.ClientSession, pagerduty_contract: Any
+) -> None:
+    pagerduty = await StandInPagerDuty.start(event_delay_seconds=0, account_key=True)
+    incident = pagerduty.create_incident("customers cannot pay")
+    subscription = pagerduty.subscribe("http://127.0.0.1:9/hook")
+
+    async def ask(method: str, path: str, headers: dict[str, str], **more: Any) -> tuple[int, Any]:
+        async with http.request(method, pagerduty.url + path, headers=headers, **more) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    status, said = await ask("GET", "/users/me", HEADERS)
+    path, note = f"/incidents/{incident}/notes", {"note": {"content": "findings"}}
+    refused, complaint = await ask("POST", path, without("From"), json=note)
+    await ask("POST", path, {**HEADERS, "From": PERSON_EMAIL}, json=note)
+    await ask("POST", f"/webhook_subscriptions/{subscription.id}/ping", without("From"))
+
+    assert (status, said["error"]["code"]) == (400, 2001)
+    pagerduty_contract.check_response("GET", "/users/me", status, said)
+    assert (refused, complaint["error"]["code"]) == (400, 2016)
+    assert [it.user.email for it in pagerduty.account.incidents[incident].notes] == [PERSON_EMAIL]
+    bodies = [json.loads(it.body)["event"] for it in pagerduty.webhooks.waiting]
+    assert [(it["event_type"], (it["agent"] or {}).get("id")) for it in bodies] == [
+        ("incident.annotated", "PTUXL6G"),
+        ("pagey.ping", None),
+    ]
+    await pagerduty.stop()
+
+
+async def test_an_incident_says_when_its_status_changed_and_what_became_of_it(http: aiohttp.ClientSession) -> None:
+    now = datetime(2026, 11, 21, 3, tzinfo=UTC)
+    pagerduty = await StandInPagerDuty.start(clock=lambda: now)
+    incident = pagerduty.create_incident("customers cannot pay")
+    seen = []
+
+    async def look() -> None:
+        async with http.get(f"{pagerduty.url}/incidents/{incident}", headers=HEADERS) as answer:
+            shown = (await answer.json())["incident"]
+        priority, at = shown["priority"], shown["last_status_change_at"]
+        seen.append((shown["status"], at[14:16], shown["updated_at"][14:16], priority and priority["summary"]))
+        assert (shown["resolved_at"] or "").startswith(at if shown["status"] == "resolved" else "")
+        assert shown["resolve_reason"] is None
+
+    for act in (
+        lambda: None,
+        lambda: pagerduty.acknowledge(incident),
+        lambda: pagerduty.set_priority(incident, "P1"),
+        lambda: pagerduty.resolve(incident),
+        lambda: pagerduty.set_priority(incident, None),
+        lambda: pagerduty.reopen(incident),
+    ):
+        act()
+        await look()
+        now += timedelta(minutes=1)
+
+    assert seen == [
+        ("triggered", "00", "00", None),
+        ("acknowledged", "01", "01", None),
+        ("acknowledged", "01", "02", "P1"),
+        ("resolved", "03", "03", "P1"),
+        ("resolved", "03", "04", None),
+        ("triggered", "05", "05", None),
+    ]
+    await pagerduty.stop()
+
+
+async def test_who_takes_an_incident_on_becomes_its_assignee_until_it_is_handed_over(
+    caller: Any, pagerduty: Any
+) -> None:
+    incident = await caller.incident()
+    sam = pagerduty.add_user("Sam Secondary", "sam@example.com")
+
+    async def look() -> tuple[str, list[str], list[str]]:
+        shown = (await caller.ask("GET", f"/incidents/{incident}"))[1]["incident"]
+        assigned = [it["assignee"]["id"] for it in shown["assignments"]]
+        return shown["status"], assigned, [it["acknowledger"]["id"] for it in shown["acknowledgements"]]
+
+    seen = [await look()]
+    pagerduty.acknowledge(incident, by=sam)
+    seen.append(await look())
+    pagerduty.reassign(incident, PERSON_EMAIL, by=sam)
+    seen.append(await look())
+    pagerduty.resolve(incident)
+    seen.append(await look())
+
+    assert seen == [
+        ("triggered", ["PTUXL6G"], []),
+        ("acknowledged", [sam.id], [sam.id]),
+        ("triggered", ["PTUXL6G"], []),
+        ("resolved", [], []),
+    ]
 
 
 async def test_every_request_is_written_down_and_can_be_counted_from_outside(caller: Any, pagerduty: Any) -> None:
