@@ -17,6 +17,7 @@ import aiohttp
 from aiolimiter import AsyncLimiter
 
 from responder.errors import Refused, Unreachable
+from responder.model.paged import PagedIncident, PagedStatus
 
 PUBLIC_URL = "https://api.pagerduty.com"
 ACCEPT = "application/vnd.pagerduty+json;version=2"
@@ -35,18 +36,11 @@ class Answer:
     body: Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PagerDutyIncident:
-    """One incident there."""
-
-    id: str
-    status: str
-    created_at: datetime
-    url: str
-
-
 class PagerDutyApi:
-    """One key's door; every caller shares its rate. `sender`: the `From` address that account-level keys need."""
+    """One key's door; every caller shares its rate. `sender`: the `From` address that account-level keys need.
+
+    `ourselves`: ids of the users that our own writes come from, as far as they are known by now.
+    """
 
     def __init__(self, *, token: str, sender: str = "", url: str = PUBLIC_URL) -> None:
         self._url = url.rstrip("/")
@@ -54,6 +48,7 @@ class PagerDutyApi:
         self._sender = {"From": sender} if sender else {}
         self._limiter = AsyncLimiter(BURST, 60 * BURST / PER_MINUTE)
         self._session: aiohttp.ClientSession | None = None
+        self.ourselves: set[str] = set()
 
     async def request(
         self,
@@ -93,7 +88,25 @@ class PagerDutyApi:
             raise Unreachable(f"PagerDuty answered {answer.status} {message_of(answer)}")
         return answer.body
 
-    async def incidents_of(self, dedup_key: str) -> list[PagerDutyIncident]:
+    async def learn_who_we_are(self) -> None:
+        """Ask whose key this is. An account's key belongs to nobody (400): the answers to our writes will tell.
+
+        https://developer.pagerduty.com/api-reference/2395ca1feb25e-get-the-current-user
+        """
+        try:
+            answer = await self.request("GET", "/users/me")
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise Unreachable(f"PagerDuty: {type(error).__name__}") from error
+        if answer.status not in (200, 400):
+            raise Unreachable(f"PagerDuty answered {answer.status} {message_of(answer)}")
+        self.note_writer(answer.body.get("user") if isinstance(answer.body, dict) else None)
+
+    def note_writer(self, user: Any) -> None:
+        """Remember a user of PagerDuty's answer as one of ourselves."""
+        if isinstance(user, dict) and isinstance(user.get("id"), str):
+            self.ourselves.add(user["id"])
+
+    async def incidents_of(self, dedup_key: str) -> list[PagedIncident]:
         """Incidents that hold an alert with this key, open ones first, then newest first.
 
         An empty `incident_key` is ignored by PagerDuty and returns every incident: it is refused here.
@@ -104,21 +117,21 @@ class PagerDutyApi:
             "/incidents",
             [("incident_key", dedup_key), ("date_range", "all"), ("limit", "100"), ("sort_by", "created_at:desc")],
         )
-        incidents = [
-            PagerDutyIncident(
-                id=it["id"],
-                status=it["status"],
-                created_at=datetime.fromisoformat(it["created_at"]),
-                url=it.get("html_url") or "",
-            )
-            for it in found.get("incidents", [])
-        ]
-        return sorted(incidents, key=lambda it: (it.status != "resolved", it.created_at), reverse=True)
+        incidents = [_incident(it) for it in found.get("incidents", [])]
+        return sorted(incidents, key=lambda it: (it.status is not PagedStatus.RESOLVED, it.created_at), reverse=True)
 
-    async def has_alert(self, incident: str, dedup_key: str) -> bool:
-        """Whether an incident holds an alert with this key."""
-        found = await self.get(f"/incidents/{incident}/alerts", [("alert_key", dedup_key)])
-        return any(it.get("alert_key") == dedup_key for it in found.get("alerts", []))
+    async def incident(self, id: str) -> tuple[PagedIncident, Mapping[str, Any]]:  # noqa: A002 - PagerDuty's word
+        """One incident, and the JSON that it was read from."""
+        found = await self.get(f"/incidents/{id}")
+        raw = found.get("incident")
+        if not isinstance(raw, dict):
+            raise Unreachable("PagerDuty answered without an incident")
+        return _incident(raw), raw
+
+    async def alerts(self, incident: str) -> list[Mapping[str, Any]]:
+        """The alerts of an incident, at most a hundred."""
+        found = await self.get(f"/incidents/{incident}/alerts", [("limit", "100")])
+        return [it for it in found.get("alerts", []) if isinstance(it, dict)]
 
     async def notes(self, incident: str) -> list[dict[str, Any]]:
         """All notes of an incident, oldest first; PagerDuty gives them in one answer."""
@@ -134,6 +147,31 @@ class PagerDutyApi:
         if self._session is None:
             self._session = aiohttp.ClientSession(trust_env=False, cookie_jar=aiohttp.DummyCookieJar())
         return self._session
+
+
+def _incident(raw: Mapping[str, Any]) -> PagedIncident:
+    """Raises Unreachable for what has no id, status or time."""
+    try:
+        created_at = datetime.fromisoformat(raw["created_at"])
+        changed_at = raw.get("last_status_change_at")
+        return PagedIncident(
+            id=raw["id"],
+            status=PagedStatus(raw["status"]),
+            created_at=created_at,
+            as_of=datetime.fromisoformat(changed_at) if changed_at else created_at,
+            url=raw.get("html_url") or "",
+            merged_into=_merged_into(raw.get("resolve_reason")),
+        )
+    except (KeyError, TypeError, ValueError) as wrong:
+        raise Unreachable("PagerDuty answered an incident whose id, status or times cannot be read") from wrong
+
+
+def _merged_into(reason: Any) -> str:
+    """https://support.pagerduty.com/main/docs/merge-incidents: the incident that goes on."""
+    if not isinstance(reason, dict) or reason.get("type") != "merge_resolve_reason":
+        return ""
+    target = reason.get("incident")
+    return str(target.get("id") or "") if isinstance(target, dict) else ""
 
 
 def message_of(answer: Answer) -> str:

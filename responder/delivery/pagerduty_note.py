@@ -6,6 +6,7 @@ write: https://developer.pagerduty.com/api-reference/a1e8aa8a4ae5a-create-a-note
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
@@ -34,15 +35,22 @@ class PagerDutyNote:
 
     def render(self, report: Report, said: Rendering) -> str:
         """Plain text; PagerDuty documents no formatting for notes."""
-        return plain_text(report, marker=said.marker, tag=said.tag, continues=said.continues, max_bytes=MAX_BYTES)
+        return plain_text(
+            report,
+            marker=said.marker,
+            tag=said.tag,
+            continues=said.continues,
+            continued_in=said.continued_in,
+            max_bytes=MAX_BYTES,
+        )
 
-    async def find(self, object: str, marker: str) -> list[Posted]:  # noqa: A002 - the ledger's word
-        """Notes that end with the marker, as ours do, oldest first; a person who quotes it has written no report."""
+    async def find(self, object: str, markers: Sequence[str]) -> list[Posted]:  # noqa: A002 - the ledger's word
+        """Notes that end with a marker, as ours do, oldest first; a person who quotes one has written no report."""
         notes = await self._api.notes(object)
         return [
             Posted(id=str(it["id"]), created_at=str(it.get("created_at", "")))
             for it in notes
-            if str(it.get("content", "")).rstrip().endswith(marker)
+            if str(it.get("content", "")).rstrip().endswith(tuple(markers))
         ]
 
     async def post(self, object: str, text: str, *, within: float) -> str:  # noqa: A002 - the ledger's word
@@ -51,6 +59,7 @@ class PagerDutyNote:
         note = answer.body.get("note") if isinstance(answer.body, dict) else None
         if not isinstance(note, dict) or not note.get("id"):
             raise DeliveryUncertain(f"PagerDuty answered {answer.status} without a note")
+        self._api.note_writer(note.get("user"))
         return str(note["id"])
 
     async def edit(self, object: str, id: str, text: str, *, within: float) -> None:  # noqa: A002 - the ledger's word

@@ -34,13 +34,25 @@ class Room:
 _ROOMS = (Room(entries=8, characters=300), Room(entries=4, characters=160), Room(entries=2, characters=80))
 
 
-def plain_text(report: Report, *, marker: str, max_bytes: int = NOTE_BYTES, tag: str = "", continues: str = "") -> str:
+def plain_text(
+    report: Report,
+    *,
+    marker: str,
+    max_bytes: int = NOTE_BYTES,
+    tag: str = "",
+    continues: str = "",
+    continued_in: str = "",
+) -> str:
     """The report as text of at most `max_bytes` in UTF-8; marker and "Could not look" survive every cut.
 
-    `tag`: `may be a duplicate`; `continues`: slug of the incident that this goes on from. Raises ValueError when
-    not even the marker has room.
+    `tag`: `may be a duplicate`; `continues`: slug of the incident that this goes on from; `continued_in`: of the one
+    that goes on for it, whose report says the rest. Raises ValueError when not even the marker has room.
     """
     last = _last_line(report, marker, tag, continues)
+    if continued_in:
+        first = _inert_line(_cut(f"{report.severity} · {report.title}", _ROOMS[0].characters))
+        where = f"Continued in {continued_in}: its report says what was found and how it goes on."
+        return "\n".join([first, where, last])
     for room in _ROOMS:
         text = "\n".join([*(_inert_line(line) for line in _lines(report, room)), last])
         if _size(text) <= max_bytes:

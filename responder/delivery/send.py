@@ -9,7 +9,7 @@ minutes is posted once with a tag: silence is worse than a double.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -68,19 +68,23 @@ async def send(
     report: Report,
     *,
     digest: bytes,
-    marker: str,
+    markers: Sequence[str],
     redact: Callable[[str], str],
     deadline: Deadline,
     again_in: float,
 ) -> Sent:
-    """Show the report. `digest`: of what a reader must know in it; `again_in`: seconds to wait after what may pass."""
+    """Show the report.
+
+    `digest`: of what a reader must know in it; `markers`: the incident's own first, then those of the incidents that it
+    goes on for; `again_in`: seconds to wait after what may pass.
+    """
     sending = _Sending(
         store=store,
         sink=sink,
         begun=begun,
         report=report,
         digest=digest,
-        marker=marker,
+        markers=markers,
         redact=redact,
         deadline=deadline,
     )
@@ -101,10 +105,10 @@ async def send(
         return Sent(outcome="gone" if refused.gone else "refused", again_in=again, why=str(refused))
 
 
-async def verify(store: Store, sink: Sink, begun: Begun, *, marker: str) -> None:
+async def verify(store: Store, sink: Sink, begun: Begun, *, markers: Sequence[str]) -> None:
     """List the object once more and keep only the oldest of ours, whichever of them the ledger knew."""
     delivery = begun.delivery
-    kept = await _keep_the_oldest(sink, delivery.object, marker)
+    kept = await _keep_the_oldest(sink, delivery.object, markers)
     await ledger.verified(store, delivery, foreign_id=kept or delivery.foreign_id or "")
 
 
@@ -115,7 +119,7 @@ class _Sending:
     begun: Begun
     report: Report
     digest: bytes
-    marker: str
+    markers: Sequence[str]
     redact: Callable[[str], str]
     deadline: Deadline
 
@@ -143,7 +147,7 @@ class _Sending:
     async def _another(self) -> str | None:
         """Ours under another id, when the one that the ledger knew is gone: the younger of two was deleted."""
         try:
-            return await _keep_the_oldest(self.sink, self.begun.delivery.object, self.marker)
+            return await _keep_the_oldest(self.sink, self.begun.delivery.object, self.markers)
         except CouldNotLook:
             return None
 
@@ -155,6 +159,8 @@ class _Sending:
             ours, tag = await self._read_back()
             if ours is not None:
                 return await self._adopt(ours)
+        if self.begun.continued_in is not None:
+            raise DeliveryRefused("nothing of it is shown here, and another incident goes on for it", gone=True)
         if not await ledger.sending(self.store, delivery, uncertain=doubtful, tag=tag):
             raise LeaseLost(f"delivery {delivery.id}")
         log.debug("delivery.sending", sink=self.sink.name)
@@ -167,7 +173,7 @@ class _Sending:
         marked = await self._shown(posted, verify=doubtful, tag=tag)
         if self.sink.reads_back and (doubtful or not marked):
             try:
-                kept = await _keep_the_oldest(self.sink, self.begun.delivery.object, self.marker)
+                kept = await _keep_the_oldest(self.sink, self.begun.delivery.object, self.markers)
             except CouldNotLook:
                 kept = None  # the look after half a minute will tell
             if kept not in (None, posted):
@@ -187,7 +193,7 @@ class _Sending:
         if not self.sink.reads_back:
             return None, MAY_BE_A_DUPLICATE
         try:
-            return await _keep_the_oldest(self.sink, delivery.object, self.marker), ""
+            return await _keep_the_oldest(self.sink, delivery.object, self.markers), ""
         except CouldNotLook as unreadable:
             since = delivery.uncertain_since
             blindly = since is not None and self.begun.now - since >= UNREADABLE_FOR
@@ -209,13 +215,18 @@ class _Sending:
         return marked
 
     def _text(self, tag: str) -> str:
-        said = Rendering(marker=self.marker, tag=tag, continues=self.begun.continues or "")
+        said = Rendering(
+            marker=self.markers[0],
+            tag=tag,
+            continues=self.begun.continues or "",
+            continued_in=self.begun.continued_in or "",
+        )
         return self.redact(self.sink.render(self.report, said))
 
 
-async def _keep_the_oldest(sink: Sink, object_: str, marker: str) -> str | None:
+async def _keep_the_oldest(sink: Sink, object_: str, markers: Sequence[str]) -> str | None:
     """Delete all of ours but the oldest; its id, None when there is none. Raises CouldNotLook."""
-    ours = await sink.find(object_, marker)
+    ours = await sink.find(object_, markers)
     for younger in ours[1:]:
         try:
             await sink.delete(object_, younger.id)

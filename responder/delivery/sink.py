@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from pydantic import SecretStr
 
 from responder.clients.pagerduty import PagerDutyApi
 from responder.model.report import Report
@@ -22,11 +24,12 @@ class Posted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendering:
-    """What is said with a report beside its content."""
+    """What is said with a report beside its content. `continued_in`: slug of the incident that goes on for it."""
 
     marker: str
     tag: str = ""
     continues: str = ""
+    continued_in: str = ""
 
 
 class Sink(Protocol):
@@ -42,8 +45,8 @@ class Sink(Protocol):
         """The report in this sink's form."""
         ...
 
-    async def find(self, object: str, marker: str) -> list[Posted]:  # noqa: A002 - the ledger's word
-        """Ours among what the object shows, oldest first; raises CouldNotLook."""
+    async def find(self, object: str, markers: Sequence[str]) -> list[Posted]:  # noqa: A002 - the ledger's word
+        """What the object shows with any of these markers, oldest first; raises CouldNotLook."""
         ...
 
     async def post(self, object: str, text: Any, *, within: float) -> str:  # noqa: A002 - the ledger's word
@@ -65,6 +68,7 @@ class Outlets:
 
     pagerduty: PagerDutyApi | None = None
     write: Callable[[str], None] | None = None
+    report_webhook_url: SecretStr | None = None
 
 
 def sinks(outlets: Outlets) -> Mapping[str, Sink]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from responder.delivery.plain_text import plain_text
 from responder.delivery.sink import Outlets, Posted, Rendering, Sink
@@ -21,9 +21,11 @@ class Stdout:
 
     def render(self, report: Report, said: Rendering) -> str:
         """The same text as a note."""
-        return plain_text(report, marker=said.marker, tag=said.tag, continues=said.continues)
+        return plain_text(
+            report, marker=said.marker, tag=said.tag, continues=said.continues, continued_in=said.continued_in
+        )
 
-    async def find(self, object: str, marker: str) -> list[Posted]:  # noqa: A002 - the ledger's word
+    async def find(self, object: str, markers: Sequence[str]) -> list[Posted]:  # noqa: A002 - the ledger's word
         """Nothing can be read back."""
         return []
 

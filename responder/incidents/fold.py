@@ -10,27 +10,50 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from responder.incidents.hear import hear
 from responder.model.alert import Alert, AlertStatus, Webhook
 from responder.model.folding import GroupKey, GroupPlan, Held, HeldGroup, Told, WebhookPlan
 
 
 def fold(
-    webhooks: Sequence[Webhook], held: Mapping[GroupKey, HeldGroup], now: datetime, *, reopen_within: timedelta
+    webhooks: Sequence[Webhook],
+    held: Mapping[GroupKey, HeldGroup],
+    copies: frozenset[int],
+    now: datetime,
+    *,
+    reopen_within: timedelta,
 ) -> list[WebhookPlan]:
-    """Return one plan a webhook; webhooks of one group share its GroupPlan."""
+    """Return one plan a webhook; webhooks of one group share its GroupPlan. `copies`: places of those seen before."""
     groups: dict[GroupKey, GroupPlan] = {}
-    plans = []
-    for webhook in webhooks:
-        if not webhook.key:
-            plans.append(WebhookPlan(webhook=webhook, group=None, told=()))
-            continue
-        key = (webhook.kind, webhook.source, webhook.key)
-        group = groups.get(key) or groups.setdefault(key, _plan_of(key, webhook, held.get(key)))
-        group.title, group.url = webhook.title or group.title, webhook.url or group.url
+    return [
+        _fold_one(webhook, groups, held, now, reopen_within, again=place in copies)
+        for place, webhook in enumerate(webhooks)
+    ]
+
+
+def _fold_one(
+    webhook: Webhook,
+    groups: dict[GroupKey, GroupPlan],
+    held: Mapping[GroupKey, HeldGroup],
+    now: datetime,
+    reopen_within: timedelta,
+    *,
+    again: bool,
+) -> WebhookPlan:
+    if not webhook.key:
+        return WebhookPlan(webhook=webhook, group=None, told=(), again=again)
+    key = (webhook.kind, webhook.source, webhook.key)
+    group = groups.get(key) or groups.setdefault(key, _plan_of(key, webhook, held.get(key)))
+    if again:
+        told = (Told.DUPLICATE,) * (1 if webhook.event else len(webhook.alerts))
+        return WebhookPlan(webhook=webhook, group=group, told=told, again=True)
+    group.title, group.url = webhook.title or group.title, webhook.url or group.url
+    if webhook.event is not None:
+        told = (hear(group, webhook, webhook.event, now, reopen_within),)
+    else:
         told = tuple(_take(group, alert, now, reopen_within) for alert in webhook.alerts)
         _end_what_was_cut(group, webhook)
-        plans.append(WebhookPlan(webhook=webhook, group=group, told=told))
-    return plans
+    return WebhookPlan(webhook=webhook, group=group, told=told)
 
 
 def told_by(alert: Alert, held: Held | None) -> Told:
@@ -60,6 +83,10 @@ def _plan_of(key: GroupKey, webhook: Webhook, held: HeldGroup | None) -> GroupPl
         open_now=held.open_now if held else False,
         resolved_at=held.resolved_at if held else None,
         states=dict(held.alerts) if held else {},
+        settled=held.settled if held else False,
+        reserved=held.reserved if held else None,
+        status=held.status if held else None,
+        told_at=held.told_at if held else None,
     )
 
 
@@ -70,22 +97,18 @@ def _take(group: GroupPlan, alert: Alert, now: datetime, reopen_within: timedelt
         group.states[alert.fingerprint] = state_after(alert, held)
         group.changed[alert.fingerprint] = alert
         group.refreshed.pop(alert.fingerprint, None)
-        if alert.status is AlertStatus.FIRING:
-            _start(group, now, reopen_within)
+        if alert.status is AlertStatus.FIRING and not _is_settled(group, alert, held):
+            group.start(now, reopen_within)
     elif told is Told.DUPLICATE and alert.fingerprint not in group.changed:
         group.refreshed[alert.fingerprint] = alert
     return told
 
 
-def _start(group: GroupPlan, now: datetime, reopen_within: timedelta) -> None:
-    """Something fires that did not: join the open incident, reopen the one just settled, or open a new one."""
-    if group.open_now:
-        return
-    group.open_now = True
-    if group.incident is not None and group.resolved_at is not None and now - group.resolved_at <= reopen_within:
-        group.reopens = True
-    else:
-        group.continues, group.incident, group.opens = group.incident, None, True
+def _is_settled(group: GroupPlan, alert: Alert, held: Held | None) -> bool:
+    """Somebody settled the incident while it fired: only what began after that is a new reason to look."""
+    if group.open_now or not group.settled or group.resolved_at is None:
+        return False
+    return held is None and alert.starts_at <= group.resolved_at
 
 
 def _end_what_was_cut(group: GroupPlan, webhook: Webhook) -> None:

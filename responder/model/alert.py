@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 
+from responder.model.paged import PagedEvent
+
 
 class AlertStatus(IntEnum):
     """Firing sorts before resolved: at the same start, resolved is the newer news."""
@@ -65,6 +67,9 @@ class Webhook:
     `ends_others_until`: set when the sender cut its list of a resolved group: firing alerts of the group that
     started no later than this have ended too.
     `ignored`: alerts left out on purpose (`intake.ignore`), counted only.
+    `receipts`: ids by which this very webhook is known again; one that was seen makes the whole a duplicate.
+    `event`: what PagerDuty says happened to its incident; the whole then counts as one.
+    `others`: further groups of the same body, each to be accepted like this one (`intake/arrange.py` lines them up).
     """
 
     kind: str
@@ -76,6 +81,9 @@ class Webhook:
     quarantined: tuple[Quarantined, ...] = ()
     ignored: int = 0
     ends_others_until: datetime | None = None
+    receipts: tuple[str, ...] = ()
+    event: PagedEvent | None = None
+    others: tuple[Webhook, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

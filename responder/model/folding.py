@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from responder.model.alert import Alert, AlertStatus, Webhook
+from responder.model.paged import PagedStatus
 
 GroupKey = tuple[str, str, bytes]  # kind, source, key of a link
+ALSO_AT_PAGERDUTY = ("alertmanager", "grafana")  # kinds whose group key is, hashed, PagerDuty's alert key
+RESERVED = "dedup"  # the kind of a link to a group that only PagerDuty has told us of
 
 
 class Told(StrEnum):
@@ -18,6 +21,7 @@ class Told(StrEnum):
     ACCEPTED = "accepted"
     DUPLICATE = "duplicates"
     STALE = "stale"
+    IGNORED = "ignored"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +35,35 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldGroup:
-    """What the store holds of one group. `incident` None: only resolves were ever heard of it."""
+    """What the store holds of one group. `incident` None: only resolves were ever heard of it.
 
-    link: int
+    `settled`: somebody resolved the incident at PagerDuty, whatever its alerts say.
+    `reserved`: PagerDuty told us of the group before its own sender did: the link that keeps its place.
+    `status`, `told_at`: of a PagerDuty incident.
+    """
+
+    link: int | None
     incident: int | None
     open_now: bool
     resolved_at: datetime | None
     alerts: Mapping[str, Held]
+    settled: bool = False
+    reserved: int | None = None
+    status: PagedStatus | None = None
+    told_at: datetime | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Heard:
+    """What PagerDuty's events of one batch change beside the alerts. `read_again`: ask PagerDuty about its links."""
+
+    status: PagedStatus
+    told_at: datetime
+    acknowledged_by: str | None = None
+    unacknowledged: bool = False
+    settled_by: str = ""
+    priority: tuple[str, str] | None = None
+    read_again: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,6 +72,8 @@ class GroupPlan:
 
     `opens`: a new incident is wanted; `continues` names the former one. `changed`: alerts with news, by fingerprint;
     `refreshed`: alerts that were told again as they are; `ended`: alerts that a cut list ended without naming them.
+    `lines`: for the timeline. `cut_notes`: notes at PagerDuty whose text came trimmed: id → the line as it came.
+    `heard`: news of a PagerDuty incident, None when there was none.
     """
 
     key: GroupKey
@@ -56,21 +84,48 @@ class GroupPlan:
     open_now: bool
     resolved_at: datetime | None
     states: dict[str, Held]
+    settled: bool = False
+    reserved: int | None = None
+    status: PagedStatus | None = None
+    told_at: datetime | None = None
     opens: bool = False
     reopens: bool = False
     continues: int | None = None
     changed: dict[str, Alert] = field(default_factory=dict)
     refreshed: dict[str, Alert] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
+    lines: list[str] = field(default_factory=list)
+    cut_notes: dict[str, str] = field(default_factory=dict)
+    heard: Heard | None = None
+
+    @property
+    def is_news(self) -> bool:
+        """Whether the incident has to be looked at again."""
+        return bool(self.changed or self.ended or self.heard)
+
+    def start(self, now: datetime, reopen_within: timedelta) -> None:
+        """Something fires that did not: join the open incident, reopen the one just settled, or open a new one."""
+        if self.open_now:
+            return
+        self.open_now, self.settled = True, False
+        if self.incident is not None and self.resolved_at is not None and now - self.resolved_at <= reopen_within:
+            self.reopens = True
+        else:
+            self.continues, self.incident, self.opens = self.incident, None, True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookPlan:
-    """One webhook and what became of its alerts, in its order; `group` None when nothing in it was understood."""
+    """One webhook and what became of its alerts, in its order; `group` None when nothing in it was understood.
+
+    `again`: a copy of a webhook that was accepted before.
+    """
 
     webhook: Webhook
     group: GroupPlan | None
     told: tuple[Told, ...]
+    again: bool = False
 
 
-Fold = Callable[[Sequence[Webhook], Mapping[GroupKey, HeldGroup], datetime], list[WebhookPlan]]
+Fold = Callable[[Sequence[Webhook], Mapping[GroupKey, HeldGroup], frozenset[int], datetime], list[WebhookPlan]]
+"""Webhooks, what is held of their groups, the places of those that are copies, the moment → one plan a webhook."""

@@ -7,9 +7,11 @@ from datetime import datetime
 from enum import StrEnum
 
 from responder.model.alert import Alert, AlertStatus
+from responder.model.paged import PagedStatus
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # https://www.crockford.com/base32.html
 MARKER = "[responder:{name}:{slug}]"
+ANY_MARKER = r"\[responder:[^\]\s]+:inc-[0-9A-Z]+\]"  # of any installation: none may answer another's reports
 
 
 class IncidentState(StrEnum):
@@ -33,13 +35,23 @@ class HeldAlert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """One foreign identity of an incident: an Alertmanager group, a PagerDuty incident …"""
+    """One foreign identity of an incident: an Alertmanager group, a PagerDuty incident …
+
+    `state`: of a PagerDuty incident its status; `is_read`: PagerDuty was asked about it since it last began.
+    """
 
     kind: str
     source: str
     key: bytes
     external_id: str = ""
     url: str = ""
+    state: str = ""
+    is_read: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is a PagerDuty incident that is not resolved, as far as we know."""
+        return self.state in (PagedStatus.TRIGGERED, PagedStatus.ACKNOWLEDGED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +61,8 @@ class Incident:
     `rule_set`: hash of the rule files that it started with, None until its first look.
     `run`: how many times it has been looked at; a look that was cut short keeps its number.
     `alerts`: at most a thousand, firing ones first; `more_firing` and `more_alerts` count what is not among them.
+    `folded_into`: slug of the incident that carries on for this one. `settled_by`: who resolved it at PagerDuty.
+    `awaits_until`: the webhook of its alerts' own sender may come until then. `priority`: given by a person there.
     """
 
     id: int
@@ -67,6 +81,12 @@ class Incident:
     links: tuple[Link, ...]
     more_firing: int = 0
     more_alerts: int = 0
+    folded_into: str | None = None
+    settled_by: str = ""
+    acknowledged_by: str = ""
+    awaits_until: datetime | None = None
+    priority: str = ""
+    priority_by: str = ""
 
     @property
     def firing(self) -> tuple[Alert, ...]:

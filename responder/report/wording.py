@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from responder.model.alert import Alert, AlertStatus
-from responder.model.assessment import Answer, Assessment, Said
+from responder.model.assessment import BY_A_PERSON, Answer, Assessment, Said
 from responder.model.incident import Incident
 from responder.model.pack import Pack, Rule
 from responder.model.quantities import show_duration, show_value
@@ -143,6 +143,8 @@ def _answer_line(answer: Answer) -> str:
 
 def _decided_line(assessment: Assessment, gravest: RuleVerdict | None) -> str:
     verdict = key_of(gravest.verdict) if gravest else "no rule matched"
+    if assessment.decided_by.startswith(BY_A_PERSON):
+        return assessment.decided_by
     return f"decided by {assessment.decided_by} ({verdict} → {assessment.raw})"
 
 

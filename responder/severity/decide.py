@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from responder.model.assessment import Answer, Assessment, Said
+from responder.model.assessment import BY_A_PERSON, Answer, Assessment, Said
 from responder.model.pack import Bound, Conditions, MatcherLine, Question, SeverityScheme
 from responder.model.quantities import show_duration, show_value
 from responder.model.reading import AnyReading, Reading
@@ -71,6 +71,14 @@ def decide(
     return Assessment(
         level=level, raw=raw, rank=scheme.rank(level), decided_by=decided_by, answers=tuple(answers), held=held
     )
+
+
+def as_a_person_said(assessment: Assessment, scheme: SeverityScheme, priority: str, who: str) -> Assessment:
+    """The priority that a person gave the incident wins, where it is one of the scheme's levels."""
+    if priority not in scheme.levels or priority == assessment.level:
+        return assessment
+    decided_by = f"{BY_A_PERSON}{who or 'a person'} at PagerDuty; rules say {assessment.level}"
+    return replace(assessment, level=priority, rank=scheme.rank(priority), decided_by=decided_by, held="")
 
 
 def _bounded(

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import asyncpg
@@ -19,8 +20,20 @@ import structlog
 
 from responder.errors import StoreUnavailable
 from responder.model.alert import Accepted, AlertStatus, Quarantined, Webhook
-from responder.model.folding import Fold, GroupKey, GroupPlan, Held, HeldGroup, Told, WebhookPlan
+from responder.model.folding import (
+    ALSO_AT_PAGERDUTY,
+    RESERVED,
+    Fold,
+    GroupKey,
+    GroupPlan,
+    Heard,
+    Held,
+    HeldGroup,
+    Told,
+    WebhookPlan,
+)
 from responder.model.incident import slug_of
+from responder.model.paged import PagedStatus
 from responder.store import accept_sql as sql
 from responder.store.store import Store
 from responder.store.work import Ask, ask
@@ -31,6 +44,7 @@ MAX_WAITING = 2048
 ANSWER_WITHIN_SECONDS = 3.0  # PagerDuty gives a receiver five
 LATE = f"store: no commit within {ANSWER_WITHIN_SECONDS:.0f} s"
 MAX_BODY_KEPT = 64 * 1024
+PAGERDUTY = "pagerduty"  # the kind of its links
 NEW, TOLD = 0, 5  # gravity of a look: nobody knows yet of an incident that has just begun
 log = structlog.get_logger()
 
@@ -46,8 +60,8 @@ class Waiting:
 class Acceptor:
     """The door of the store for webhooks.
 
-    `follow`: kinds of work asked for, beside `respond`, when an incident is opened or reopened.
-    `room`: whether there is disk left to promise anything.
+    `asks_pagerduty`: whether its REST API can be asked; `awaits_alerts_for`: how long an incident that PagerDuty opened
+    may wait for its alerts' own webhook. `room`: whether there is disk left to promise anything.
     """
 
     def __init__(
@@ -56,13 +70,15 @@ class Acceptor:
         fold: Fold,
         *,
         first_report_within: timedelta,
-        follow: Sequence[str] = (),
+        asks_pagerduty: bool = False,
+        awaits_alerts_for: timedelta = timedelta(0),
         room: Callable[[], bool] = lambda: True,
     ) -> None:
         self._store = store
         self._fold = fold
         self._first_report_within = first_report_within
-        self._follow = tuple(follow)
+        self._asks_pagerduty = asks_pagerduty
+        self._awaits_alerts_for = awaits_alerts_for
         self._room = room
         self._waiting: asyncio.Queue[Waiting] = asyncio.Queue(MAX_WAITING)
 
@@ -140,11 +156,12 @@ class Acceptor:
     async def _decide(
         self, connection: Any, webhooks: Sequence[Webhook]
     ) -> tuple[list[WebhookPlan], dict[int, str], datetime]:
+        copies = await _copies(connection, webhooks)
         keys = sorted({(it.kind, it.source, it.key) for it in webhooks if it.key})
-        await connection.execute(sql.LOCK, [f"{kind}/{source}/{key.hex()}" for kind, source, key in keys])
+        await connection.execute(sql.LOCK, [lock_of(*key) for key in keys])
         held = await _held(connection, keys, webhooks)
         now: datetime = await connection.fetchval("select now()")
-        plans = self._fold(webhooks, held, now)
+        plans = self._fold(await _known_as_ours(connection, webhooks), held, copies, now)
         slugs = await self._number(connection, plans)
         return plans, slugs, now
 
@@ -161,7 +178,9 @@ class Acceptor:
         await self._write_incidents(connection, groups, slugs)
         await _write_links(connection, groups)
         await _write_alerts(connection, groups)
-        touched = sorted({it.incident for it in groups if it.incident is not None and (it.changed or it.ended)})
+        await _write_heard(connection, groups)
+        await self._write_cut_notes(connection, groups)
+        touched = sorted({it.incident for it in groups if it.incident is not None and it.is_news})
         ending = sorted({it.incident for it in groups if it.incident is not None and _ends_something(it)})
         settled = [it["id"] for it in await connection.fetch(sql.SETTLE, ending)] if ending else []
         await _write_history(connection, plans, settled)
@@ -177,25 +196,73 @@ class Acceptor:
                 [it.continues for it in new],
                 [it.title for it in new],
                 self._first_report_within,
+                [it.key[0] == PAGERDUTY and self._asks_pagerduty for it in new],
+                self._awaits_alerts_for,
             )
         again = [it.incident for it in groups if it.reopens]
         if again:
             await connection.execute(sql.REOPEN, again)
+            await connection.execute(sql.READ_AGAIN, again)
+
+    async def _write_cut_notes(self, connection: Any, groups: Sequence[GroupPlan]) -> None:
+        """Have a note that came cut read whole; where PagerDuty cannot be asked, what came has to do."""
+        for group in (it for it in groups if it.incident is not None):
+            for note, line in sorted(group.cut_notes.items()):
+                if self._asks_pagerduty:
+                    key = f"{group.incident}/{group.key[2].decode()}/{note}"
+                    await ask(connection, [Ask(kind="read_note", key=key)], payload={"line": line})
+                else:
+                    group.lines.append(line)
 
     async def _ask(self, connection: Any, groups: Sequence[GroupPlan], touched: Sequence[int]) -> None:
         new = {it.incident for it in groups if it.incident is not None and (it.opens or it.reopens)}
         await ask(connection, [Ask(kind="respond", key=str(it), gravity=NEW if it in new else TOLD) for it in touched])
-        follow = [Ask(kind=kind, key=str(it)) for it in sorted(new) for kind in self._follow]
-        await ask(connection, follow, payload={"looks": 0})
+        if self._asks_pagerduty:
+            again = {it.incident for it in groups if it.incident is not None and it.heard and it.heard.read_again}
+            await ask(connection, [Ask(kind="link", key=str(it)) for it in sorted(new | again)], payload={"looks": 0})
+
+
+def lock_of(kind: str, source: str, key: bytes) -> str:
+    """What two writers must not change at once. A group that PagerDuty knows as well has one lock with its alert key."""
+    return f"{RESERVED}/{key.hex()}" if kind in ALSO_AT_PAGERDUTY else f"{kind}/{source}/{key.hex()}"
+
+
+async def _copies(connection: Any, webhooks: Sequence[Webhook]) -> frozenset[int]:
+    """The places of webhooks that were accepted before, or stand earlier in this very batch."""
+    named = [(it.kind, [sha256(receipt.encode()).digest() for receipt in it.receipts]) for it in webhooks]
+    wanted = sorted({(kind, receipt) for kind, receipts in named for receipt in receipts})
+    if not wanted:
+        return frozenset()
+    rows = await connection.fetch(sql.RECEIPTS, *_columns(wanted, 2))
+    fresh = {(it["kind"], it["id"]) for it in rows}
+    copies = set()
+    for place, (kind, receipts) in enumerate(named):
+        if any((kind, it) not in fresh for it in receipts):
+            copies.add(place)
+        fresh.difference_update((kind, it) for it in receipts)
+    return frozenset(copies)
+
+
+async def _known_as_ours(connection: Any, webhooks: Sequence[Webhook]) -> Sequence[Webhook]:
+    """Mark events about notes that the ledger knows as ours: nothing may be started by our own writing."""
+    notes = {it.event.note for it in webhooks if it.event and it.event.note}
+    ours = {row["foreign_id"] for row in await connection.fetch(sql.OUR_NOTES, sorted(notes))} if notes else set()
+    return [
+        replace(it, event=replace(it.event, is_ours=True)) if it.event and it.event.note in ours else it
+        for it in webhooks
+    ]
 
 
 async def _held(connection: Any, keys: Sequence[GroupKey], webhooks: Sequence[Webhook]) -> dict[GroupKey, HeldGroup]:
     """What the store holds of these groups; the incidents' rows are locked, always in order of id."""
-    rows = await connection.fetch(sql.GROUPS, *_columns(keys, 3)) if keys else []
+    places = sorted({*keys, *((RESERVED, "", key) for kind, _, key in keys if kind in ALSO_AT_PAGERDUTY)})
+    rows = await connection.fetch(sql.GROUPS, *_columns(places, 3)) if keys else []
     if not rows:
         return {}
     await connection.execute(sql.LOCK_INCIDENTS, [it["incident"] for it in rows if it["incident"] is not None])
-    rows = await connection.fetch(sql.GROUPS, *_columns(keys, 3))
+    rows = await connection.fetch(sql.GROUPS, *_columns(places, 3))
+    reserved = {it["key"]: it for it in rows if it["kind"] == RESERVED}
+    rows = [it for it in rows if it["kind"] != RESERVED]
     links = {(it["kind"], it["source"], it["key"]): it["id"] for it in rows}
     wanted = sorted(
         {
@@ -213,27 +280,77 @@ async def _held(connection: Any, keys: Sequence[GroupKey], webhooks: Sequence[We
         states[row["link"]][row["fingerprint"].hex()] = Held(
             status=AlertStatus(row["status"]), starts_at=row["starts_at"], ends_at=row["ends_at"]
         )
-    return {
-        (it["kind"], it["source"], it["key"]): HeldGroup(
-            link=it["id"],
-            incident=it["incident"],
-            open_now=it["open_now"],
-            resolved_at=it["resolved_at"],
-            alerts=states[it["id"]],
-        )
-        for it in rows
-    }
+    groups = {(it["kind"], it["source"], it["key"]): _held_group(it, it, states[it["id"]]) for it in rows}
+    for key in keys:
+        place = reserved.get(key[2]) if key[0] in ALSO_AT_PAGERDUTY else None
+        if place is not None and (key not in groups or groups[key].incident is None):
+            known = groups.get(key)
+            groups[key] = replace(
+                _held_group(place, None, known.alerts if known else {}),
+                link=known.link if known else None,
+                reserved=place["id"],
+            )
+    return groups
+
+
+def _held_group(incident: Any, link: Any, alerts: Mapping[str, Held]) -> HeldGroup:
+    return HeldGroup(
+        link=link["id"] if link else None,
+        incident=incident["incident"],
+        open_now=incident["open_now"],
+        resolved_at=incident["resolved_at"],
+        settled=incident["settled"],
+        alerts=alerts,
+        status=PagedStatus(link["state"]) if link and link["state"] else None,
+        told_at=link["told_at"] if link else None,
+    )
 
 
 async def _write_links(connection: Any, groups: Sequence[GroupPlan]) -> None:
     """Links that are new or that changed their incident."""
-    wanted = sorted((it for it in groups if it.link is None or it.opens), key=lambda it: it.key)
+    joining = [it for it in groups if it.reserved is not None and it.changed]
+    wanted = sorted(
+        (it for it in groups if (it.link is None and it.is_news) or it.opens or it in joining), key=lambda it: it.key
+    )
     if not wanted:
         return
-    columns = _columns([(*it.key, it.incident, it.url) for it in wanted], 5)
+    columns = _columns([(*it.key, it.incident, it.url, _external_id(it)) for it in wanted], 6)
     ids = {(it["kind"], it["source"], it["key"]): it["id"] for it in await connection.fetch(sql.LINK, *columns)}
     for group in wanted:
         group.link = ids[group.key]
+    places = sorted({it.reserved for it in joining if it.reserved is not None})
+    if places:
+        await connection.execute(sql.FORGET_RESERVED, places)
+        await connection.execute(sql.UNRESERVE, places)
+        await connection.execute(sql.ADOPTED, sorted({it.incident for it in joining if it.incident is not None}))
+
+
+def _external_id(group: GroupPlan) -> str:
+    return group.key[2].decode() if group.key[0] == PAGERDUTY else ""
+
+
+async def _write_heard(connection: Any, groups: Sequence[GroupPlan]) -> None:
+    """News of PagerDuty incidents: their state, who took them on, who settled them, which priority they were given."""
+    told = sorted((it for it in groups if it.heard), key=lambda it: it.key)
+    if not told:
+        return
+    states = sorted((it.link, it.heard.status.value, it.heard.told_at, it.heard.read_again) for it in told if it.heard)
+    await connection.execute(sql.HEARD, *_columns(states, 4))
+    for group in told:
+        if group.heard is not None and group.incident is not None:
+            await _write_incident_heard(connection, group.incident, group, group.heard)
+
+
+async def _write_incident_heard(connection: Any, incident: int, group: GroupPlan, heard: Heard) -> None:
+    if heard.acknowledged_by is not None or heard.unacknowledged:
+        at = None if heard.unacknowledged else heard.told_at
+        await connection.execute(sql.TAKEN, incident, at, heard.acknowledged_by or "")
+    if heard.priority is not None:
+        await connection.execute(sql.PRIORITY, incident, *heard.priority)
+    if heard.settled_by:
+        await connection.execute(sql.END_PAGED, incident, _external_id(group), heard.told_at)
+        if await connection.fetchval(sql.SETTLE_PAGED, incident, heard.settled_by) is not None:
+            group.lines.append(f"resolved: {heard.settled_by} settled it at PagerDuty")
 
 
 async def _write_alerts(connection: Any, groups: Sequence[GroupPlan]) -> None:
@@ -289,11 +406,13 @@ async def _write_history(connection: Any, plans: Sequence[WebhookPlan], settled:
     aside = [
         (plan.webhook.kind, plan.webhook.source, it.reason, it.text[:MAX_BODY_KEPT], json.dumps(dict(it.identities)))
         for plan in plans
+        if not plan.again
         for it in plan.webhook.quarantined
     ]
     if aside:
         await connection.execute(sql.QUARANTINE, *_columns(aside, 5))
     events = [(it.incident, "opened" if it.opens else "reopened") for it in _groups(plans) if it.opens or it.reopens]
+    events += [(it.incident, line) for it in _groups(plans) if it.incident is not None for line in it.lines]
     events += [(it, "resolved: no alert of it fires any more") for it in settled]
     if events:
         await connection.execute(sql.TIMELINE, *_columns(events, 2))
@@ -302,19 +421,25 @@ async def _write_history(connection: Any, plans: Sequence[WebhookPlan], settled:
 def _outcome(plan: WebhookPlan) -> dict[str, Any]:
     alerts = [
         [alert.fingerprint, alert.status.word, alert.starts_at.isoformat(), str(told)]
-        for alert, told in zip(plan.webhook.alerts, plan.told, strict=True)
+        for alert, told in (zip(plan.webhook.alerts, plan.told, strict=True) if plan.webhook.event is None else ())
     ]
-    return {"alerts": alerts, "ignored": plan.webhook.ignored, "quarantined": _aside(plan.webhook)}
+    outcome = {"alerts": alerts, "ignored": plan.webhook.ignored, "quarantined": _aside(plan.webhook)}
+    event = plan.webhook.event
+    if event is not None:
+        told = str(plan.told[0]) if plan.told else str(Told.IGNORED)
+        outcome["event"] = {"id": event.id, "type": event.type, "at": event.at.isoformat(), "told": told}
+    return outcome
 
 
 def _answer(plan: WebhookPlan, slugs: dict[int, str]) -> Accepted:
     incident = plan.group.incident if plan.group else None
+    aside = _aside(plan.webhook)
     return Accepted(
         accepted=plan.told.count(Told.ACCEPTED),
-        duplicates=plan.told.count(Told.DUPLICATE),
+        duplicates=plan.told.count(Told.DUPLICATE) + (aside if plan.again else 0),
         stale=plan.told.count(Told.STALE),
-        ignored=plan.webhook.ignored,
-        quarantined=_aside(plan.webhook),
+        ignored=plan.webhook.ignored + plan.told.count(Told.IGNORED),
+        quarantined=0 if plan.again else aside,
         incidents=(slugs[incident],) if incident is not None else (),
     )
 
@@ -335,8 +460,18 @@ def _put_aside(webhook: Webhook, reason: str) -> Webhook:
         )
         for it in webhook.alerts
     )
+    if webhook.event is not None:
+        named = {"event": webhook.event.id, "key": webhook.key.hex()}
+        aside = (Quarantined(reason=f"the store refused it: {reason}", text="", identities=named),)
     return replace(
-        webhook, alerts=(), title="", url="", quarantined=(*webhook.quarantined, *aside), ends_others_until=None
+        webhook,
+        key=b"" if webhook.event else webhook.key,
+        alerts=(),
+        title="",
+        url="",
+        quarantined=(*webhook.quarantined, *aside),
+        ends_others_until=None,
+        event=None,
     )
 
 

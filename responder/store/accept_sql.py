@@ -2,7 +2,13 @@
 
 LOCK = """select pg_advisory_xact_lock(h) from (select distinct hashtextextended(k, 0) h from unnest($1::text[]) k order by 1) q"""
 
-GROUPS = """select l.id, l.kind, l.source, l.key, l.incident, coalesce(i.state = 'open', false) as open_now, i.resolved_at
+RECEIPTS = """insert into receipts (kind, id) select * from unnest($1::text[], $2::bytea[]) order by 1, 2
+              on conflict do nothing returning kind, id"""
+
+OUR_NOTES = "select foreign_id from deliveries where sink = 'pagerduty_note' and foreign_id = any($1::text[])"
+
+GROUPS = """select l.id, l.kind, l.source, l.key, l.incident, l.state, l.told_at, coalesce(i.state = 'open', false) as open_now,
+            i.resolved_at, coalesce(i.settled_by, '') <> '' as settled
             from links l join unnest($1::text[], $2::text[], $3::bytea[]) as w (kind, source, key) using (kind, source, key)
             left join incidents i on i.id = l.incident"""
 
@@ -17,13 +23,37 @@ FIRING = (
 
 NUMBERS = "select nextval('incident_number') from generate_series(1, $1)"
 
-OPEN = """insert into incidents (id, slug, continues, title, first_report_due)
-          select id, slug, continues, title, now() + $5 from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[]) as n (id, slug, continues, title)"""
+OPEN = """insert into incidents (id, slug, continues, title, first_report_due, awaits_until)
+          select id, slug, continues, title, now() + $5, case when paged then now() + $7 end
+          from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $6::boolean[]) as n (id, slug, continues, title, paged)"""
 
-REOPEN = "update incidents set state = 'open', resolved_at = null where id = any($1::bigint[])"
+REOPEN = """update incidents set state = 'open', resolved_at = null, settled_by = '', acknowledged_at = null, acknowledged_by = '',
+            priority = '', priority_by = '' where id = any($1::bigint[])"""
 
-LINK = """insert into links as l (kind, source, key, incident, url)
-          select * from unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::text[]) order by 1, 2, 3
+READ_AGAIN = "update links set read_at = null where kind = 'pagerduty' and incident = any($1::bigint[])"
+
+HEARD = """update links l set state = n.state, told_at = n.told_at, heard = true, read_at = case when n.again then null else l.read_at end
+           from unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::boolean[]) as n (id, state, told_at, again) where l.id = n.id"""
+
+TAKEN = """update incidents set acknowledged_at = $2, acknowledged_by = $3 where id = $1 and (acknowledged_at is null or $2 is null)"""
+
+PRIORITY = "update incidents set priority = $2, priority_by = $3 where id = $1"
+
+END_PAGED = """update alerts a set status = 1, ends_at = $3, last_seen = now(), handled = false from links l
+               where l.id = a.link and a.incident = $1 and a.status = 0 and l.kind = 'dedup' and l.external_id = $2"""
+
+SETTLE_PAGED = """update incidents i set state = 'resolved', resolved_at = now(), settled_by = $2 where i.id = $1 and i.state = 'open'
+                  and not exists (select 1 from links l where l.incident = i.id and l.kind = 'pagerduty' and l.state in ('triggered', 'acknowledged'))
+                  returning i.id"""
+
+ADOPTED = "update incidents set awaits_until = null where id = any($1::bigint[])"
+
+FORGET_RESERVED = "delete from alerts where link = any($1::bigint[])"
+
+UNRESERVE = "delete from links where id = any($1::bigint[])"
+
+LINK = """insert into links as l (kind, source, key, incident, url, external_id)
+          select * from unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::text[], $6::text[]) order by 1, 2, 3
           on conflict (kind, source, key) do update set incident = excluded.incident, url = excluded.url, seen_at = now()
           returning id, kind, source, key"""
 

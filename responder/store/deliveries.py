@@ -19,17 +19,13 @@ COLUMNS = """d.id, d.incident, d.sink, d.object, d.state, d.attempt, d.foreign_i
              d.complete, d.uncertain_since, d.verify, d.tag, d.why, d.known_at, d.first_at, d.delivered_at,
              d.refused_at"""
 BEGIN = f"""update deliveries d set attempt = $2 from incidents i where d.id = $1 and d.attempt < $2 and i.id = d.incident
-            returning {COLUMNS}, i.slug, i.opened_at, i.continues, i.state as incident_state, now() as now,
+            returning {COLUMNS}, i.slug, i.opened_at, i.continues, i.folded_into, i.state as incident_state, now() as now,
             exists (select 1 from deliveries o where o.incident = d.incident and o.sink = d.sink and o.id < d.id and o.first_at is not null) as earlier_object"""
+SLUGS = "select id, slug from incidents where id = any($1::bigint[])"
+BESIDE = ("slug", "opened_at", "continues", "folded_into", "incident_state", "now", "earlier_object")
 SHOWN = """update deliveries set state = 'visible', foreign_id = $3, digest = $4, severity_rank = $5, shown_state = $6, complete = $7,
            why = '', uncertain_since = null, verify = $8, tag = $9, delivered_at = now(), first_at = coalesce(first_at, now())
            where id = $1 and attempt = $2 returning id"""
-
-LINK_OBJECT = """insert into links as l (kind, source, key, incident, external_id, url) values ($1, '', $2, $3, $4, $5)
-                 on conflict (kind, source, key) do update set seen_at = now(), incident =
-                 case when exists (select 1 from incidents i where i.id = l.incident and i.state = 'open')
-                      then l.incident else excluded.incident end"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
@@ -58,12 +54,18 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """A delivery that is ours to make, the report to show, and the state it was in before."""
+    """A delivery that is ours to make, the report to show, and the state it was in before.
+
+    `folded`: slugs of the incidents that this one goes on for: their marker is one of ours. `continued_in`: slug of
+    the one that goes on for this one.
+    """
 
     delivery: Delivery
     report: Report | None
     slug: str
     continues: str | None
+    folded: tuple[str, ...]
+    continued_in: str | None
     opened_at: datetime
     incident_state: str
     now: datetime
@@ -76,20 +78,18 @@ async def begin(store: Store, number: int, fence: int) -> Begun | None:
         if row is None:
             return None
         report = await connection.fetchval("select body from reports where incident = $1", row["incident"])
-        former = (
-            await connection.fetchval("select slug from incidents where id = $1", row["continues"])
-            if row["continues"]
-            else None
-        )
+        others = [it for it in (row["continues"], row["folded_into"]) if it is not None]
+        slugs = {it["id"]: it["slug"] for it in await connection.fetch(SLUGS, others)} if others else {}
+        folded = await connection.fetch("select slug from incidents where folded_into = $1 order by id", row["incident"])
     fields = dict(row)
-    rest = {
-        name: fields.pop(name) for name in ("slug", "opened_at", "continues", "incident_state", "now", "earlier_object")
-    }
+    rest = {name: fields.pop(name) for name in BESIDE}
     return Begun(
         delivery=Delivery(**fields),
         report=REPORT.validate_python(report) if report else None,
         slug=rest["slug"],
-        continues=rest["slug"] if rest["earlier_object"] else former,
+        continues=rest["slug"] if rest["earlier_object"] else slugs.get(rest["continues"]),
+        folded=tuple(it["slug"] for it in folded),
+        continued_in=slugs.get(rest["folded_into"]),
         incident_state=rest["incident_state"],
         opened_at=rest["opened_at"],
         now=rest["now"],
@@ -185,41 +185,6 @@ async def wait_for_object(store: Store, incident: int, sink: str, *, state: str,
             state,
             store.redacted(why),
         )
-
-
-async def object_found(
-    store: Store,
-    incident: int,
-    *,
-    sink: str,
-    object: str,  # noqa: A002 - the ledger's word
-    kind: str,
-    url: str,
-) -> bool:
-    """Link a foreign incident and open its delivery, in one transaction; False when it was known already.
-
-    A foreign incident that an earlier incident has left becomes ours. One that another open incident reports to stays
-    linked to that one, and still gets our own report: silence would be worse than two reports of two incidents.
-    """
-    async with store.transaction() as connection:
-        await connection.execute(LINK_OBJECT, kind, object.encode(), incident, object, url)
-        await connection.execute(
-            "delete from deliveries where incident = $1 and sink = $2 and object = ''", incident, sink
-        )
-        new = await connection.fetchval(
-            "insert into deliveries (incident, sink, object, state) values ($1, $2, $3, 'due') on conflict do nothing returning id",
-            incident,
-            sink,
-            object,
-        )
-        if new is None:
-            return False
-        await connection.execute(
-            "insert into timeline (incident, what) values ($1, $2)", incident, f"{kind} incident {object} found"
-        )
-        rank = await connection.fetchval("select severity_rank from incidents where id = $1", incident)
-        await ask_deliveries(connection, incident, [sink], gravity=5 if rank is None else rank)
-        return True
 
 
 async def of_incident(store: Store, incident: int) -> Sequence[Mapping[str, Any]]:

@@ -25,18 +25,20 @@ VERDICTS = TypeAdapter(tuple[RuleVerdict, ...])
 FINDING = TypeAdapter(Finding)
 READINGS: TypeAdapter[dict[str, tuple[AnyReading, ...]]] = TypeAdapter(dict[str, tuple[AnyReading, ...]])
 
-INCIDENT = """select i.*, c.slug as former, now() as now from incidents i left join incidents c on c.id = i.continues where i.id = $1"""
+INCIDENT = """select i.*, c.slug as former, f.slug as survivor, now() as now from incidents i
+              left join incidents c on c.id = i.continues left join incidents f on f.id = i.folded_into where i.id = $1"""
 ALERTS = """select a.*, l.kind, l.source from alerts a join links l on l.id = a.link where a.incident = $1
             order by a.status, a.starts_at, a.fingerprint limit 1000"""
 HOW_MANY = "select count(*) as alerts, count(*) filter (where status = 0) as firing from alerts where incident = $1"
-LINKS = "select kind, source, key, external_id, url from links where incident = $1 order by kind, source, key"
+LINKS = """select kind, source, key, external_id, url, state, read_at is not null as is_read from links where incident = $1
+           order by kind, source, key"""
 SAVE = """insert into reports as r (incident, body, severity_rank) values ($1, $2, $3)
           on conflict (incident) do update set version = r.version + 1, body = excluded.body,
           severity_rank = excluded.severity_rank, at = now()"""
 LISTING = """select i.slug, i.state, i.severity, i.severity_rank, i.title, i.opened_at, i.resolved_at, i.pack,
              (select count(*) from alerts a where a.incident = i.id and a.status = 0) as firing,
              (select string_agg(d.sink || ' ' || d.state || case when d.why = '' then '' else ': ' || d.why end, ', ' order by d.sink, d.id) from deliveries d where d.incident = i.id) as delivered
-             from incidents i order by i.state = 'open' desc, i.severity_rank nulls last, i.id desc limit $1"""
+             from incidents i where i.state <> 'folded' order by i.state = 'open' desc, i.severity_rank nulls last, i.id desc limit $1"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,9 +122,9 @@ async def save_look(store: Store, number: int, run: int, look: Look, sinks: Mapp
     """
     report = store.redacted(REPORT.dump_python(look.report, mode="json"))
     async with store.transaction() as connection:
-        held = await connection.fetchrow("select severity, run from incidents where id = $1 for update", number)
-        if held["run"] != run:
-            raise LeaseLost(f"look {run} at incident {number}: somebody else has finished it")
+        held = await connection.fetchrow("select severity, run, state from incidents where id = $1 for update", number)
+        if held["run"] != run or held["state"] == IncidentState.FOLDED:
+            raise LeaseLost(f"look {run} at incident {number}: somebody else has finished it, or goes on for it")
         before = held["severity"]
         await connection.execute(SAVE, number, report, look.report.severity_rank)
         await connection.execute(
@@ -278,6 +280,12 @@ def _incident(row: Any, alerts: Sequence[Any], links: Sequence[Any], how_many: A
         links=tuple(Link(**it) for it in links),
         more_firing=how_many["firing"] - firing,
         more_alerts=how_many["alerts"] - len(alerts),
+        folded_into=row["survivor"],
+        settled_by=row["settled_by"],
+        acknowledged_by=row["acknowledged_by"],
+        awaits_until=row["awaits_until"],
+        priority=row["priority"],
+        priority_by=row["priority_by"],
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -16,7 +18,7 @@ from responder.delivery.send import (
 )
 from responder.delivery.sink import Sink
 from responder.errors import CouldNotLook
-from responder.model.incident import marker_of
+from responder.model.incident import IncidentState, marker_of
 from responder.model.report import Report
 from responder.report.compare import DeliveryReason, material_digest, may_edit_at, reason_to_deliver
 from responder.store import deliveries as ledger
@@ -42,17 +44,22 @@ async def deliver(row: Claimed, desk: Desk) -> Next:
     if begun.report.private:
         await ledger.aside(desk.store, begun.delivery, state="withheld", why=PRIVATE)
         return OVER
-    marker = marker_of(desk.name, begun.slug)
-    rest = await _verified(desk, sink, begun, marker) if begun.delivery.verify else OVER
-    reason = _reason(begun, begun.report)
+    report = begun.report
+    if begun.continued_in is not None:
+        if begun.delivery.shown_state == IncidentState.FOLDED:
+            return OVER
+        report = replace(report, state=IncidentState.FOLDED.value)
+    markers = [marker_of(desk.name, slug) for slug in (begun.slug, *begun.folded)]
+    rest = await _verified(desk, sink, begun, markers) if begun.delivery.verify else OVER
+    reason = _reason(begun, report)
     if reason is None:
         return rest
     wait = _seconds_to_wait(begun, reason)
     if wait > 0:
         return Next(in_seconds=wait, waits_for="at most one edit a minute")
-    if reason is DeliveryReason.FIRST_REPORT and begun.incident_state != begun.report.state:
+    if reason is DeliveryReason.FIRST_REPORT and begun.incident_state != report.state:
         return Next(in_seconds=STALE_AGAIN_SECONDS, waits_for="the look that is under way")
-    return await _send(desk, sink, begun, begun.report, reason, marker, row, deadline)
+    return await _send(desk, sink, begun, report, reason, markers, row, deadline)
 
 
 async def _send(
@@ -61,7 +68,7 @@ async def _send(
     begun: Begun,
     report: Report,
     reason: DeliveryReason,
-    marker: str,
+    markers: Sequence[str],
     row: Claimed,
     deadline: Deadline,
 ) -> Next:
@@ -73,8 +80,8 @@ async def _send(
         begun,
         report,
         digest=material_digest(report),
-        marker=marker,
-        redact=desk.redact,
+        markers=markers,
+        redact=desk.store.redacted,  # a sink's form may be a text, or data with texts in it
         deadline=deadline,
         again_in=AGAIN_SECONDS[min(tries, len(AGAIN_SECONDS) - 1)],
     )
@@ -97,14 +104,14 @@ async def _send(
     return Next(in_seconds=sent.again_in, waits_for=sent.why, payload={"tries": tries + 1 if failed else 0})
 
 
-async def _verified(desk: Desk, sink: Sink, begun: Begun, marker: str) -> Next:
+async def _verified(desk: Desk, sink: Sink, begun: Begun, markers: Sequence[str]) -> Next:
     """List once more, half a minute after the post and not before: what is late must have had time to arrive."""
     posted = begun.delivery.delivered_at or begun.now
     rest = VERIFY_AFTER_SECONDS - (begun.now - posted).total_seconds()
     if rest > 0:
         return Next(in_seconds=rest, waits_for="to list it once more")
     try:
-        await verify(desk.store, sink, begun, marker=marker)
+        await verify(desk.store, sink, begun, markers=markers)
     except CouldNotLook as unread:
         log.warning("delivery.not_verified", incident=begun.slug, sink=sink.name, why=str(unread))
         return Next(in_seconds=VERIFY_AFTER_SECONDS, waits_for="to list it once more")

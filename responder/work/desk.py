@@ -11,7 +11,9 @@ from responder.clients.pagerduty import PagerDutyApi
 from responder.delivery.sink import Sink
 from responder.diagnostics.diagnostic import Diagnostic
 from responder.model.catalogue import Catalogue
+from responder.model.intake import Intake
 from responder.model.pack import Pack
+from responder.redaction.redact import Redactor
 from responder.store.store import Store
 from responder.telemetry import Metrics
 
@@ -30,11 +32,13 @@ class Desk:
     pagerduty: PagerDutyApi | None
     metrics: Metrics
     clock: Callable[[], datetime]
-    redact: Callable[[str], str]
+    redactor: Redactor
     packs: tuple[Pack, ...]
     page_url: str = ""
     first_report_within_seconds: float = 15.0
     diagnostic_timeout_seconds: float = 10.0
+    reopen_within: timedelta = timedelta(minutes=10)
+    intake: Intake = field(default_factory=Intake)
     deliver: bool = True
     retain: Mapping[str, timedelta] = field(default_factory=dict)
     former_packs: dict[bytes, Pack] = field(default_factory=dict)

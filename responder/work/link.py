@@ -1,20 +1,35 @@
-"""Find the PagerDuty incident that the same Alertmanager group opened: incident_key = SHA-256 of the groupKey.
+"""Bring the links of one incident in line with PagerDuty, whichever side was heard first.
 
-Alertmanager tells PagerDuty and us side by side and PagerDuty works asynchronously, so the incident may not be
-there yet: look at 0, 2, 4, 8, 15, 30 s, then each minute for 15 minutes.
+A PagerDuty incident that its webhook told us of is read: its alerts' keys are the keys of Alertmanager's groups,
+SHA-256 of the groupKey. A group that Alertmanager told us of is looked up by that key; both are told side by side and
+PagerDuty works asynchronously, so its incident may not be there yet: at 0, 2, 4, 8, 15, 30 s, then each minute for 15.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from enum import Enum, auto
+from functools import partial
+from typing import Any
 
 import structlog
 
+from responder.clients.pagerduty import PagerDutyApi
 from responder.errors import CouldNotLook
-from responder.model.incident import Incident, Link
+from responder.incidents.join import join
+from responder.intake.arrange import arranged
+from responder.intake.pagerduty import labels_of
+from responder.intake.pagerduty_alerts import alerts_of, is_from_alertmanager
+from responder.intake.source import Limits
+from responder.model.folding import ALSO_AT_PAGERDUTY
+from responder.model.incident import Incident, IncidentState, Link
+from responder.model.joining import PagedAlerts
+from responder.model.paged import PagedIncident, PagedStatus
 from responder.store import deliveries as ledger
 from responder.store import incidents
+from responder.store.adopt import adopt
 from responder.store.work import Claimed
 from responder.work.desk import OVER, Desk, Next
 from responder.work.work import Kind
@@ -22,61 +37,131 @@ from responder.work.work import Kind
 LOOK_AT_SECONDS = (0, 2, 4, 8, 15, 30, *range(60, 16 * 60, 60))
 EARLIER = timedelta(minutes=2)  # PagerDuty may have heard of it before us
 SINK = "pagerduty_note"
+PAGERDUTY = "pagerduty"
 log = structlog.get_logger()
 
 
 async def link(row: Claimed, desk: Desk) -> Next:
     """One look; the next one is due by the schedule."""
     seen = await incidents.load(desk.store, int(row.key))
-    if seen is None or desk.pagerduty is None or SINK not in desk.sinks or not desk.deliver:
+    if seen is None or seen.incident.state is IncidentState.FOLDED or desk.pagerduty is None:
         return OVER
-    looks = int(row.payload.get("looks", 0)) if isinstance(row.payload.get("looks"), int) else 0
+    looks, once_more = _looks(row), bool(row.payload.get("once_more"))
+    linking = _Linking(desk, desk.pagerduty)
     try:
-        unread = ""
-        if await _find(desk, seen.incident):
-            return OVER
+        found = await linking.bring_in_line(seen.incident, even_if_linked=once_more)
     except CouldNotLook as why:
-        unread = f" ({why})"
-    return await _wait(desk, seen.incident, looks, f"{unread}, last looked {seen.now:%H:%M}")
+        return await _wait(desk, seen.incident, looks, f" ({why}), last looked {seen.now:%H:%M}")
+    match found:
+        case Found.NOTHING if not once_more:
+            return await _wait(desk, seen.incident, looks, f", last looked {seen.now:%H:%M}")
+        case Found.BY_KEY if not once_more and looks + 1 < len(LOOK_AT_SECONDS):
+            payload = {"looks": looks + 1, "once_more": True}
+            return Next(in_seconds=_pause(looks), waits_for="a second service's incident", payload=payload)
+        case _:
+            return OVER
 
 
-async def _find(desk: Desk, incident: Incident) -> bool:
-    for group in _groups(incident.links):
-        if await _link(desk, incident, group):
-            return True
-    return False
+class Found(Enum):
+    """What one look came to. `BY_KEY`: there may be more of them, one a service."""
+
+    NOTHING = auto()
+    BY_KEY = auto()
+    ALL = auto()
 
 
-async def _link(desk: Desk, incident: Incident, group: Link) -> bool:
-    """Whether the incident that belongs to this group was found and is linked now."""
-    assert desk.pagerduty is not None
-    dedup_key = group.key.hex()
-    known = {it.external_id for it in incident.links if it.kind == "pagerduty"}
-    for found in await desk.pagerduty.incidents_of(dedup_key):
-        if found.id in known or (found.status == "resolved" and found.created_at < incident.opened_at - EARLIER):
-            continue
-        if not await desk.pagerduty.has_alert(found.id, dedup_key):
-            continue
-        if await ledger.object_found(
-            desk.store, incident.id, sink=SINK, object=found.id, kind="pagerduty", url=found.url
-        ):
-            log.info("incident.linked", incident=incident.slug, pagerduty=found.id)
-            return True
-    return False
+class _Linking:
+    """Asks PagerDuty about one incident, and has the store adopt what it answers."""
+
+    def __init__(self, desk: Desk, api: PagerDutyApi) -> None:
+        self._desk, self._api = desk, api
+
+    async def bring_in_line(self, incident: Incident, *, even_if_linked: bool) -> Found:
+        paged = [it for it in incident.links if it.kind == PAGERDUTY]
+        unread = [it for it in paged if not it.is_read]
+        for it in unread:
+            goes_on = await self._read(incident.id, it.external_id)
+            if goes_on != incident.id:
+                return Found.ALL
+        groups = [it for it in incident.links if it.kind in ALSO_AT_PAGERDUTY]
+        if not groups or (any(it.is_open for it in (unread or paged)) and not even_if_linked):
+            return Found.ALL
+        return await self._search(incident, groups)
+
+    async def _read(self, incident: int, id: str, *, follow: bool = True) -> int:  # noqa: A002 - PagerDuty's word
+        """Adopt one PagerDuty incident, and the one that it was merged into; answers which incident goes on."""
+        paged, raw = await self._api.incident(id)
+        goes_on = await self._adopt(incident, paged, await self._api.alerts(id), raw)
+        if paged.merged_into and follow:
+            return await self._read(goes_on, paged.merged_into, follow=False)
+        return goes_on
+
+    async def _search(self, incident: Incident, groups: Sequence[Link]) -> Found:
+        """Every PagerDuty incident that holds an alert of one of these groups and is of this time."""
+        known = {it.external_id for it in incident.links if it.kind == PAGERDUTY}
+        found = Found.NOTHING
+        for key in (it.key.hex() for it in groups):
+            for paged in await self._api.incidents_of(key):
+                if paged.id in known:
+                    found = Found.BY_KEY if paged.status is not PagedStatus.RESOLVED else found
+                elif not _is_of_before(paged, incident):
+                    alerts = await self._api.alerts(paged.id)
+                    if key not in (it.get("alert_key") for it in alerts):
+                        continue
+                    if await self._adopt(incident.id, paged, alerts, {}) != incident.id:
+                        return Found.ALL
+                    log.info("incident.linked", incident=incident.slug, pagerduty=paged.id)
+                    known.add(paged.id)
+                    found = Found.BY_KEY
+        return found
+
+    async def _adopt(
+        self, incident: int, paged: PagedIncident, alerts: Sequence[Mapping[str, Any]], raw: Mapping[str, Any]
+    ) -> int:
+        desk = self._desk
+        labels = labels_of(raw, desk.redactor, Limits())
+        adopted = await adopt(
+            desk.store,
+            incident,
+            paged,
+            [self._held(it, labels) for it in alerts if it.get("alert_key")],
+            partial(join, reopen_within=desk.reopen_within),
+            sink=SINK if SINK in desk.told else None,
+        )
+        return adopted.incident
+
+    def _held(self, raw: Mapping[str, Any], labels: Mapping[str, str]) -> PagedAlerts:
+        alerts = alerts_of(raw, labels, self._desk.redactor, Limits())
+        intake = self._desk.intake
+        return PagedAlerts(
+            key=str(raw["alert_key"]),
+            alerts=tuple(replace(it, labels=arranged(it.labels, intake)) for it in alerts),
+            is_group=is_from_alertmanager(raw),
+        )
+
+
+def _is_of_before(paged: PagedIncident, incident: Incident) -> bool:
+    return paged.status is PagedStatus.RESOLVED and paged.created_at < incident.opened_at - EARLIER
 
 
 async def _wait(desk: Desk, incident: Incident, looks: int, looked: str) -> Next:
-    if looks + 1 >= len(LOOK_AT_SECONDS):
-        await ledger.wait_for_object(desk.store, incident.id, SINK, state="none", why=f"no PagerDuty incident{looked}")
+    over = looks + 1 >= len(LOOK_AT_SECONDS)
+    why = f"{'no' if over else 'waiting for a'} PagerDuty incident{looked}"
+    if SINK in desk.told:
+        state = "none" if over else "waiting"
+        await ledger.wait_for_object(desk.store, incident.id, SINK, state=state, why=why)
+    if over:
         return OVER
-    waits_for = f"waiting for a PagerDuty incident{looked}"
-    await ledger.wait_for_object(desk.store, incident.id, SINK, state="waiting", why=waits_for)
-    pause = float(LOOK_AT_SECONDS[looks + 1] - LOOK_AT_SECONDS[looks])
-    return Next(in_seconds=pause, waits_for=waits_for, payload={"looks": looks + 1})
+    return Next(in_seconds=_pause(looks), waits_for=why, payload={"looks": looks + 1})
 
 
-def _groups(links: Sequence[Link]) -> list[Link]:
-    return [it for it in links if it.kind in ("alertmanager", "grafana")]
+def _pause(looks: int) -> float:
+    return float(LOOK_AT_SECONDS[looks + 1] - LOOK_AT_SECONDS[looks])
+
+
+def _looks(row: Claimed) -> int:
+    looks = row.payload.get("looks", 0)
+    return looks if isinstance(looks, int) else 0
 
 
 KIND = Kind(name="link", do=link, at_once=8)

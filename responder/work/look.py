@@ -18,14 +18,14 @@ from responder.errors import UsageError
 from responder.model.alert import Alert
 from responder.model.finding import Finding, Outcome
 from responder.model.incident import Incident, IncidentState
-from responder.model.pack import HttpSource, Pack, Rule
+from responder.model.pack import Pack, Rule
 from responder.model.reading import AnyReading, Reading
 from responder.model.verdict import Level, Pending, RuleVerdict, Unknown, key_of, rank
 from responder.model.window import judge
 from responder.report.compose import compose
 from responder.rules.match import matching, windows
 from responder.rules.packs import pack_for, pack_from_files
-from responder.severity.decide import decide
+from responder.severity.decide import as_a_person_said, decide
 from responder.signals.history import with_history
 from responder.signals.read import read
 from responder.store import incidents
@@ -37,6 +37,7 @@ LOOK_AGAIN_SECONDS = 60.0
 EXAMINE_AGAIN_SECONDS = 300.0
 STILL_TRUE_SECONDS = 120.0  # what an interrupted look learnt longer ago is learnt again
 GRACE_SECONDS = 1.0
+WAITS_FOR_ALERTS = "what its alerts say: PagerDuty was heard first"
 Readings = Mapping[str, Sequence[AnyReading]]
 log = structlog.get_logger()
 
@@ -64,6 +65,11 @@ class Look:
         notices: list[str] = []
         pack = await _pack_of(desk, seen.incident, notices)
         kept = await incidents.steps(desk.store, number, seen.incident.run, younger_than_seconds=STILL_TRUE_SECONDS)
+        incident = seen.incident
+        if incident.state is IncidentState.RESOLVED and incident.settled_by and incident.firing:
+            firing = len(incident.firing) + incident.more_firing
+            what = "alert still fires" if firing == 1 else "alerts still fire"
+            notices.append(f"{incident.settled_by} resolved it at PagerDuty while {firing} {what}.")
         return cls(desk=desk, seen=seen, pack=pack, kept=kept, began=began, notices=notices)
 
     @property
@@ -85,6 +91,14 @@ class Look:
     def labels(self) -> list[Mapping[str, str]]:
         """Their labels."""
         return [alert.labels for alert in self.alerts]
+
+    @property
+    def waits(self) -> Next | None:
+        """PagerDuty was heard first: its alerts' own webhook, which says more, may come any second."""
+        until = self.incident.awaits_until
+        if until is None or until <= self.now or self.seen.former is not None:
+            return None
+        return Next(in_seconds=(until - self.now).total_seconds(), waits_for=WAITS_FOR_ALERTS)
 
     def rules(self) -> tuple[Rule, ...]:
         """The rules for what fires; of an incident that was reported, else for all its alerts, so that it is followed
@@ -125,7 +139,7 @@ class Look:
     async def _with_own_samples(self, reading: AnyReading) -> AnyReading:
         """A signal without a history of its own is judged by the samples that we took ourselves."""
         assert self.pack is not None
-        if not isinstance(self.pack.signals[reading.signal].source, HttpSource):
+        if self.pack.signals[reading.signal].source.has_past:
             return reading
         await incidents.save_samples(self.desk.store, self.incident.id, [reading], reading.at)
         samples = await incidents.samples(self.desk.store, self.incident.id, reading.signal, reading.labels)
@@ -207,6 +221,8 @@ class Look:
             self.seen.severities,
             self.now,
         )
+        scheme = self.pack.severity
+        assessment = as_a_person_said(assessment, scheme, self.incident.priority, self.incident.priority_by)
         report = compose(
             incident=self.incident,
             pack=self.pack,
@@ -295,7 +311,7 @@ class Look:
             if any(bound.for_seconds for bound in it.bounds)
         }
         sources = [self.pack.signals[name].source for name in lasting if name in self.pack.signals]
-        return [it.step_seconds for it in sources if isinstance(it, HttpSource)]
+        return [it.step_seconds for it in sources if not it.has_past and it.step_seconds is not None]
 
     async def end_without_rule(self) -> Next:
         """Stored, listed, counted; no report."""

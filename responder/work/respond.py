@@ -20,6 +20,8 @@ async def respond(row: Claimed, desk: Desk) -> Next:
     look = await Look.begin(desk, int(row.key))
     if look is None:
         return OVER
+    if look.waits:
+        return look.waits
     rules = look.rules()
     if not rules:
         return await look.end_without_rule()

@@ -10,7 +10,7 @@ from responder.work.work import Kind
 
 EVERY_SECONDS = 3600.0
 BATCH = 1000
-TABLES = ("webhooks", "quarantine", "samples")
+TABLES = ("webhooks", "receipts", "quarantine", "samples")
 FORGET = "delete from {table} where ctid in (select ctid from {table} where at < now() - $1::interval limit $2)"
 
 

@@ -49,7 +49,7 @@ class Desk:
             begun or await self.begin(),
             self.report,
             digest=b"d",
-            marker=MARKER,
+            markers=[MARKER],
             redact=lambda text: text,
             deadline=within or Deadline(seconds),
             again_in=1.0,
@@ -133,7 +133,7 @@ async def test_one_that_arrives_late_is_deleted_when_the_object_is_listed_once_m
     desk.pagerduty.add_note(desk.object, f"the first one, stored late {MARKER}")
 
     begun = await desk.begin()
-    await verify(desk.store, desk.sink, begun, marker=MARKER)
+    await verify(desk.store, desk.sink, begun, markers=[MARKER])
 
     assert begun.delivery.verify is True
     assert len(desk.notes) == 1
@@ -188,7 +188,7 @@ async def test_when_the_late_one_is_the_elder_it_is_the_one_that_lives_on(desk: 
     notes.insert(0, notes.pop())
     notes[0].created_at = notes[1].created_at - timedelta(seconds=1)
 
-    await verify(desk.store, desk.sink, await desk.begin(), marker=MARKER)
+    await verify(desk.store, desk.sink, await desk.begin(), markers=[MARKER])
     edited = await desk.send()
 
     assert (edited.outcome, len(desk.notes)) == ("edited", 1)
@@ -198,7 +198,7 @@ async def test_when_the_late_one_is_the_elder_it_is_the_one_that_lives_on(desk: 
 async def test_a_note_that_a_person_quotes_the_marker_in_is_theirs(desk: Desk) -> None:
     desk.pagerduty.add_note(desk.object, f"who wrote {MARKER} here?")
 
-    assert await desk.sink.find(desk.object, MARKER) == []
+    assert await desk.sink.find(desk.object, [MARKER]) == []
 
 
 async def test_an_answer_in_many_pieces_is_read_whole(desk: Desk) -> None:
@@ -206,7 +206,7 @@ async def test_an_answer_in_many_pieces_is_read_whole(desk: Desk) -> None:
         desk.pagerduty.add_note(desk.object, f"note {n} of a long night " + "x" * 2000)
     await desk.send()
 
-    assert len(await desk.sink.find(desk.object, MARKER)) == 1
+    assert len(await desk.sink.find(desk.object, [MARKER])) == 1
 
 
 async def test_an_edit_under_a_fence_that_has_moved_is_not_made(desk: Desk) -> None:
@@ -231,7 +231,7 @@ async def test_two_that_send_at_once_leave_one_note(desk: Desk) -> None:
     wrote = await ledger.shown(
         desk.store, sleeper.delivery, foreign_id=posted_late, digest=b"", report=desk.report, verify=False, tag=""
     )
-    await verify(desk.store, desk.sink, await desk.begin(), marker=MARKER)
+    await verify(desk.store, desk.sink, await desk.begin(), markers=[MARKER])
 
     assert (taker.outcome, wrote, len(desk.notes)) == ("delivered", False, 1)
 
@@ -304,7 +304,7 @@ async def test_every_request_is_one_that_pagerduty_describes(
 ) -> None:
     await desk.send()
     await desk.send()
-    await desk.sink.find(desk.object, MARKER)
+    await desk.sink.find(desk.object, [MARKER])
     await desk.sink.delete(desk.object, "NOT_THERE")
 
     for request in desk.pagerduty.requests:

@@ -21,7 +21,7 @@ REOPEN_WITHIN = timedelta(minutes=10)
 def folded(
     *webhooks: Webhook, held: dict[GroupKey, HeldGroup] | None = None, now: datetime = START
 ) -> list[WebhookPlan]:
-    return fold(webhooks, held or {}, now, reopen_within=REOPEN_WITHIN)
+    return fold(webhooks, held or {}, frozenset(), now, reopen_within=REOPEN_WITHIN)
 
 
 def group(

@@ -22,7 +22,7 @@ from responder.store.store import Store
 
 def acceptor_of(store: Store, **more: Any) -> Acceptor:
     fold_ = partial(fold, reopen_within=timedelta(minutes=10))
-    return Acceptor(store, fold_, first_report_within=timedelta(seconds=15), follow=("link",), **more)
+    return Acceptor(store, fold_, first_report_within=timedelta(seconds=15), asks_pagerduty=True, **more)
 
 
 @asynccontextmanager

@@ -19,11 +19,14 @@ from responder import app
 from responder.app import Running
 from responder.demo.local_server import LocalServer
 from responder.demo.pagerduty import TOKEN, StandInPagerDuty
-from responder.demo.pagerduty_account import BOT_EMAIL, PagedAlert
+from responder.demo.pagerduty_account import BOT_EMAIL
 from responder.settings import load_settings
 from responder.telemetry import Metrics, set_up_log
+from tests.faults.daemon import lasting_port
 
 WEBHOOK_TOKEN = "webhook-token-of-the-tests"
+ROUTING_KEY = "0" * 31 + "1"
+LABELS = {"alertname": "ApiDown", "service": "api"}
 PACK = """
 targets:
   api: {http: "${TARGET_URL}", headers: {X-Token: "${TARGET_TOKEN}"}}
@@ -83,7 +86,7 @@ class World:
         """One Alertmanager webhook with one alert."""
         alert = {
             "status": status,
-            "labels": {"alertname": "ApiDown", "service": "api"} | labels,
+            "labels": LABELS | labels,
             "annotations": {"summary": "down"},
             "startsAt": starts,
             "endsAt": "2026-11-21T02:59:00Z" if status == "resolved" else "0001-01-01T00:00:00Z",
@@ -96,26 +99,36 @@ class World:
             told: dict[str, Any] = json.loads(text)
             return told
 
-    async def page(self, group: str = "g") -> str:
-        """Have the same group open an incident in PagerDuty; its id."""
+    async def page(
+        self, group: str = "g", *, action: str = "trigger", service: str = ROUTING_KEY, **labels: str
+    ) -> str:
+        """Have the same group open an incident in PagerDuty, as Alertmanager 0.25 words it; its id."""
         key = hashlib.sha256(group.encode()).hexdigest()
+        listed = "".join(f" - {name} = {value}\n" for name, value in (LABELS | labels).items())
         event = {
-            "routing_key": "0" * 31 + "1",
-            "event_action": "trigger",
+            "routing_key": service,
+            "event_action": action,
             "dedup_key": key,
-            "payload": {"summary": "s", "source": "am", "severity": "error"},
+            "client": "Alertmanager",
+            "client_url": "http://alertmanager.example.com:9093/#/alerts?receiver=both",
+            "payload": {
+                "summary": "[FIRING:1] ApiDown",
+                "source": "Alertmanager",
+                "severity": "error",
+                "custom_details": {
+                    "firing": f"Labels:\n{listed}Annotations:\n - summary = down\nSource: http://p.example.com\n",
+                    "num_firing": "1",
+                    "num_resolved": "0",
+                    "resolved": "",
+                },
+            },
         }
         async with self.http.post(self.pagerduty.events_url, json=event) as answer:
             assert answer.status == 202
+        if action == "resolve":
+            return ""
         await self.until(lambda: any(it.open_alert(key) for it in self.pagerduty.account.incidents.values()))
         return next(it.id for it in self.pagerduty.account.incidents.values() if it.open_alert(key))
-
-    def join(self, incident: str, group: str) -> None:
-        """PagerDuty's alert grouping puts another group's alert into the same incident."""
-        event = {"payload": {"summary": "s", "source": "am", "severity": "error"}}
-        key = hashlib.sha256(group.encode()).hexdigest()
-        there = self.pagerduty.account.incidents[incident]
-        there.alerts.append(PagedAlert(id="PGROUPED", key=key, event=event, created_at=there.created_at))
 
     def notes(self, incident: str) -> list[str]:
         return [note.content for note in self.pagerduty.account.incidents[incident].notes]
@@ -127,6 +140,11 @@ class World:
     async def rows(self, query: str) -> list[tuple[Any, ...]]:
         async with self.daemon.desk.store.connection() as connection:
             return [tuple(row) for row in await connection.fetch(query)]
+
+    async def incidents(self) -> list[tuple[str, str]]:
+        """(slug, state), oldest first, without those that were folded."""
+        found = await self.rows("select slug, state from incidents where state <> 'folded' order by id")
+        return [(slug, state) for slug, state in found]
 
     def events(self, name: str) -> list[dict[str, Any]]:
         return [it for it in self.said if it["event"] == name]
@@ -145,10 +163,14 @@ async def world(
     """`await world(pack=…, shadow=True)`: everything running."""
     async with AsyncExitStack() as stack:
 
-        async def start(pack: str = PACK, *, pagerduty: bool = True, **settings: Any) -> World:
+        async def start(pack: str = PACK, *, pagerduty: bool = True, webhooks: bool = False, **settings: Any) -> World:
             (tmp_path / "rules.yaml").write_text(pack)
-            account = await StandInPagerDuty.start(event_delay_seconds=0)
+            account = await StandInPagerDuty.start(event_delay_seconds=0, webhook_retry_seconds=(0.2, 0.5))
             stack.push_async_callback(account.stop)
+            listen = f"127.0.0.1:{lasting_port()}" if webhooks else "127.0.0.1:0"
+            if webhooks:
+                subscription = account.subscribe(f"http://{listen}/webhooks/pagerduty")
+                settings = {"pagerduty_webhook_secrets": subscription.secret} | settings
             target = Target()
             await target.server.start()
             stack.push_async_callback(target.server.stop)
@@ -163,7 +185,7 @@ async def world(
                 {},
                 rules=tmp_path / "rules.yaml",
                 database_url=embedded_database,
-                listen="127.0.0.1:0",
+                listen=listen,
                 alertmanager_tokens=WEBHOOK_TOKEN,
                 name="test",
                 **({"report_stdout": False} | given | settings),

@@ -239,16 +239,6 @@ async def test_a_group_that_fires_anew_on_the_same_pagerduty_incident_is_told_th
     assert "continues inc-0001" in it.notes(incident)[1]
 
 
-async def test_two_groups_in_one_pagerduty_incident_are_both_told(world: Start) -> None:
-    it = await world()
-    incident = await it.page("one")
-    await it.post(group="one")
-    await it.until(lambda: it.notes(incident))
-    it.join(incident, "two")
-    await it.post(group="two")
-    await it.until(lambda: len(it.notes(incident)) == 2)
-
-
 async def test_a_warning_is_looked_at_again_when_it_may_have_become_critical(world: Start) -> None:
     both = PACK.replace('critical: "< 1%"}}', 'warning: "< 50%", critical: "< 1% for 4s"}}').replace(
         "{up: [/health]}", "{up: [/health], step: 60s}"

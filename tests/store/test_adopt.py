@@ -1,0 +1,274 @@
+"""What PagerDuty says of its incidents is written down in one piece, and incidents that are one become one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from responder.incidents.join import join
+from responder.model.alert import Alert, AlertStatus, Webhook
+from responder.model.joining import Adopted, PagedAlerts
+from responder.model.paged import PagedEvent, PagedIncident, PagedStatus
+from responder.store import incidents
+from responder.store.adopt import adopt
+from responder.store.store import Store
+from tests.store.test_accept import accepting, rows
+
+START = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
+SINK = "pagerduty_note"
+JOIN = partial(join, reopen_within=timedelta(minutes=10))
+WebhookOf = Callable[..., Webhook]
+AlertOf = Callable[..., Alert]
+
+
+def paged(id_: str = "Q1", status: PagedStatus = PagedStatus.TRIGGERED, **more: Any) -> PagedIncident:
+    return PagedIncident(id=id_, status=status, created_at=START, as_of=START, url=f"https://pd/{id_}", **more)
+
+
+def under(group: bytes, *alerts: Alert) -> PagedAlerts:
+    """What PagerDuty holds for a group."""
+    return PagedAlerts(key=group.ljust(32, b"\0").hex(), alerts=alerts, is_group=True)
+
+
+def heard(
+    what: str, status: PagedStatus | None, *, minute: float = 0, id_: str = "Q1", receipt: str = "", **more: Any
+) -> Webhook:
+    """One webhook of PagerDuty."""
+    at = START + timedelta(minutes=minute)
+    resolved = status is PagedStatus.RESOLVED
+    mirror = Alert(
+        fingerprint=sha256(id_.encode()).hexdigest()[:16],
+        status=AlertStatus.RESOLVED if resolved else AlertStatus.FIRING,
+        starts_at=START,
+        ends_at=at if resolved else None,
+        labels={"alertname": id_},
+        annotations={},
+    )
+    event = PagedEvent(id=receipt, type=f"incident.{what}", at=at, status=status, opened_at=START, line=what, **more)
+    receipts = (f"event/{receipt}",) if receipt else ()
+    return Webhook(
+        kind="pagerduty",
+        source="",
+        key=id_.encode(),
+        event=event,
+        alerts=(mirror,) if status else (),
+        receipts=receipts,
+    )
+
+
+TRIGGERED = heard("triggered", PagedStatus.TRIGGERED)
+
+
+async def accepted(store: Store, *webhooks: Webhook) -> list[Any]:
+    async with accepting(store) as acceptor:
+        return [await acceptor.accept(it) for it in webhooks]
+
+
+async def adopted(store: Store, incident: int, it: PagedIncident, *held: PagedAlerts) -> Adopted:
+    return await adopt(store, incident, it, held, JOIN, sink=SINK)
+
+
+async def states(store: Store) -> list[tuple[Any, ...]]:
+    return await rows(store, "select slug, state, folded_into from incidents order by id")
+
+
+async def test_pagerduty_after_the_group_folds_into_it(store: Store, alert: AlertOf, webhook: WebhookOf) -> None:
+    await accepted(store, webhook(alert("aa")), TRIGGERED)
+    outcome = await adopted(store, 2, paged(), under(b"g"))
+
+    assert outcome == Adopted(incident=1, folded=("inc-0002",))
+    assert await states(store) == [("inc-0001", "open", None), ("inc-0002", "folded", 1)]
+    assert await rows(store, "select kind, incident from links order by kind") == [
+        ("alertmanager", 1),
+        ("pagerduty", 1),
+    ]
+    assert await rows(store, "select encode(fingerprint, 'hex') from alerts") == [("aa".rjust(16, "0"),)]  # no mirror
+    assert await rows(store, "select incident, object, state from deliveries") == [(1, "Q1", "due")]
+    assert ("respond", "2") not in await rows(store, "select kind, key from work")
+
+
+async def test_the_group_after_pagerduty_joins_its_incident(store: Store, alert: AlertOf, webhook: WebhookOf) -> None:
+    await accepted(store, TRIGGERED)
+    outcome = await adopted(store, 1, paged(), under(b"g", alert("bb", via="pagerduty")))
+    waiting = await rows(store, "select awaits_until is not null from incidents")
+    (answer,) = await accepted(store, webhook(alert("aa")))
+
+    assert (outcome.awaits, waiting) == (True, [(True,)])
+    assert answer.incidents == ("inc-0001",)
+    assert await states(store) == [("inc-0001", "open", None)]
+    assert await rows(store, "select kind from links order by 1") == [("alertmanager",), ("pagerduty",)]
+    assert await rows(store, "select labels->>'via' from alerts") == [(None,)]  # its own word counts
+    assert await rows(store, "select awaits_until from incidents") == [(None,)]
+
+
+async def test_what_is_not_from_alertmanager_is_not_waited_for(store: Store, alert: AlertOf) -> None:
+    await accepted(store, TRIGGERED)
+    outcome = await adopted(store, 1, paged(), PagedAlerts(key="datadog-1", alerts=(alert("dd"),)))
+
+    assert not outcome.awaits
+    assert await rows(store, "select awaits_until from incidents") == [(None,)]
+    assert await rows(store, "select encode(fingerprint, 'hex') from alerts") == [("dd".rjust(16, "0"),)]
+
+
+async def test_several_groups_in_one_incident_are_one(store: Store, alert: AlertOf, webhook: WebhookOf) -> None:
+    await accepted(store, *(webhook(alert("aa"), group=it) for it in (b"g", b"h", b"i")))
+    outcome = await adopted(store, 3, paged(), under(b"g"), under(b"h"), under(b"i"))
+
+    assert outcome == Adopted(incident=1, folded=("inc-0002", "inc-0003"))
+    assert {it[1:] for it in await states(store)} == {("open", None), ("folded", 1)}
+    assert await rows(store, "select count(*), count(distinct incident) from links where kind = 'alertmanager'") == [
+        (3, 1)
+    ]
+
+
+async def test_a_new_pagerduty_incident_soon_after_reopens_and_much_later_is_another(
+    store: Store, alert: AlertOf, webhook: WebhookOf
+) -> None:
+    for minutes in (5, 15):
+        group = str(minutes).encode()
+        await accepted(store, webhook(alert("aa"), group=group), webhook(alert("aa", resolved=1), group=group))
+        async with store.connection() as connection:
+            await connection.execute(
+                "update incidents set resolved_at = now() - make_interval(mins => $1) where state = 'resolved'", minutes
+            )
+        (opened,) = await accepted(store, heard("triggered", PagedStatus.TRIGGERED, id_=f"Q{minutes}"))
+        number = await incidents.number_of(store, opened.incidents[0])
+        assert number is not None
+        await adopted(store, number, paged(f"Q{minutes}"), under(group))
+
+    assert await rows(store, "select slug, state, folded_into, continues from incidents order by id") == [
+        ("inc-0001", "open", None, None),
+        ("inc-0002", "folded", 1, None),
+        ("inc-0003", "resolved", None, None),
+        ("inc-0004", "open", None, 3),
+    ]
+    moved = await rows(store, "select incident from links where kind = 'alertmanager' order by incident")
+    assert moved == [(1,), (4,)]
+
+
+async def test_a_person_settles_it_whatever_its_alerts_say(store: Store, alert: AlertOf, webhook: WebhookOf) -> None:
+    await accepted(store, webhook(alert("aa")), TRIGGERED)
+    await adopted(store, 2, paged(), under(b"g"))
+    resolved = heard("resolved", PagedStatus.RESOLVED, minute=2, agent_name="Ann", by_person=True)
+    await accepted(store, resolved, webhook(alert("aa")), webhook(alert("bb")))
+    settled = await rows(store, "select state, settled_by from incidents where id = 1")
+    (newer,) = await accepted(store, webhook(alert("aa", starts=60 * 24 * 3650)))
+
+    assert settled == [("resolved", "Ann")]  # neither a repeat nor what had begun before is a reason to start again
+    assert newer.incidents == ("inc-0001",)
+    assert await rows(store, "select state, settled_by from incidents where id = 1") == [("open", "")]
+
+
+async def test_it_stays_open_while_another_of_its_incidents_is(
+    store: Store, alert: AlertOf, webhook: WebhookOf
+) -> None:
+    await accepted(store, webhook(alert("aa")), TRIGGERED, heard("triggered", PagedStatus.TRIGGERED, id_="Q2"))
+    await adopted(store, 2, paged(), under(b"g"))
+    await adopted(store, 3, paged("Q2"), under(b"g"))
+    await accepted(store, heard("resolved", PagedStatus.RESOLVED, minute=2, agent_name="Ann"))
+    between = await rows(store, "select state from incidents where id = 1")
+    await accepted(store, heard("resolved", PagedStatus.RESOLVED, minute=2, agent_name="Ben", id_="Q2"))
+
+    assert between == [("open",)]
+    assert await rows(store, "select state, settled_by from incidents where id = 1") == [("resolved", "Ben")]
+
+
+async def test_a_copy_of_a_webhook_is_a_duplicate_also_in_one_batch(store: Store) -> None:
+    first = heard("triggered", PagedStatus.TRIGGERED, receipt="E1")
+    async with accepting(store) as acceptor:
+        answers = await asyncio.gather(*(acceptor.accept(first) for _ in range(5)))
+        later = await acceptor.accept(first)
+
+    assert sorted(it.duplicates for it in answers) == [0, 1, 1, 1, 1]
+    assert (later.duplicates, later.accepted, later.incidents) == (1, 0, ("inc-0001",))
+
+
+async def test_a_note_of_ours_is_known_by_the_ledger(store: Store) -> None:
+    await accepted(store, TRIGGERED)
+    await adopted(store, 1, paged())
+    async with store.connection() as connection:
+        await connection.execute("update deliveries set foreign_id = 'N1'")
+    ours, theirs = await accepted(
+        store, heard("annotated", None, note="N1", minute=1), heard("annotated", None, note="N2", minute=1)
+    )
+
+    assert (ours.ignored, theirs.accepted) == (1, 1)
+
+
+async def test_a_merged_incident_goes_on_in_the_other(store: Store, alert: AlertOf, webhook: WebhookOf) -> None:
+    await accepted(
+        store,
+        webhook(alert("aa")),
+        webhook(alert("bb"), group=b"h"),
+        TRIGGERED,
+        heard("triggered", PagedStatus.TRIGGERED, id_="Q2"),
+    )
+    await adopted(store, 3, paged(), under(b"g"))
+    await adopted(store, 4, paged("Q2"), under(b"h"))
+    merged = heard("resolved", PagedStatus.RESOLVED, id_="Q2", minute=2, agent_name="Ann", merged_into="Q1")
+    await accepted(store, merged)
+    between = await rows(store, "select state from incidents where id = 2")
+    await adopted(store, 2, paged("Q2", PagedStatus.RESOLVED, merged_into="Q1"))
+    await adopted(store, 2, paged(), under(b"g"), under(b"h"))
+
+    assert between == [("open",)]
+    assert await rows(store, "select id, folded_into from incidents where state = 'folded' order by id") == [
+        (2, 1),
+        (3, 1),
+        (4, 1),
+    ]
+    assert await rows(store, "select object, incident, state from deliveries order by object") == [
+        ("Q1", 1, "due"),
+        ("Q2", 2, "gone"),
+    ]
+
+
+HANDED_OVER = [  # what the elder holds on the object, what the younger does → what the elder holds then
+    ("due", None, "visible", "N2", ("visible", "N2", True)),
+    ("due", None, "sending", None, ("due", None, True)),
+    ("visible", "N1", "visible", "N2", ("visible", "N1", True)),
+    ("visible", "N1", "due", None, ("visible", "N1", False)),
+    ("sending", None, "visible", "N2", ("visible", "N2", True)),
+]
+
+
+@pytest.mark.parametrize(("state", "note", "their_state", "their_note", "expected"), HANDED_OVER)
+async def test_the_elder_takes_over_the_note_on_an_object_of_both(
+    store: Store, alert: AlertOf, webhook: WebhookOf, state: str, note: str | None, their_state: str,
+    their_note: str | None, expected: tuple[Any, ...],
+) -> None:  # fmt: skip
+    await accepted(store, webhook(alert("aa")), webhook(alert("bb"), group=b"h"))
+    for incident, its_state, its_note in ((1, state, note), (2, their_state, their_note)):
+        async with store.connection() as connection:
+            await connection.execute(
+                """insert into deliveries (incident, sink, object, state, foreign_id, attempt, delivered_at)
+                   values ($1, $2, 'Q1', $3, $4, 1, now())""",
+                incident, SINK, its_state, its_note,
+            )  # fmt: skip
+    await adopted(store, 2, paged(), under(b"g"), under(b"h"))
+
+    assert await rows(store, "select state, foreign_id, verify from deliveries where incident = 1") == [expected]
+    assert await rows(store, "select state from deliveries where incident = 2") == [("gone",)]
+    assert await rows(store, "select min(attempt) > 1 from deliveries where incident = 2") == [(True,)]  # fenced off
+
+
+async def test_two_who_learn_the_same_at_once_do_not_stand_in_each_others_way(
+    store: Store, alert: AlertOf, webhook: WebhookOf
+) -> None:
+    groups = [bytes([it]) for it in range(1, 9)]
+    await accepted(store, *(webhook(alert("aa"), group=it) for it in groups))
+
+    async def learn(incident: int, order: Sequence[bytes]) -> None:
+        await adopted(store, incident, paged(), *(under(it) for it in order))
+
+    await asyncio.gather(*(learn(it, groups if it % 2 else groups[::-1]) for it in range(1, 9)))
+
+    assert await rows(store, "select count(*) from incidents where state = 'open'") == [(1,)]
+    assert await rows(store, "select count(distinct incident) from links") == [(1,)]
+    assert await rows(store, "select count(*) from deliveries") == [(1,)]
