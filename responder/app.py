@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -19,17 +19,20 @@ from aiohttp import web
 from responder.clients.doors import Doors
 from responder.clients.pagerduty import PagerDutyApi
 from responder.clients.resolve import PLACE
+from responder.delivery.report_webhook import ReportWebhook
 from responder.delivery.sink import Outlets, sinks
 from responder.diagnostics.catalogue import catalogue, specs
 from responder.embedded.server import LOW_DISK_BYTES, EmbeddedPostgres
-from responder.errors import StoreUnavailable, UsageError, the_one
+from responder.errors import CouldNotLook, StoreUnavailable, UsageError, the_one
 from responder.incidents.fold import fold
+from responder.intake.arrange import arrange
 from responder.intake.registry import sources
 from responder.intake.source import Credentials
 from responder.model.alert import Alert, Webhook
 from responder.model.assessment import Said
 from responder.model.finding import Outcome
 from responder.model.incident import IncidentState, marker_of
+from responder.model.intake import merged
 from responder.model.pack import Pack
 from responder.model.verdict import Level
 from responder.redaction.redact import Redactor
@@ -42,6 +45,7 @@ from responder.store.migrate import migrate
 from responder.store.store import Store
 from responder.telemetry import Metrics
 from responder.web.access import Access, is_loopback
+from responder.web.api import Api
 from responder.web.pages import Pages
 from responder.web.server import MAX_BODY_BYTES, Site, application
 from responder.web.views import Views
@@ -52,6 +56,9 @@ from responder.work.work import LEASE_SECONDS, Worker, kinds
 DRAIN_SECONDS = 20.0  # Kubernetes gives thirty
 STORE_AGAIN_SECONDS = 2.0
 STILL_MOVING_SECONDS = 15.0
+AWAITS_ALERTS_FOR = timedelta(seconds=10)  # an incident that PagerDuty opened, for its alerts' own webhook
+AWAITS_AT_MOST = 2 / 3  # of the time to the first report: the rest is for looking
+WHO_ARE_WE_AGAIN_SECONDS = 60.0
 IDLE_SECONDS = 10.0  # also what a sender has for its headers
 OUR_WORDS = (Outcome, Said, Level, IncidentState)
 log = structlog.get_logger()
@@ -97,7 +104,7 @@ async def running(
     """A daemon, from the store up; leaving the block drains it. Raises UsageError for what cannot start."""
     for name in not_acted_on(settings):
         log.warning("setting.not_acted_on", setting=name, why="this version does not use it yet")
-    if not settings.pagerduty_token and not settings.prints_reports:
+    if not settings.pagerduty_token and not settings.report_webhook_url and not settings.prints_reports:
         log.warning("sink.none", why="reports are on the page only; set RESPONDER_PAGERDUTY_TOKEN to have them posted")
     embedded = await EmbeddedPostgres.start(settings.data_dir) if settings.database_url is None else None
     try:
@@ -186,6 +193,7 @@ async def _serving(
     acceptor = _acceptor(settings, desk, embedded)
     committing = group.create_task(acceptor.run())
     working = group.create_task(worker.run())
+    learning = group.create_task(_learn_who_we_are(desk))
     site = _site(settings, desk, acceptor, redactor, worker, embedded)
     runner = web.AppRunner(
         application(site),
@@ -209,11 +217,27 @@ async def _serving(
     finally:
         await runner.cleanup()
         committing.cancel()
+        learning.cancel()
         worker.stop()
         await _drained(working)
         await desk.doors.close()
         if desk.pagerduty is not None:
             await desk.pagerduty.close()
+        for sink in desk.sinks.values():
+            if isinstance(sink, ReportWebhook):
+                await sink.close()
+
+
+async def _learn_who_we_are(desk: Desk) -> None:
+    """PagerDuty tells us of our own writes: their author has to be known, so that they start nothing."""
+    while desk.pagerduty is not None:
+        try:
+            await desk.pagerduty.learn_who_we_are()
+        except CouldNotLook as why:
+            log.warning("pagerduty.user_unknown", why=str(why))
+            await asyncio.sleep(WHO_ARE_WE_AGAIN_SECONDS)
+        else:
+            return
 
 
 async def _drained(working: asyncio.Task[None]) -> None:
@@ -243,15 +267,23 @@ def _desk(
         doors=Doors(os.environ),
         catalogue=specs(),
         diagnostics=catalogue(),
-        sinks=sinks(Outlets(pagerduty=pagerduty, write=write if settings.prints_reports else None)),
+        sinks=sinks(
+            Outlets(
+                pagerduty=pagerduty,
+                write=write if settings.prints_reports else None,
+                report_webhook_url=settings.report_webhook_url,
+            )
+        ),
         pagerduty=pagerduty,
         metrics=metrics,
         clock=clock,
-        redact=redactor.text,
+        redactor=redactor,
         packs=loaded.packs,
+        intake=merged(pack.intake for pack in loaded.packs),
         page_url=settings.public_url.rstrip("/"),
         first_report_within_seconds=settings.first_report_within.total_seconds(),
         diagnostic_timeout_seconds=settings.diagnostic_timeout.total_seconds(),
+        reopen_within=settings.reopen_within,
         deliver=not settings.shadow,
         retain={
             "webhooks": settings.retain_webhooks,
@@ -265,11 +297,17 @@ def _acceptor(settings: Settings, desk: Desk, embedded: EmbeddedPostgres | None)
     def room() -> bool:
         return embedded is None or embedded.free_disk_bytes() >= LOW_DISK_BYTES
 
+    return acceptor_of(settings, desk.store, room)
+
+
+def acceptor_of(settings: Settings, store: Store, room: Callable[[], bool] = lambda: True) -> Acceptor:
+    """The door for webhooks; `responder quarantine retry` goes through the same one."""
     return Acceptor(
-        desk.store,
+        store,
         partial(fold, reopen_within=settings.reopen_within),
         first_report_within=settings.first_report_within,
-        follow=("link",) if desk.pagerduty else (),
+        asks_pagerduty=settings.pagerduty_token is not None,
+        awaits_alerts_for=min(AWAITS_ALERTS_FOR, settings.first_report_within * AWAITS_AT_MOST),
         room=room,
     )
 
@@ -296,13 +334,16 @@ def _site(
         acceptor=acceptor,
         redactor=redactor,
         metrics=desk.metrics,
-        leave_out=lambda webhook: without_ignored(webhook, desk.packs),
+        intake=desk.intake,
+        arrange=lambda webhook: [without_ignored(it, desk.packs) for it in arrange(webhook, desk.intake)],
+        ourselves=desk.pagerduty.ourselves if desk.pagerduty else frozenset(),
         max_body_bytes=MAX_BODY_BYTES,
         names=set(),
     )
     return Site(
         reception=reception,
         views=Views(desk.store, Pages(settings.name, settings.public_url), clock),
+        api=Api(desk.store, settings.name),
         metrics=desk.metrics,
         access=access,
         metrics_access=replace(access, tokens=(metrics_token.get_secret_value(),)) if metrics_token else access,
@@ -312,13 +353,27 @@ def _site(
 
 
 def _credentials(settings: Settings) -> Mapping[str, Credentials]:
+    anybody = settings.allow_unauthenticated_webhooks
     return {
         "alertmanager": Credentials(
             tokens=revealed(settings.alertmanager_tokens),
             username=settings.alertmanager_username,
             password=settings.alertmanager_password.get_secret_value(),
-            allow_unauthenticated=settings.allow_unauthenticated_webhooks,
-        )
+            allow_unauthenticated=anybody,
+        ),
+        "pagerduty": Credentials(
+            secrets=revealed(settings.pagerduty_webhook_secrets), allow_unauthenticated=anybody
+        ),
+        "grafana": Credentials(
+            tokens=revealed(settings.grafana_tokens),
+            secrets=revealed(settings.grafana_secrets),
+            allow_unauthenticated=anybody,
+        ),
+        "generic": Credentials(
+            tokens=revealed(settings.generic_tokens),
+            secrets=revealed(settings.generic_secrets),
+            allow_unauthenticated=anybody,
+        ),
     }
 
 

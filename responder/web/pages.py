@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,6 +102,10 @@ class Pages:
             alerts_cut=max(0, len(view.incident.alerts) - ALERTS_MOST) + view.incident.more_alerts,
             rows_most=ROWS_MOST,
         )
+
+    def quarantine(self, entries: Sequence[Mapping[str, object]], now: datetime, *, more: bool = False) -> str:
+        """What was accepted but not understood, newest first. `more`: older entries are left out."""
+        return self._render("quarantine.html", now, entries=entries, more=more)
 
     def not_found(self, slug: str) -> str:
         """There is no such incident (here, or any more)."""

@@ -15,6 +15,7 @@ from prometheus_client.exposition import choose_encoder
 
 from responder.telemetry import Metrics
 from responder.web.access import Access
+from responder.web.api import Api
 from responder.web.views import Views
 from responder.web.webhooks import Reception, Refused, receive
 
@@ -39,6 +40,7 @@ class Site:
 
     reception: Reception
     views: Views
+    api: Api
     metrics: Metrics
     access: Access
     metrics_access: Access
@@ -55,9 +57,12 @@ def application(site: Site) -> web.Application:
     app.router.add_get("/metrics", _guarded(site.metrics_access)(_metrics(site)))
     app.router.add_get("/", pages(_page(site.views.listing)))
     app.router.add_get("/incidents/{slug}", pages(_page(site.views.incident)))
+    app.router.add_get("/quarantine", pages(_page(site.views.quarantine)))
     app.router.add_static("/static", STATIC)
+    site.api.add_to(app.router, pages)
     for path in ("/webhooks/{kind}", "/webhooks/{kind}/{source}"):
         app.router.add_post(path, _webhook(site.reception))
+        app.router.add_put(path, _webhook(site.reception))  # Grafana can be told to
     return app
 
 

@@ -7,11 +7,12 @@ from datetime import datetime
 
 from aiohttp import web
 
-from responder.store import deliveries, incidents
+from responder.store import deliveries, incidents, look_up
 from responder.store.store import Store
 from responder.web.pages import DeliveryLine, IncidentView, Line, Pages, TimelineEntry
 
 LOWEST = 99  # an incident without a severity goes last
+ENTRIES_MOST = 200  # of the quarantine; the API has them all
 
 
 class Views:
@@ -59,3 +60,8 @@ class Views:
             deliveries=tuple(DeliveryLine(**it) for it in told),
         )
         return 200, self._pages.incident(view, self._clock())
+
+    async def quarantine(self, request: web.Request) -> tuple[int, str]:
+        """`/quarantine`: what was accepted but not understood."""
+        rows = await look_up.quarantine(self._store, limit=ENTRIES_MOST + 1)
+        return 200, self._pages.quarantine(rows[:ENTRIES_MOST], self._clock(), more=len(rows) > ENTRIES_MOST)

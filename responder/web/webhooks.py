@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import structlog
 from aiohttp import web
@@ -20,12 +20,15 @@ from responder.intake.source import (
     MOST_SOURCES,
     Credentials,
     Limits,
+    Post,
     Refusal,
     Source,
+    UnknownSender,
     UnreadableBody,
     is_source_name,
 )
 from responder.model.alert import Accepted, Webhook
+from responder.model.intake import Intake
 from responder.redaction.redact import Redactor
 from responder.store.accept import Acceptor
 from responder.telemetry import Metrics
@@ -34,20 +37,27 @@ BODY_WITHIN_SECONDS = 10.0
 PARSED_IN_A_THREAD_BYTES = 128 * 1024
 RETRY_AFTER_SECONDS = "5"
 NOT_CONFIGURED_AGAIN_SECONDS = "60"
-Problem = Callable[..., web.Response]
+NEVER_NAMED = ("pagerduty",)  # there is one account
+ALWAYS_NAMED = ("generic",)  # the name says how its JSON is read
+PRIORITY_UPDATED = "incident.priority_updated"
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reception:
-    """What receiving needs. `ignored`: whether an alert is left out by its pack's `intake.ignore`."""
+    """What receiving needs. `arrange`: labels by `intake`, less what its pack's `intake.ignore` leaves out.
+
+    `ourselves`: PagerDuty's ids of the users that our own writes come from; it grows as they become known.
+    """
 
     sources: Mapping[str, Source]
     credentials: Mapping[str, Credentials]
     acceptor: Acceptor
     redactor: Redactor
     metrics: Metrics
-    leave_out: Callable[[Webhook], Webhook]
+    arrange: Callable[[Webhook], Sequence[Webhook]]
+    intake: Intake
+    ourselves: Collection[str]
     max_body_bytes: int
     names: set[tuple[str, str]]
 
@@ -65,7 +75,7 @@ async def receive(request: web.Request, reception: Reception) -> Accepted:
     """One webhook; raises Refused with the status that its sender understands."""
     started = asyncio.get_running_loop().time()
     kind = request.match_info["kind"]
-    name = request.match_info.get("source", DEFAULT_SOURCE)
+    name = request.match_info.get("source", "")
     outcome = "failed"
     try:
         accepted = await _receive(request, reception, kind, name)
@@ -80,29 +90,55 @@ async def receive(request: web.Request, reception: Reception) -> Accepted:
         reception.metrics.webhook_seconds.labels(label).observe(asyncio.get_running_loop().time() - started)
 
 
-async def _receive(request: web.Request, reception: Reception, kind: str, name: str) -> Accepted:
-    source = _source(reception, kind, name)
+async def _receive(request: web.Request, reception: Reception, kind: str, named: str) -> Accepted:
+    source = _source(reception, kind, named)
+    name = named or DEFAULT_SOURCE
     credentials = reception.credentials.get(kind, Credentials())
     _refuse_if(source.refusal_before_body(request.headers, credentials))
     body = await _body(request, reception.max_body_bytes)
     _refuse_if(source.refusal(request.headers, body, credentials))
     _remember(reception, kind, name)
-    webhook = reception.leave_out(await _parsed(source, name, body, reception))
-    try:
-        accepted = await reception.acceptor.accept(webhook)
+    post = Post(source=name, headers=request.headers, body=body, intake=reception.intake)
+    groups = reception.arrange(_without_our_own(await _parsed(source, post, reception), reception.ourselves))
+    try:  # each by itself: after a 503 the sender repeats, and what was accepted is a duplicate
+        accepted = await asyncio.gather(*(reception.acceptor.accept(it) for it in groups))
     except StoreUnavailable as away:
         raise Refused(503, str(away), {"Retry-After": RETRY_AFTER_SECONDS}) from away
-    _count(reception.metrics, webhook, accepted)
-    return accepted
+    for webhook, one in zip(groups, accepted, strict=True):
+        _count(reception.metrics, webhook, one)
+    return accepted[0] if len(accepted) == 1 else _sum(accepted)
+
+
+def _sum(several: Sequence[Accepted]) -> Accepted:
+    return Accepted(
+        accepted=sum(it.accepted for it in several),
+        duplicates=sum(it.duplicates for it in several),
+        stale=sum(it.stale for it in several),
+        ignored=sum(it.ignored for it in several),
+        quarantined=sum(it.quarantined for it in several),
+        incidents=tuple(dict.fromkeys(slug for it in several for slug in it.incidents)),
+    )
 
 
 def _source(reception: Reception, kind: str, name: str) -> Source:
     source = reception.sources.get(kind)
     if source is None:
         raise Refused(404, f'no such sender: "{kind}"; expected one of {", ".join(sorted(reception.sources))}')
-    if not is_source_name(name):
+    if name and kind in NEVER_NAMED:
+        raise Refused(404, f"expected /webhooks/{kind}, without a name behind it")
+    if not name and kind in ALWAYS_NAMED:
+        raise Refused(404, f"expected /webhooks/{kind}/NAME, with a name that `intake.{kind}` of a pack explains")
+    if name and not is_source_name(name):
         raise Refused(404, "a source is named by a-z, 0-9 and -, at most 32 of them")
     return source
+
+
+def _without_our_own(webhook: Webhook, ourselves: Collection[str]) -> Webhook:
+    """Our own writes come back as events; a person who shares our key is still heard on the state of an incident."""
+    event = webhook.event
+    if event is None or event.agent not in ourselves or (event.status and event.type != PRIORITY_UPDATED):
+        return webhook
+    return replace(webhook, event=replace(event, is_ours=True))
 
 
 def _remember(reception: Reception, kind: str, name: str) -> None:
@@ -154,20 +190,22 @@ def _refuse_over(size: int, limit: int) -> None:
         raise Refused(413, f"at most {limit} bytes are taken", {"Connection": "close"})
 
 
-async def _parsed(source: Source, name: str, body: bytes, reception: Reception) -> Webhook:
+async def _parsed(source: Source, post: Post, reception: Reception) -> Webhook:
     """A large body full of what must be redacted can take seconds: it gets a thread, so that others are answered."""
     try:
-        if len(body) > PARSED_IN_A_THREAD_BYTES:
-            return await asyncio.to_thread(source.parse, name, body, reception.redactor, Limits())
-        return source.parse(name, body, reception.redactor, Limits())
+        if len(post.body) > PARSED_IN_A_THREAD_BYTES:
+            return await asyncio.to_thread(source.parse, post, reception.redactor, Limits())
+        return source.parse(post, reception.redactor, Limits())
     except UnreadableBody as unreadable:
         raise Refused(400, str(unreadable)) from unreadable
+    except UnknownSender as unknown:
+        raise Refused(404, str(unknown)) from unknown
 
 
 def _count(metrics: Metrics, webhook: Webhook, accepted: Accepted) -> None:
     for status, alerts in Counter(alert.status.word for alert in webhook.alerts).items():
         metrics.alerts.labels(webhook.kind, status).inc(alerts)
-    for it in webhook.quarantined:
+    for it in webhook.quarantined if accepted.quarantined else ():
         metrics.quarantined.labels(webhook.kind, it.reason.partition(":")[0]).inc(it.alerts)
     log.info(
         "webhook.accepted",
