@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.responder-runtime
 DEV := $(VENV)/.responder-dev
 
-.PHONY: help setup run test test-unit check format bench lock clean
+.PHONY: help setup run test test-unit check format bench image lock clean
 
 help:
 	@echo "make run     set up all, then the demo: an alert becomes a note"
@@ -14,6 +14,7 @@ help:
 	@echo "make check   ruff, mypy, import contracts, rule files"
 	@echo "make format  ruff format and import order"
 	@echo "make bench   figures as ratios against a reference in the same run"
+	@echo "make image   the container image, by docker, podman or buildah (make image ENGINE=podman)"
 
 $(STAMP): requirements/runtime.txt pyproject.toml
 	@$(PYTHON) deploy/setup.py $(VENV) requirements/runtime.txt
@@ -50,6 +51,13 @@ format: $(DEV)
 
 bench: $(DEV)
 	$(BIN)/python bench/run.py
+
+# HEALTHCHECK is of Docker's format only. Behind a mirror of PyPI: make image IMAGE_ARGS="--secret id=pip,src=pip.conf"
+ENGINE ?= $(firstword $(notdir $(foreach it,docker podman buildah,$(shell command -v $(it)))))
+IMAGE ?= responder:$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' responder/__init__.py)
+image:
+	@test -n "$(ENGINE)" || { echo "docker, podman or buildah is needed"; exit 2; }
+	$(ENGINE) build $(if $(filter docker,$(ENGINE)),,--format docker) $(IMAGE_ARGS) -t $(IMAGE) .
 
 # Needs uv on the PATH; leaves no registry address in the files. Releases younger than a week are left alone.
 COOL_OFF = $(shell date -u -d '7 days ago' +%F)

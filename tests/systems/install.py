@@ -22,6 +22,8 @@ PACKAGES = {  # package: a program of it that tests start
     "prometheus-alertmanager": "prometheus-alertmanager",
     "chromium": "chromium",
     "openssl": "openssl",
+    "buildah": "buildah",
+    "mmdebstrap": "mmdebstrap",
 }
 UPDATE_WITHIN_SECONDS = 120
 INSTALL_WITHIN_SECONDS = 300
