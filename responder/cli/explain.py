@@ -21,11 +21,13 @@ from responder.diagnostics.catalogue import catalogue
 from responder.diagnostics.examine import Examination
 from responder.diagnostics.plan import Ask, Plan, plan
 from responder.errors import UsageError
+from responder.intake.arrange import arrange
 from responder.intake.registry import sources
-from responder.intake.source import DEFAULT_SOURCE, Limits, Post, UnreadableBody
+from responder.intake.source import DEFAULT_SOURCE, Limits, Post, UnknownSender, UnreadableBody
 from responder.model.alert import Alert, Webhook
 from responder.model.finding import Finding
 from responder.model.incident import HeldAlert, Incident, IncidentState, marker_of, slug_of
+from responder.model.intake import Intake, merged
 from responder.model.pack import Pack, Rule
 from responder.model.report import Report
 from responder.model.verdict import RuleVerdict, Verdict
@@ -57,7 +59,12 @@ class Explanation:
 
 @click.command("explain")
 @click.argument("alert", type=click.File("r", encoding="utf-8"))
-@click.option("--kind", default="alertmanager", show_default=True, help="Whose webhook body this is.")
+@click.option(
+    "--kind",
+    default="alertmanager",
+    show_default=True,
+    help="Whose webhook body this is; generic/NAME for a sender that a pack describes.",
+)
 @click.option("--diagnose", is_flag=True, help="Run the checks as well.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(alert: TextIO, kind: str, diagnose: bool, as_json: bool) -> None:
@@ -66,7 +73,7 @@ def command(alert: TextIO, kind: str, diagnose: bool, as_json: bool) -> None:
     loaded = app.load_rules(settings)
     redactor = app.redactor_of(settings, loaded.packs)
     set_up_log(as_json=False, level="error", redact=redactor.text)
-    webhook = _webhook(alert, kind, redactor)
+    webhook = _webhook(alert, kind, redactor, merged(it.intake for it in loaded.packs))
     explained = asyncio.run(explain(webhook, loaded.packs, app.clock(), settings, diagnose=diagnose))
     if as_json:
         click.echo(redactor.text(json.dumps(_as_json(explained), default=str, indent=2, ensure_ascii=False)))
@@ -128,14 +135,16 @@ async def _findings(asks: Sequence[Ask], doors: Doors, settings: Settings) -> tu
         return examination.findings
 
 
-def _webhook(file: TextIO, kind: str, redactor: Redactor) -> Webhook:
+def _webhook(file: TextIO, sender: str, redactor: Redactor, intake: Intake) -> Webhook:
     known = sources()
+    kind, _, name = sender.partition("/")
     if kind not in known:
         raise UsageError(f"--kind: unknown sender {kind!r}; expected one of {', '.join(sorted(known))}")
     try:
-        webhook = known[kind].parse(
-            Post(source=DEFAULT_SOURCE, headers={}, body=file.read().encode()), redactor, Limits()
-        )
+        post = Post(source=name or DEFAULT_SOURCE, headers={}, body=file.read().encode(), intake=intake)
+        webhook = arrange(known[kind].parse(post, redactor, Limits()), intake)[0]
+    except UnknownSender as unknown:
+        raise UsageError(f"--kind: {unknown}") from unknown
     except (UnreadableBody, UnicodeDecodeError) as unreadable:
         raise UsageError(f"{Path(file.name)}: {unreadable}; expected a webhook body as {kind} sends it") from unreadable
     if not webhook.alerts:

@@ -19,6 +19,7 @@ WORDS: Mapping[str, Told] = {
     ),
     "report.composed": lambda it: f"  decided: {it['severity']} · {it['title']}",
     "incident.linked": lambda it: f"  linked: {it['incident']} is PagerDuty's {it['pagerduty']}",
+    "incident.folded": lambda it: f"  one and the same: {it['incident']} goes on as {it['into']}",
     "alert.handled": lambda it: f"  handled: alert {it['alert']} ({it['status']}, {it['verdict'] or 'no rule'})",
     "delivery.sent": lambda it: (
         f"  told: {it['sink']} on {it['object']}, {it['outcome']} ({it['reason'].replace('_', ' ')})"

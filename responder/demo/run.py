@@ -110,6 +110,7 @@ async def _daemon(settings: Settings, narrator: Narrator) -> AsyncIterator[Runni
 
 def _settings(folder: Path, pagerduty: StandInPagerDuty) -> Settings:
     listen = f"{LISTEN[0]}:{LISTEN[1] if _is_free(*LISTEN) else _free_port(LISTEN[0])}"
+    subscription = pagerduty.subscribe(f"http://{listen}/webhooks/pagerduty")
     return load_settings(
         name="demo",
         listen=listen,
@@ -120,6 +121,7 @@ def _settings(folder: Path, pagerduty: StandInPagerDuty) -> Settings:
         pagerduty_token=TOKEN,
         pagerduty_from=BOT_EMAIL,
         pagerduty_url=pagerduty.url,
+        pagerduty_webhook_secrets=subscription.secret,
         report_stdout=False,
     )
 
@@ -135,6 +137,8 @@ async def _play(stage: Stage, narrator: Narrator) -> bool:
         return False
     narrator.head(f"The note, as it stands on the incident in PagerDuty ({stage.pagerduty.url})")
     narrator.block(_note(stage))
+    narrator.head("Alex, who is on call, takes it on at PagerDuty, whose signed webhook tells responder")
+    stage.pagerduty.acknowledge(next(iter(stage.pagerduty.account.incidents)))
     await asyncio.sleep(BROKEN_SECONDS)
     stage.service.mend()
     narrator.head("The service is mended; the same note will say so (at most one edit a minute)")
@@ -168,10 +172,12 @@ def _say_what_to_do(stage: Stage, narrator: Narrator) -> None:
         '{"version":"4","groupKey":"{}:{alertname=\\"Mine\\"}","status":"firing","alerts":[{"status":"firing",'
         '"labels":{"alertname":"Mine"},"annotations":{},"startsAt":"2026-01-01T00:00:00Z"}]}'
     )
+    incident = next(iter(stage.pagerduty.account.incidents), "")
     print(
         f"""  open    {stage.daemon.url}/               the incidents, as the person on call sees them
           {stage.pagerduty.url}/              the stand-in PagerDuty with the note
           {stage.daemon.url}/metrics        responder about itself
+  take on curl -d '{{"do": "acknowledge", "incident": "{incident}"}}' {stage.pagerduty.url}/_do
   break   curl -X POST {stage.service.url}/_break
   mend    curl -X POST {stage.service.url}/_mend
   post    curl -H 'Authorization: Bearer {WEBHOOK_TOKEN}' {stage.daemon.url}/webhooks/alertmanager \\

@@ -203,7 +203,7 @@ def _blocks(text: str) -> Iterator[_Block]:
         elif not block.take(line):
             yield block
             block = None
-    if block is not None:  # cut off by a bound of PagerDuty's
+    if block is not None and block.in_annotations:  # cut off by a bound of PagerDuty's, but its labels are all there
         yield block
 
 

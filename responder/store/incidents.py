@@ -95,6 +95,17 @@ async def number_of(store: Store, slug: str) -> int | None:
         return number
 
 
+async def is_linked(store: Store, kind: str, key: bytes) -> bool:
+    """Whether a foreign incident belongs to one of ours already."""
+    async with store.connection() as connection:
+        linked: bool = await connection.fetchval(
+            "select exists (select 1 from links where kind = $1 and source = '' and key = $2 and incident is not null)",
+            kind,
+            key,
+        )
+        return linked
+
+
 async def choose_rules(store: Store, number: int, *, pack: str, rule_set: bytes, files: Mapping[str, str]) -> None:
     """Bind an incident to the rules that it starts with, kept whole."""
     async with store.transaction() as connection:

@@ -97,9 +97,10 @@ async def _receive(request: web.Request, reception: Reception, kind: str, named:
     _refuse_if(source.refusal_before_body(request.headers, credentials))
     body = await _body(request, reception.max_body_bytes)
     _refuse_if(source.refusal(request.headers, body, credentials))
-    _remember(reception, kind, name)
     post = Post(source=name, headers=request.headers, body=body, intake=reception.intake)
-    groups = reception.arrange(_without_our_own(await _parsed(source, post, reception), reception.ourselves))
+    parsed = await _parsed(source, post, reception)
+    _remember(reception, kind, name)
+    groups = reception.arrange(_without_our_own(parsed, reception.ourselves))
     try:  # each by itself: after a 503 the sender repeats, and what was accepted is a duplicate
         accepted = await asyncio.gather(*(reception.acceptor.accept(it) for it in groups))
     except StoreUnavailable as away:

@@ -104,7 +104,7 @@ class _Linking:
             for paged in await self._api.incidents_of(key):
                 if paged.id in known:
                     found = Found.BY_KEY if paged.status is not PagedStatus.RESOLVED else found
-                elif not _is_of_before(paged, incident):
+                elif not await self._is_of_before(paged, incident):
                     alerts = await self._api.alerts(paged.id)
                     if key not in (it.get("alert_key") for it in alerts):
                         continue
@@ -114,6 +114,14 @@ class _Linking:
                     known.add(paged.id)
                     found = Found.BY_KEY
         return found
+
+    async def _is_of_before(self, paged: PagedIncident, incident: Incident) -> bool:
+        """One that is over, and was before this incident or is another one's."""
+        if paged.status is not PagedStatus.RESOLVED:
+            return False
+        return paged.created_at < incident.opened_at - EARLIER or await incidents.is_linked(
+            self._desk.store, PAGERDUTY, paged.id.encode()
+        )
 
     async def _adopt(
         self, incident: int, paged: PagedIncident, alerts: Sequence[Mapping[str, Any]], raw: Mapping[str, Any]
@@ -138,10 +146,6 @@ class _Linking:
             alerts=tuple(replace(it, labels=arranged(it.labels, intake)) for it in alerts),
             is_group=is_from_alertmanager(raw),
         )
-
-
-def _is_of_before(paged: PagedIncident, incident: Incident) -> bool:
-    return paged.status is PagedStatus.RESOLVED and paged.created_at < incident.opened_at - EARLIER
 
 
 async def _wait(desk: Desk, incident: Incident, looks: int, looked: str) -> Next:

@@ -145,10 +145,17 @@ def test_what_is_listed_as_resolved_counts_where_nothing_fires() -> None:
     assert (alert.labels["alertname"], alert.status) == ("X", AlertStatus.RESOLVED)
 
 
-def test_a_list_that_was_cut_off_gives_what_is_left_of_it() -> None:
-    text = "Labels:\n - alertname = X\nAnnotations:\nSource: \nLabels:\n - alertname = Y\n - po"
+@pytest.mark.parametrize(
+    ("cut", "names"),
+    [
+        pytest.param("Labels:\n - alertname = Y\n - po", ["X"], id="in its labels: who knows which are missing"),
+        pytest.param("Labels:\n - alertname = Y\nAnnotations:\n - su", ["X", "Y"], id="in its annotations"),
+    ],
+)
+def test_a_list_that_was_cut_off_gives_the_alerts_that_are_whole(cut: str, names: list[str]) -> None:
+    text = f"Labels:\n - alertname = X\nAnnotations:\nSource: \n{cut}"
 
-    assert [it.labels["alertname"] for it in read(of_details({"firing": text}))] == ["X", "Y"]
+    assert [it.labels["alertname"] for it in read(of_details({"firing": text}))] == names
 
 
 def test_a_text_in_an_annotation_makes_no_alert() -> None:

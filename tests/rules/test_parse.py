@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from responder.model.catalogue import Catalogue
+from responder.diagnostics.catalogue import specs
 from responder.model.pack import (
     Bound,
     HttpSource,
@@ -192,8 +192,8 @@ def test_without_severity_there_are_four_levels(pack: Callable[[str], Pack]) -> 
     assert made.severity == SeverityScheme()
 
 
-def test_the_starter_pack_is_right_and_fires_on_the_common_alert(catalogue: Catalogue) -> None:
-    loaded = load_packs(REPOSITORY / "rules" / "starter", catalogue)
+def test_the_starter_pack_is_right_and_fires_on_the_common_alert() -> None:
+    loaded = load_packs(REPOSITORY / "rules" / "starter", specs())
 
     assert (loaded.problems, loaded.warnings) == ((), ())
     starter = loaded.packs[0]
@@ -204,7 +204,7 @@ def test_the_starter_pack_is_right_and_fires_on_the_common_alert(catalogue: Cata
         (it.signal, it.warning and it.warning.text, it.critical and it.critical.text) for it in rule.thresholds
     ] == [("error_rate", "> 1% for 5m", "> 5% for 2m")]
     assert any(rule.default for rule in starter.rules)
-    assert {entry.check for rule in starter.rules for entry in rule.diagnose} == set(catalogue)
+    assert {entry.check for rule in starter.rules for entry in rule.diagnose} == set(specs())
 
 
 def test_the_contract_itself_loads_without_a_mistake(load: Callable[..., Loaded]) -> None:
