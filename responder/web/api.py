@@ -71,7 +71,12 @@ class Api:
         if form == "json":
             return _json(body)
         marker = marker_of(self._name, found.summary["slug"])
-        text = plain_text(found.report, marker=marker, continues=found.summary["continues"] or "")
+        text = plain_text(
+            found.report,
+            marker=marker,
+            continues=found.summary["continues"] or "",
+            continued_in=found.summary["continued_in"] or "",
+        )
         content = _markdown(text) if form == "markdown" else text + "\n"
         kind = "text/markdown" if form == "markdown" else "text/plain"
         return web.Response(text=content, content_type=kind, headers=HEADERS)

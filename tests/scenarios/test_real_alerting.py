@@ -62,11 +62,14 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(*, real: bool) -> AsyncIterator[Stage]:
-    """The service is healthy, somebody watches it, and the daemon is told where."""
+async def stage(*, real: bool, webhooks: bool = False) -> AsyncIterator[Stage]:
+    """The service is healthy, somebody watches it, and the daemon is told where; `webhooks`: by PagerDuty as well."""
     async with World.opened() as world:
         service = await SampleService.start()
         daemon = await world.daemon(RULES=str(PACK), PUBLIC_URL="https://responder.example")
+        if webhooks:
+            secret = world.pagerduty.subscribe(f"{daemon.url}/webhooks/pagerduty").secret
+            daemon.environment = {**daemon.environment, "RESPONDER_PAGERDUTY_WEBHOOK_SECRETS": secret}
         alerting = await Alerting.start(
             sample_url=service.url,
             webhook_url=f"{daemon.url}/webhooks/alertmanager",
@@ -116,13 +119,26 @@ def check_every_request(playing: Stage, contract: PagerDutyContract) -> None:
         contract.check(request)
 
 
+def check_that_nothing_fed_on_itself(playing: Stage, *, webhooks: bool) -> None:
+    """Our own note came back as an event and started nothing; each event is accounted for as one."""
+    told = [it for it in playing.daemon.events("webhook.accepted") if it["kind"] == "pagerduty"]
+    counts = ("accepted", "duplicates", "stale", "ignored", "quarantined")
+    print({it.method + " " + it.path: None for it in playing.pagerduty.requests}, len(playing.pagerduty.requests))
+
+    assert {it.status for it in playing.pagerduty.deliveries} == ({202} if webhooks else set())
+    assert [sum(it[name] for name in counts) for it in told] == [1] * len(playing.pagerduty.deliveries)
+    assert sum(it["ignored"] for it in told) == (1 if webhooks else 0)
+    assert {slug for it in told for slug in it["incidents"]} <= {"inc-0001", "inc-0002"}
+
+
 @pytest.mark.system
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(installed() is None, reason="prometheus and alertmanager are not installed")
+@pytest.mark.parametrize("webhooks", [False, True], ids=["webhooks off", "webhooks on"])
 async def test_a_real_alert_becomes_one_note_that_says_in_the_end_that_it_is_over(
-    pagerduty_contract: PagerDutyContract,
+    pagerduty_contract: PagerDutyContract, webhooks: bool
 ) -> None:
-    async with stage(real=True) as playing:
+    async with stage(real=True, webhooks=webhooks) as playing:
         await check_the_note_of_a_broken_service(playing)
         [note] = playing.incident.notes
 
@@ -131,6 +147,7 @@ async def test_a_real_alert_becomes_one_note_that_says_in_the_end_that_it_is_ove
         await until(lambda: "Resolved after" in playing.note(), 100)  # at most one edit a minute
 
         assert playing.incident.notes == [note]
+        check_that_nothing_fed_on_itself(playing, webhooks=webhooks)
         assert "503" not in playing.note()
         assert [it.method for it in playing.pagerduty.requests if it.path.endswith("/notes")] == ["POST"]
         check_every_request(playing, pagerduty_contract)

@@ -211,3 +211,15 @@ def test_the_quarantine_page_shows_what_a_stranger_wrote_as_text() -> None:
     assert "<script" not in page
     assert "(1 and more)" in page
     assert "Nothing is in quarantine." in Pages("test").quarantine([], START)
+
+
+async def test_a_folded_incident_leads_to_the_one_that_goes_on(told: Kept) -> None:
+    await told.post(FIRING, group="elder")
+    async with told.daemon.desk.store.connection() as connection:
+        await connection.execute("update incidents set state = 'folded', folded_into = 2 where id = 1")
+
+    body = await told.json(f"{API}/incidents/inc-0001/report")
+    _, _, text = await told.get(f"{API}/incidents/inc-0001/report?format=text")
+
+    assert (body["state"], body["continued_in"]) == ("folded", "inc-0002")
+    assert "Continued in inc-0002" in text
