@@ -361,9 +361,7 @@ def _credentials(settings: Settings) -> Mapping[str, Credentials]:
             password=settings.alertmanager_password.get_secret_value(),
             allow_unauthenticated=anybody,
         ),
-        "pagerduty": Credentials(
-            secrets=revealed(settings.pagerduty_webhook_secrets), allow_unauthenticated=anybody
-        ),
+        "pagerduty": Credentials(secrets=revealed(settings.pagerduty_webhook_secrets), allow_unauthenticated=anybody),
         "grafana": Credentials(
             tokens=revealed(settings.grafana_tokens),
             secrets=revealed(settings.grafana_secrets),

@@ -111,9 +111,21 @@ def test_the_store_that_a_dead_daemon_left_behind_is_joined_and_left_for_the_nex
 def test_without_a_daemon_the_store_is_started_and_stopped_again(stopped: Daemon) -> None:
     shown = run(stopped, "incidents", "--json")
 
-    assert [it["incident"] for it in json.loads(shown.stdout)["incidents"]] == ["inc-0001"]
+    assert "inc-0001" in [it["incident"] for it in json.loads(shown.stdout)["incidents"]]
     assert servers(stopped) == []
     assert not (stopped.folder / "data" / "postgres" / "postmaster.pid").exists()
+
+
+def test_the_number_of_a_server_that_is_dead_is_not_waited_for(running: Daemon) -> None:
+    first = int((running.folder / "data" / "postgres" / "postmaster.pid").read_text().split()[0])
+    running.kill()
+    os.kill(first, signal.SIGKILL)
+    until(lambda: not servers(running))
+
+    shown = run(running, "incidents", "show", "inc-0001")
+
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert servers(running) == []
 
 
 def test_what_is_retried_without_a_daemon_is_looked_at_by_the_next_one(stopped: Daemon) -> None:

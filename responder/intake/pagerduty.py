@@ -43,6 +43,7 @@ from responder.intake.source import (
     nothing_configured,
 )
 from responder.model.alert import Alert, AlertStatus, Quarantined, Webhook
+from responder.model.incident import ANY_MARKER
 from responder.model.paged import SINGLE_SOURCE, PagedEvent, PagedStatus
 from responder.redaction.redact import Redactor
 
@@ -53,7 +54,7 @@ _VERSION = "v1"
 _ID = re.compile(r"[A-Za-z0-9_.~+/-]{1,200}")
 # An incident's id stands in addresses of the REST API, so it can only be what leads nowhere else.
 _INCIDENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_MARKER = re.compile(r"\[responder:[^\[\]\s]{1,200}:inc-[0-9A-Z]{4,}\]")  # `marker_of`, of any installation
+_MARKER = re.compile(ANY_MARKER)
 _TEXT_OF = {"incident.annotated": "content", "incident.status_update_published": "message"}
 
 

@@ -11,7 +11,7 @@ from responder.model.paged import PagedStatus
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # https://www.crockford.com/base32.html
 MARKER = "[responder:{name}:{slug}]"
-ANY_MARKER = r"\[responder:[^\]\s]+:inc-[0-9A-Z]+\]"  # of any installation: none may answer another's reports
+ANY_MARKER = r"\[responder:[^\[\]\s]{1,200}\]"  # of any installation or version: none may answer another's reports
 
 
 class IncidentState(StrEnum):

@@ -27,6 +27,7 @@ SHOWN = """update deliveries set state = 'visible', foreign_id = $3, digest = $4
            why = '', uncertain_since = null, verify = $8, tag = $9, delivered_at = now(), first_at = coalesce(first_at, now())
            where id = $1 and attempt = $2 returning id"""
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """One sink object of one incident, as the ledger holds it. `attempt` is the fence."""
@@ -80,7 +81,9 @@ async def begin(store: Store, number: int, fence: int) -> Begun | None:
         report = await connection.fetchval("select body from reports where incident = $1", row["incident"])
         others = [it for it in (row["continues"], row["folded_into"]) if it is not None]
         slugs = {it["id"]: it["slug"] for it in await connection.fetch(SLUGS, others)} if others else {}
-        folded = await connection.fetch("select slug from incidents where folded_into = $1 order by id", row["incident"])
+        folded = await connection.fetch(
+            "select slug from incidents where folded_into = $1 order by id", row["incident"]
+        )
     fields = dict(row)
     rest = {name: fields.pop(name) for name in BESIDE}
     return Begun(
