@@ -29,6 +29,7 @@ class PagerDutyNote:
     name = "pagerduty_note"
     foreign_kind: str | None = "pagerduty"
     reads_back = True
+    repeats_safely = False
 
     def __init__(self, api: PagerDutyApi) -> None:
         self._api = api

@@ -49,7 +49,7 @@ class ReportWebhook:
             marker=said.marker,
             continues=said.continues,
             continued_in=said.continued_in,
-            edition=getattr(said, "edition", ""),  # who sends may tell a return to what was shown before
+            edition=said.edition,  # who sends may tell a return to what was shown before
         )
 
     async def find(self, object: str, markers: Sequence[str]) -> list[Posted]:  # noqa: A002 - the ledger's word

@@ -191,7 +191,7 @@ class _Sending:
         """Ours, if it is there, and the tag for a post that nobody could check."""
         delivery = self.begun.delivery
         if not self.sink.reads_back:
-            return None, MAY_BE_A_DUPLICATE
+            return None, "" if self.sink.repeats_safely else MAY_BE_A_DUPLICATE
         try:
             return await _keep_the_oldest(self.sink, delivery.object, self.markers), ""
         except CouldNotLook as unreadable:
@@ -220,6 +220,7 @@ class _Sending:
             tag=tag,
             continues=self.begun.continues or "",
             continued_in=self.begun.continued_in or "",
+            edition=str(self.begun.delivery.delivered_at or ""),
         )
         return self.redact(self.sink.render(self.report, said))
 

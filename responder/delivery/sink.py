@@ -24,12 +24,16 @@ class Posted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendering:
-    """What is said with a report beside its content. `continued_in`: slug of the incident that goes on for it."""
+    """What is said with a report beside its content. `continued_in`: slug of the incident that goes on for it.
+
+    `edition`: the same over retries of one delivery, another for the next one.
+    """
 
     marker: str
     tag: str = ""
     continues: str = ""
     continued_in: str = ""
+    edition: str = ""
 
 
 class Sink(Protocol):
@@ -40,6 +44,8 @@ class Sink(Protocol):
     """The kind of link whose incident is the object (`pagerduty`); None when the sink itself is the object."""
     reads_back: bool
     """Whether `find` can tell what is shown; without it an uncertain post is repeated, tagged."""
+    repeats_safely: bool
+    """Whether a repeated post is known as such by whoever takes it, so that it needs no tag."""
 
     def render(self, report: Report, said: Rendering) -> Any:
         """The report in this sink's form."""

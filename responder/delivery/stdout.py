@@ -15,6 +15,7 @@ class Stdout:
     name = "stdout"
     foreign_kind: str | None = None
     reads_back = False
+    repeats_safely = False
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write

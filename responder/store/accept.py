@@ -19,7 +19,7 @@ import asyncpg
 import structlog
 
 from responder.errors import StoreUnavailable
-from responder.model.alert import Accepted, AlertStatus, Quarantined, Webhook
+from responder.model.alert import Accepted, Alert, AlertStatus, Quarantined, Webhook
 from responder.model.folding import (
     ALSO_AT_PAGERDUTY,
     RESERVED,
@@ -453,9 +453,7 @@ def _put_aside(webhook: Webhook, reason: str) -> Webhook:
     aside = tuple(
         Quarantined(
             reason=f"the store refused it: {reason}",
-            text=json.dumps({"labels": dict(it.labels), "annotations": dict(it.annotations)}).replace(
-                "\\u0000", "\\\\u0000"
-            ),
+            text=json.dumps(_as_sent(it)).replace("\\u0000", "\\\\u0000"),
             identities={"fingerprint": it.fingerprint, "key": webhook.key.hex()},
         )
         for it in webhook.alerts
@@ -473,6 +471,17 @@ def _put_aside(webhook: Webhook, reason: str) -> Webhook:
         ends_others_until=None,
         event=None,
     )
+
+
+def _as_sent(alert: Alert) -> dict[str, Any]:
+    """In a sender's words, so that it can be read again."""
+    return {
+        "status": alert.status.word,
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "startsAt": alert.starts_at.isoformat(),
+        **({"endsAt": alert.ends_at.isoformat()} if alert.ends_at else {}),
+    }
 
 
 def _ends_something(group: GroupPlan) -> bool:
