@@ -163,9 +163,18 @@ async def world(
     """`await world(pack=…, shadow=True)`: everything running."""
     async with AsyncExitStack() as stack:
 
-        async def start(pack: str = PACK, *, pagerduty: bool = True, webhooks: bool = False, **settings: Any) -> World:
+        async def start(
+            pack: str = PACK,
+            *,
+            pagerduty: bool = True,
+            webhooks: bool = False,
+            account_key: bool = False,
+            **settings: Any,
+        ) -> World:
             (tmp_path / "rules.yaml").write_text(pack)
-            account = await StandInPagerDuty.start(event_delay_seconds=0, webhook_retry_seconds=(0.2, 0.5))
+            account = await StandInPagerDuty.start(
+                account_key=account_key, event_delay_seconds=0, webhook_retry_seconds=(0.2, 0.5)
+            )
             stack.push_async_callback(account.stop)
             listen = f"127.0.0.1:{lasting_port()}" if webhooks else "127.0.0.1:0"
             if webhooks:
