@@ -104,5 +104,6 @@ def test_a_kill_while_folding_leaves_one_incident_and_one_note(
     incident, going_on, log = outcomes[step]
 
     assert [it["incident"] for it in going_on] == ["inc-0001"], log[-3000:]
+    assert going_on[0]["alerts"] == {"firing": 2, "total": 2}
     assert len(incident.notes) == 1
     assert MARKER.findall(incident.notes[0].content)[-1] == "inc-0001"

@@ -69,6 +69,9 @@ def test_what_fails_inside_is_told_without_the_document() -> None:
     ("text", "document"),
     [
         pytest.param("|".join(["[@, @]"] * 40) + "|to_string(@)", {"a": 1}, id="doubled 2^40 times, then walked"),
+        pytest.param(
+            "|".join(["[@, @]"] * 21) + "|length(to_string(@))", 1, id="doubled 21 times: few steps, two million values"
+        ),
         pytest.param("[" + "|".join(["[@, @]"] * 40) + "] == [`1`]", {"a": 1}, id="doubled inside a comparison"),
         pytest.param("|".join(["join('', [@, @])"] * 40), "x" * 1000, id="text doubled"),
         pytest.param("@[?@ > `5`]", [1] * 500_000, id="half a million elements"),

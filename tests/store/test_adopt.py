@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 
+from responder.errors import StoreUnavailable
 from responder.incidents.join import join
 from responder.model.alert import Alert, AlertStatus, Webhook
 from responder.model.joining import Adopted, PagedAlerts
 from responder.model.paged import PagedEvent, PagedIncident, PagedStatus
 from responder.store import incidents
+from responder.store.accept import lock_of
+from responder.store.accept_sql import LOCK
 from responder.store.adopt import adopt
 from responder.store.store import Store
 from tests.store.test_accept import accepting, rows
@@ -272,3 +275,18 @@ async def test_two_who_learn_the_same_at_once_do_not_stand_in_each_others_way(
     assert await rows(store, "select count(*) from incidents where state = 'open'") == [(1,)]
     assert await rows(store, "select count(distinct incident) from links") == [(1,)]
     assert await rows(store, "select count(*) from deliveries") == [(1,)]
+
+
+async def test_the_group_s_own_webhook_and_pagerduty_s_word_wait_for_one_another(
+    store: Store, alert: AlertOf, webhook: WebhookOf
+) -> None:
+    """Else each could find nothing of the other, and both would open an incident for good."""
+    await accepted(store, TRIGGERED)
+    key = webhook(alert("aa")).key
+    async with store.transaction() as other:
+        await other.execute(LOCK, [lock_of("alertmanager", "default", key)])
+        with pytest.raises(StoreUnavailable):
+            await adopted(store, 1, paged(), under(b"g"))
+    await adopted(store, 1, paged(), under(b"g"))
+
+    assert await rows(store, "select count(*) from links where kind = 'dedup'") == [(1,)]
