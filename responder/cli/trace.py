@@ -96,7 +96,8 @@ def _accepted(webhooks: Sequence[Mapping[str, Any]], now: datetime, wide: int) -
 def _webhook(webhook: Mapping[str, Any], now: datetime) -> str:
     at = terminal.clock(datetime.fromisoformat(webhook["at"]), now)
     counts = ", ".join(f"{webhook[word]} {word}" for word in COUNTS if webhook[word]) or "nothing in it"
-    return f"{at} {webhook['kind']} {webhook['source']}: {counts}"
+    what = " ".join(it for it in (webhook["kind"], webhook["source"], webhook["event"]) if it)
+    return f"{at} {what}: {counts}"
 
 
 def _say(head: str, text: str, wide: int) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-BY_A_PERSON = "set by "  # how `decided_by` begins when a person's priority wins over the rules
+BY_A_PERSON = " at PagerDuty; rules say "  # stands in `decided_by` when a person's priority wins over the rules
 
 
 class Said(StrEnum):
@@ -31,7 +31,7 @@ class Answer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
     """The severity now. `level`: one of the pack's names, gravest first in `levels`; `raw`: before `hold`;
-    `decided_by`: the question whose level, floor or cap results, else `matrix` or `otherwise`, or `set by` a person."""
+    `decided_by`: the question whose level, floor or cap results, else `matrix` or `otherwise`, or a person."""
 
     level: str
     raw: str

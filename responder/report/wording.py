@@ -143,8 +143,8 @@ def _answer_line(answer: Answer) -> str:
 
 def _decided_line(assessment: Assessment, gravest: RuleVerdict | None) -> str:
     verdict = key_of(gravest.verdict) if gravest else "no rule matched"
-    if assessment.decided_by.startswith(BY_A_PERSON):
-        return assessment.decided_by
+    if BY_A_PERSON in assessment.decided_by:
+        return f"set by {assessment.decided_by}"
     return f"decided by {assessment.decided_by} ({verdict} → {assessment.raw})"
 
 

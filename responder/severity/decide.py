@@ -77,7 +77,7 @@ def as_a_person_said(assessment: Assessment, scheme: SeverityScheme, priority: s
     """The priority that a person gave the incident wins, where it is one of the scheme's levels."""
     if priority not in scheme.levels or priority == assessment.level:
         return assessment
-    decided_by = f"{BY_A_PERSON}{who or 'a person'} at PagerDuty; rules say {assessment.level}"
+    decided_by = f"{who or 'a person'}{BY_A_PERSON}{assessment.level}"
     return replace(assessment, level=priority, rank=scheme.rank(priority), decided_by=decided_by, held="")
 
 

@@ -23,7 +23,7 @@ FOLD = (
     ("links", "update links set incident = $2 where incident = $1"),
     ("alerts", "update alerts set incident = $2, handled = false where incident = $1"),
     ("webhooks", "update webhooks set incident = $2 where incident = $1"),
-    ("timeline", "update timeline set incident = $2 where incident = $1"),
+    ("timeline", "update timeline t set incident = $2, what = i.slug || ': ' || t.what from incidents i where t.incident = $1 and i.id = $1"),
     ("steps", "delete from steps where incident = $1 and incident <> $2"),
     ("samples", "delete from samples where incident = $1 and incident <> $2"),
     ("work", "delete from work where kind in ('respond', 'link') and key = $1::bigint::text and key <> $2::bigint::text and not held"),

@@ -117,7 +117,8 @@ def webhook(row: Row) -> dict[str, Any]:
         {"fingerprint": fingerprint, "status": status, "starts_at": starts_at, "told": told}
         for fingerprint, status, starts_at, told, *_ in outcome.get("alerts", [])
     ]
-    counts = {word: sum(alert["told"] == word for alert in alerts) for word in TOLD}
+    event = outcome.get("event")
+    counts = {word: sum(it["told"] == word for it in (*alerts, *([event] if event else []))) for word in TOLD}
     counts["ignored"] += _count(outcome.get("ignored"))
     return {
         "at": moment(row["at"]),
@@ -126,6 +127,7 @@ def webhook(row: Row) -> dict[str, Any]:
         **counts,
         "quarantined": _count(outcome.get("quarantined")),
         "alerts": alerts,
+        "event": event["type"] if event else None,
     }
 
 

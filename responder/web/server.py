@@ -60,9 +60,10 @@ def application(site: Site) -> web.Application:
     app.router.add_get("/quarantine", pages(_page(site.views.quarantine)))
     app.router.add_static("/static", STATIC)
     site.api.add_to(app.router, pages)
+    for path in ("/webhooks/{kind:grafana}", "/webhooks/{kind:grafana}/{source}"):
+        app.router.add_put(path, _webhook(site.reception))  # it can be told to
     for path in ("/webhooks/{kind}", "/webhooks/{kind}/{source}"):
         app.router.add_post(path, _webhook(site.reception))
-        app.router.add_put(path, _webhook(site.reception))  # Grafana can be told to
     return app
 
 

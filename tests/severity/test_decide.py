@@ -13,7 +13,7 @@ from responder.model.assessment import Answer, Assessment, Said
 from responder.model.pack import Bound, Conditions, Matcher, MatcherLine, Question, SeverityScheme
 from responder.model.reading import AnyReading, NoReading, Reading, Sample
 from responder.model.verdict import Breach, Clear, Level, Pending, RuleVerdict, Unknown, Verdict
-from responder.severity.decide import decide
+from responder.severity.decide import as_a_person_said, decide
 
 NOW = datetime(2026, 11, 21, 3, 12, tzinfo=UTC)
 CRITICAL, WARNING = Breach(level=Level.CRITICAL), Breach(level=Level.WARNING)
@@ -318,3 +318,14 @@ def test_hold_never_lowers_and_never_raises_above_what_was_there(past: list[tupl
 @given(st.permutations([("service", "payments"), ("environment", "prod"), ("pod", "a"), ("node", "b")]))
 def test_the_order_of_labels_never_matters(order: list[tuple[str, str]]) -> None:
     assert assess(STAGING, PAYMENTS, labels=[dict(order)]) == assess(STAGING, PAYMENTS, labels=[dict(sorted(order))])
+
+
+def test_a_priority_that_a_person_gave_wins_where_it_is_one_of_the_levels() -> None:
+    scheme = SeverityScheme()
+    by_rules = decide(scheme, (), {}, (), frozenset(), (), datetime(2026, 11, 21, tzinfo=UTC))
+    by_ann = as_a_person_said(by_rules, scheme, "P1", "Ann")
+
+    assert (by_ann.level, by_ann.rank, by_ann.raw) == ("P1", 0, by_rules.raw)
+    assert by_ann.decided_by == f"Ann at PagerDuty; rules say {by_rules.level}"
+    assert as_a_person_said(by_rules, scheme, "Sev0", "Ann") == by_rules
+    assert as_a_person_said(by_rules, scheme, "", "") == by_rules
