@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+import structlog
 
 from responder.embedded.server import EmbeddedPostgres
 from responder.model.alert import Alert, AlertStatus, Webhook
@@ -28,6 +29,13 @@ asyncio.set_event_loop(
 
 START = datetime(2026, 11, 21, 3, 12, tzinfo=UTC)
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """A command that ran in this process has set up its own log; the next test captures everything again."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
