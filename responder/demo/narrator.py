@@ -11,7 +11,8 @@ Told = Callable[[Mapping[str, Any]], str]
 
 WORDS: Mapping[str, Told] = {
     "webhook.accepted": lambda it: (
-        f"webhook in: {it['kind']}, {it['accepted']} accepted, {it['duplicates']} duplicate, {it['stale']} stale, {it['ignored']} ignored"
+        f"webhook in: {it['kind']}, {it['accepted']} accepted, {it['duplicates']} duplicate, {it['stale']} stale"
+        + (f", {it['ignored']} ignored" if it["ignored"] else "")
         + (f" → {', '.join(it['incidents'])}" if it["incidents"] else "")
     ),
     "diagnostic.finished": lambda it: (
