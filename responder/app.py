@@ -189,8 +189,8 @@ async def _connected(dsn: str, redactor: Redactor) -> Store:
 async def _serving(
     settings: Settings, desk: Desk, redactor: Redactor, embedded: EmbeddedPostgres | None, group: asyncio.TaskGroup
 ) -> AsyncIterator[Running]:
-    worker = Worker(desk, kinds(desk))
     acceptor = _acceptor(settings, desk, embedded)
+    worker = Worker(desk, kinds(desk), is_pressed=lambda: acceptor.is_pressed)
     committing = group.create_task(acceptor.run())
     working = group.create_task(worker.run())
     learning = group.create_task(_learn_who_we_are(desk))

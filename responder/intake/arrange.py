@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from responder.model.alert import Webhook
+from responder.model.alert import Alert, Webhook
 from responder.model.intake import Intake
 
 SOURCE_LABEL = "source"
@@ -21,7 +21,7 @@ _BY_NAME = "generic"  # the kind whose senders count by their own names
 
 def arrange(webhook: Webhook, intake: Intake) -> tuple[Webhook, ...]:
     """Every group of one body, the labels of its alerts as `arranged`; mostly one, each to be accepted by itself."""
-    groups = (replace(webhook, others=()), *webhook.others)
+    groups = (replace(webhook, others=()), *webhook.others) if webhook.others else (webhook,)
     return tuple(_with_labels(it, intake) for it in groups)
 
 
@@ -35,15 +35,18 @@ def arranged(labels: Mapping[str, str], intake: Intake) -> dict[str, str]:
 
 def _with_labels(webhook: Webhook, intake: Intake) -> Webhook:
     source = webhook.source if webhook.kind == _BY_NAME else webhook.kind
-    alerts = (replace(it, labels=arranged(_sent_by(source, it.labels), intake)) for it in webhook.alerts)
-    return replace(webhook, alerts=tuple(alerts))
+    labels = (_sent_by(source, it.labels) for it in webhook.alerts)
+    if intake.labels or intake.services:
+        labels = (arranged(it, intake) for it in labels)
+    return replace(webhook, alerts=tuple(map(Alert.with_labels, webhook.alerts, labels)))
 
 
 def _sent_by(source: str, labels: Mapping[str, str]) -> dict[str, str]:
     """A sender cannot pass for another one, and what it meant by `source` is not lost."""
     brought = labels.get(SOURCE_LABEL, "")
-    kept = {BROUGHT_ALONG: brought} if brought and brought != source else {}
-    return {**labels, **kept, SOURCE_LABEL: source}
+    if brought and brought != source:
+        return {**labels, BROUGHT_ALONG: brought, SOURCE_LABEL: source}
+    return {**labels, SOURCE_LABEL: source}
 
 
 def _by_one_name(labels: Mapping[str, str], names: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:

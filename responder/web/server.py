@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -92,7 +91,7 @@ async def _answers_errors(request: web.Request, handler: Handler) -> web.StreamR
 def _webhook(reception: Reception) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         accepted = await receive(request, reception)
-        return web.Response(status=202, text=json.dumps(dataclasses.asdict(accepted)), content_type="application/json")
+        return web.Response(status=202, text=json.dumps(accepted.as_json()), content_type="application/json")
 
     return handle
 

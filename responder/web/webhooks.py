@@ -101,24 +101,20 @@ async def _receive(request: web.Request, reception: Reception, kind: str, named:
     parsed = await _parsed(source, post, reception)
     _remember(reception, kind, name)
     groups = reception.arrange(_without_our_own(parsed, reception.ourselves))
-    try:  # each by itself: after a 503 the sender repeats, and what was accepted is a duplicate
-        accepted = await asyncio.gather(*(reception.acceptor.accept(it) for it in groups))
+    try:
+        accepted = await _all_accepted(reception.acceptor, groups)
     except StoreUnavailable as away:
         raise Refused(503, str(away), {"Retry-After": RETRY_AFTER_SECONDS}) from away
     for webhook, one in zip(groups, accepted, strict=True):
         _count(reception.metrics, webhook, one)
-    return accepted[0] if len(accepted) == 1 else _sum(accepted)
+    return accepted[0] if len(accepted) == 1 else Accepted.sum(accepted)
 
 
-def _sum(several: Sequence[Accepted]) -> Accepted:
-    return Accepted(
-        accepted=sum(it.accepted for it in several),
-        duplicates=sum(it.duplicates for it in several),
-        stale=sum(it.stale for it in several),
-        ignored=sum(it.ignored for it in several),
-        quarantined=sum(it.quarantined for it in several),
-        incidents=tuple(dict.fromkeys(slug for it in several for slug in it.incidents)),
-    )
+async def _all_accepted(acceptor: Acceptor, groups: Sequence[Webhook]) -> list[Accepted]:
+    """Each by itself: after a 503 the sender repeats, and what was accepted is a duplicate."""
+    if len(groups) == 1:  # nearly always; a task for it would cost as much as reading its body
+        return [await acceptor.accept(groups[0])]
+    return await asyncio.gather(*(acceptor.accept(it) for it in groups))
 
 
 def _source(reception: Reception, kind: str, name: str) -> Source:
@@ -204,18 +200,7 @@ async def _parsed(source: Source, post: Post, reception: Reception) -> Webhook:
 
 
 def _count(metrics: Metrics, webhook: Webhook, accepted: Accepted) -> None:
-    for status, alerts in Counter(alert.status.word for alert in webhook.alerts).items():
-        metrics.alerts.labels(webhook.kind, status).inc(alerts)
+    for status, alerts in Counter(alert.status for alert in webhook.alerts).items():
+        metrics.alerts.labels(webhook.kind, status.word).inc(alerts)
     for it in webhook.quarantined if accepted.quarantined else ():
         metrics.quarantined.labels(webhook.kind, it.reason.partition(":")[0]).inc(it.alerts)
-    log.info(
-        "webhook.accepted",
-        kind=webhook.kind,
-        source=webhook.source,
-        accepted=accepted.accepted,
-        duplicates=accepted.duplicates,
-        stale=accepted.stale,
-        ignored=accepted.ignored,
-        quarantined=accepted.quarantined,
-        incidents=list(accepted.incidents),
-    )

@@ -25,6 +25,7 @@ from responder.work.desk import Desk, Next
 LEASE_SECONDS = 9.0  # work of a process that died moves on within ten
 RENEW_SECONDS = 3.0
 POLL_SECONDS = 1.0
+PRESSED_SECONDS = 0.1  # between claims of one row a kind, while acceptance needs the processor
 LEAST_NAP_SECONDS = 0.02  # a due row that somebody else has locked must not be asked for without end
 AGAIN_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 log = structlog.get_logger()
@@ -57,10 +58,15 @@ def kinds(desk: Desk) -> list[Kind]:
 
 
 class Worker:
-    """Claims and runs work until told to stop; what it could not finish is taken up when its lease ends."""
+    """Claims and runs work until told to stop; what it could not finish is taken up when its lease ends.
 
-    def __init__(self, desk: Desk, kinds: Sequence[Kind]) -> None:
+    `is_pressed`: acceptance goes first. A webhook has to be answered within seconds, a report has more time, and its
+    sinks take fewer than are looked at even so.
+    """
+
+    def __init__(self, desk: Desk, kinds: Sequence[Kind], *, is_pressed: Callable[[], bool] = lambda: False) -> None:
         self._desk = desk
+        self._is_pressed = is_pressed
         self._kinds = {kind.name: kind for kind in kinds}
         self._running: dict[str, int] = dict.fromkeys(self._kinds, 0)
         self._woken = asyncio.Event()
@@ -101,12 +107,17 @@ class Worker:
             free = kind.at_once - self._running[kind.name]
             if free <= 0:
                 continue
+            if self._is_pressed():
+                free = 1
             for row in await rows.claim(self._desk.store, kind.name, limit=free, lease_seconds=LEASE_SECONDS):
                 self._running[kind.name] += 1
                 group.create_task(self._hold(kind, row), name=f"{row.kind} {row.key}")
         self.moved_at = asyncio.get_running_loop().time()
 
     async def _sleep_until_due(self) -> None:
+        if self._is_pressed():  # and no wake-up: every batch that is accepted would be one
+            await asyncio.sleep(PRESSED_SECONDS)
+            return
         free = [kind.name for kind in self._kinds.values() if self._running[kind.name] < kind.at_once]
         due = await rows.next_due_in(self._desk.store, free)
         await self._nap(min(POLL_SECONDS, max(due, LEAST_NAP_SECONDS)) if due is not None else POLL_SECONDS)
