@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, overload
 
 NUMBER = "@@NUMBR@"  # eight characters, as the digits that replace it
 NOT_YET = "0001-01-01T00:00:00Z"
@@ -17,21 +17,37 @@ PROMETHEUS = "http://prometheus.example.com:9090/graph?g0.expr=kube_pod_status_r
 RUNBOOK = "https://runbooks.example.com/KubePodCrashLooping"
 
 
-def requests(
-    *, address: str, path: str, token: str, form: str, alerts: int, first: int, count: int, starts_at: str
-) -> Iterator[bytes]:
-    """Whole HTTP requests numbered from `first`; `form` is `webhook` or `api`, `starts_at` an RFC 3339 time."""
-    template = {"webhook": _webhook, "api": _api}[form](alerts, starts_at)
-    # As Go writes it: compact, and `&` escaped. The length does not depend on the number.
-    body = json.dumps(template, ensure_ascii=False, separators=(",", ":")).replace("&", "\\u0026") + "\n"
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: Alertmanager/0.25.0\r\n"
-        f"Content-Length: {len(body.encode())}\r\nAuthorization: Bearer {token}\r\n"
-        "Content-Type: application/json\r\n\r\n"
-    )
-    whole = (head + body).encode()
-    for number in range(first, first + count):
-        yield whole.replace(NUMBER.encode(), f"{number:08d}".encode())
+class Requests(Sequence[bytes]):
+    """Whole HTTP requests numbered from `first`, each made when it is asked for (some microseconds).
+
+    `form` is `webhook` or `api`, `starts_at` an RFC 3339 time.
+    """
+
+    def __init__(
+        self, *, address: str, path: str, token: str, form: str, alerts: int, first: int, count: int, starts_at: str
+    ) -> None:
+        template = {"webhook": _webhook, "api": _api}[form](alerts, starts_at)
+        # As Go writes it: compact, and `&` escaped. The length does not depend on the number.
+        body = json.dumps(template, ensure_ascii=False, separators=(",", ":")).replace("&", "\\u0026") + "\n"
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: Alertmanager/0.25.0\r\n"
+            f"Content-Length: {len(body.encode())}\r\nAuthorization: Bearer {token}\r\n"
+            "Content-Type: application/json\r\n\r\n"
+        )
+        self._whole = (head + body).encode()
+        self._numbers = range(first, first + count)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, at: int) -> bytes: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[bytes]: ...
+    def __getitem__(self, at: int | slice) -> bytes | list[bytes]:
+        if isinstance(at, slice):
+            return [self[it] for it in range(*at.indices(len(self)))]
+        return self._whole.replace(NUMBER.encode(), f"{self._numbers[at]:08d}".encode())
 
 
 def dedup_key(number: int) -> str:

@@ -1,4 +1,4 @@
-"""A cheap sender in a process of its own: kept-alive connections to loopback, requests made before the clock starts.
+"""A cheap sender in a process of its own: kept-alive connections to loopback, requests mostly made beforehand.
 
 Closed loop (`rate` None): each connection sends its next request when it has its answer. Open loop: requests are due
 at a fixed rate whatever the server does, and their time counts from when they were due, not from when they were sent.
@@ -28,7 +28,8 @@ RECEIVE_BYTES = 65536
 class Plan:
     """What to send. `cycle`: begin again with the same bodies when all are sent, for servers that keep nothing.
 
-    `rate` is requests a second, None for as many as are answered; `keep`: report each request's time and answer.
+    `rate` is requests a second, None for as many as are answered; `keep`: report each request's time and answer;
+    `late`: make each request when it is due, since all of them would not fit into memory.
     """
 
     port: int
@@ -43,6 +44,7 @@ class Plan:
     cycle: bool = False
     rate: float | None = None
     keep: bool = False
+    late: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,18 +99,17 @@ class Load:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         starts_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-        self._requests = list(
-            bodies.requests(
-                address=f"127.0.0.1:{plan.port}",
-                path=plan.path,
-                token=plan.token,
-                form=plan.form,
-                alerts=plan.alerts,
-                first=plan.first,
-                count=plan.count,
-                starts_at=starts_at,
-            )
+        requests = bodies.Requests(
+            address=f"127.0.0.1:{plan.port}",
+            path=plan.path,
+            token=plan.token,
+            form=plan.form,
+            alerts=plan.alerts,
+            first=plan.first,
+            count=plan.count,
+            starts_at=starts_at,
         )
+        self._requests = requests if plan.late else list(requests)
         self._free = [Connection(plan.port) for _ in range(plan.connections)]
         self._busy: set[Connection] = set()
         self._selector = selectors.DefaultSelector()

@@ -29,6 +29,7 @@ from acceptance import Bounds, Contender, Measured, Numbers, measure
 from notes import NoteTimes, as_json, note_times
 from processes import REPOSITORY, Server
 from size import size_of
+from storm import storm
 
 HERE = Path(__file__).parent
 LATEST = HERE / "latest.json"
@@ -39,12 +40,14 @@ SETTLE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How long everything takes. `notes`: incidents a second and how many; `starts`: how often each start is timed."""
+    """How long everything takes. `notes`: incidents a second and how many; `starts`: how often each start is timed;
+    `storms`: bodies of 50 alerts a second, and for how many seconds."""
 
     bounds: Bounds
     notes: Sequence[tuple[float, int]]
     notes_within_seconds: float
     starts: int
+    storms: Sequence[tuple[float, float]]
 
 
 FULL = Size(
@@ -52,12 +55,14 @@ FULL = Size(
     notes=((1.0, 20), (10.0, 150)),
     notes_within_seconds=75.0,
     starts=5,
+    storms=((100.0, 20.0), (500.0, 60.0)),
 )
 QUICK = Size(
     bounds=Bounds(rounds=2, seconds=2.0, connections=64, counts={1: 20_000, 50: 2_000}),
     notes=((1.0, 5), (10.0, 60)),
     notes_within_seconds=20.0,
     starts=2,
+    storms=((100.0, 4.0), (500.0, 8.0)),
 )
 
 
@@ -98,6 +103,7 @@ def _figures(folder: Path, size: Size, progress: Callable[[str], None]) -> dict[
         idle = _memory(folder, responder)
         times = [_notes(responder, pagerduty, numbers, size, rate, count, progress) for rate, count in size.notes]
         measured, kept = _acceptance(stack, folder, reference, responder, size.bounds, numbers, progress)
+        storms = [_storm(folder, responder, numbers, rate, seconds, progress) for rate, seconds in size.storms]
         after = _memory(folder, responder)
         last_start = _warm_starts(responder, 1, progress)[0]
     return {
@@ -105,6 +111,7 @@ def _figures(folder: Path, size: Size, progress: Callable[[str], None]) -> dict[
         "acceptance": {name: {str(k): v for k, v in it.items()} for name, it in measured.rounds.items()},
         "medians": _medians(measured, size.bounds),
         "kept": kept,
+        "storms": storms,
         "notes": as_json(times),
         "starts": {
             "first_seconds": first_starts,
@@ -205,6 +212,15 @@ def _acceptance(
     after = asyncio.run(_store(folder))
     kept = after["webhooks"] - before["webhooks"]
     return measured, {**after, "webhooks": kept, "answered_202": measured.taken["responder"]}
+
+
+def _storm(
+    folder: Path, responder: Server, numbers: Numbers, rate: float, seconds: float, progress: Callable[[str], None]
+) -> dict[str, Any]:
+    progress(f"a storm: {rate:.0f} bodies of 50 alerts a second for {seconds:.0f} s")
+    before = asyncio.run(_store(folder))["webhooks"]
+    it = storm(responder, WEBHOOK_TOKEN, numbers, rate=rate, seconds=seconds)
+    return {**asdict(it), "in_the_store": asyncio.run(_store(folder))["webhooks"] - before}
 
 
 async def _store(folder: Path) -> dict[str, Any]:

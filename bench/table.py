@@ -21,6 +21,7 @@ def markdown(figures: dict[str, Any]) -> str:
             f"{about['rounds']} rounds, {about['seconds_a_round']:.0f} s a server, {about['connections']} connections; "
             "median over rounds, ratios within a round.",
             *_acceptance(figures),
+            *_storms(figures["storms"]),
             *_notes(figures["notes"]),
             *_starts_and_memory(figures),
             *_size(figures["size"]),
@@ -58,6 +59,26 @@ def _acceptance(figures: dict[str, Any]) -> list[str]:
         f"{kept['answered_202']} webhooks were answered 202, the warm-up included; {kept['webhooks']} are in the store."
     )
     return ["", "## Acceptance", "", *_table((*heads, *more), rows), "", said, "", "```", *plot, "```"]
+
+
+def _storms(several: Sequence[dict[str, Any]]) -> list[str]:
+    rows = [
+        [
+            f"{50 * it['rate']:.0f}",
+            f"{it['seconds']:.0f}",
+            f"{50 * it['accepted'] / it['seconds']:.0f}",
+            f"{100 * it['refused'] / max(it['sent'], 1):.0f} %",
+            str(it["dropped"]),
+            f"{it['p50_ms']:.0f}",
+            f"{it['p99_ms']:.0f}",
+            f"{it['max_ms']:.0f}",
+            f"{it['peak_bytes'] / MB:.0f} MB",
+            f"{it['accepted']} / {it['in_the_store']}",
+        ]
+        for it in several
+    ]
+    heads = ("alerts/s sent", "s", "alerts/s accepted", "told 503", "dropped", "p50 ms", "p99 ms", "max ms")
+    return ["", "## Storms", "", *_table((*heads, "memory at its highest", "answered 202 / in the store"), rows)]
 
 
 def _notes(several: Sequence[dict[str, Any]]) -> list[str]:
