@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.responder-runtime
 DEV := $(VENV)/.responder-dev
 
-.PHONY: help setup run test test-unit check format bench image lock clean
+.PHONY: help setup run test test-unit test-faults check format bench image lock clean
 
 help:
 	@echo "make run     set up all, then the demo: an alert becomes a note"
 	@echo "make test    set up all, then every test, real systems included"
+	@echo "make test-faults  the whole fault suite: kill -9, outages, frozen replicas; over an hour"
 	@echo "make setup   virtual environment, locked dependencies, git hooks"
 	@echo "make check   ruff, mypy, import contracts, rule files"
 	@echo "make format  ruff format and import order"
@@ -37,6 +38,10 @@ test: $(DEV)
 
 test-unit: $(DEV)
 	$(BIN)/python -m pytest -m "not system and not faults"
+
+test-faults: $(DEV)
+	@$(BIN)/python tests/systems/install.py
+	RESPONDER_TEST_FAULTS=full $(BIN)/python -m pytest tests/faults -m faults -rA
 
 check: $(DEV)
 	$(BIN)/ruff check .

@@ -163,8 +163,12 @@ def peak_resident_bytes(pid: int) -> int:
 
 def postgres_of(folder: Path) -> list[int]:
     """The embedded server of the daemon in `folder` and all its backends."""
-    lines = (folder / "data" / "postgres" / "postmaster.pid").read_text().splitlines()
-    first = int(lines[0])
+    return postgres_under(folder / "data" / "postgres")
+
+
+def postgres_under(cluster: Path) -> list[int]:
+    """The server of a cluster and all its backends."""
+    first = int((cluster / "postmaster.pid").read_text().splitlines()[0])
     others = [
         int(it.name) for it in Path("/proc").glob("[0-9]*") if _stat(int(it.name), lambda of: int(of[1])) == first
     ]

@@ -28,6 +28,7 @@ import table
 from acceptance import Bounds, Contender, Measured, Numbers, measure
 from notes import NoteTimes, as_json, note_times
 from processes import REPOSITORY, Server
+from replicas import saturated
 from size import size_of
 from storm import storm
 
@@ -103,6 +104,14 @@ def _figures(folder: Path, size: Size, progress: Callable[[str], None]) -> dict[
         idle = _memory(folder, responder)
         times = [_notes(responder, pagerduty, numbers, size, rate, count, progress) for rate, count in size.notes]
         measured, kept = _acceptance(stack, folder, reference, responder, size.bounds, numbers, progress)
+        responder.stop()
+        shared = [
+            asdict(it)
+            for it in saturated(
+                folder, settings, WEBHOOK_TOKEN, numbers, seconds=size.bounds.seconds, progress=progress
+            )
+        ]
+        responder.start()
         storms = [_storm(folder, responder, numbers, rate, seconds, progress) for rate, seconds in size.storms]
         after = _memory(folder, responder)
         last_start = _warm_starts(responder, 1, progress)[0]
@@ -112,6 +121,7 @@ def _figures(folder: Path, size: Size, progress: Callable[[str], None]) -> dict[
         "medians": _medians(measured, size.bounds),
         "kept": kept,
         "storms": storms,
+        "replicas": shared,
         "notes": as_json(times),
         "starts": {
             "first_seconds": first_starts,

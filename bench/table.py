@@ -22,6 +22,7 @@ def markdown(figures: dict[str, Any]) -> str:
             "median over rounds, ratios within a round.",
             *_acceptance(figures),
             *_storms(figures["storms"]),
+            *_replicas(figures["replicas"]),
             *_notes(figures["notes"]),
             *_starts_and_memory(figures),
             *_size(figures["size"]),
@@ -79,6 +80,24 @@ def _storms(several: Sequence[dict[str, Any]]) -> list[str]:
     ]
     heads = ("alerts/s sent", "s", "alerts/s accepted", "told 503", "dropped", "p50 ms", "p99 ms", "max ms")
     return ["", "## Storms", "", *_table((*heads, "memory at its highest", "answered 202 / in the store"), rows)]
+
+
+def _replicas(several: Sequence[dict[str, Any]]) -> list[str]:
+    rows = [
+        [
+            str(it["replicas"]),
+            str(it["alerts"]),
+            f"{it['per_second']:.0f}",
+            f"{it['per_second'] * it['alerts']:.0f}",
+            str(it["refused"]),
+            f"{it['p99_ms']:.0f}",
+            f"{it['responder_cpu_ms']:.2f}",
+            f"{it['store_cpu_ms']:.2f}",
+        ]
+        for it in several
+    ]
+    heads = ("replicas", "alerts", "bodies/s", "alerts/s", "refused", "p99 ms", "responder CPU ms a body")
+    return ["", "## Replicas on one PostgreSQL", "", *_table((*heads, "PostgreSQL CPU ms a body"), rows)]
 
 
 def _notes(several: Sequence[dict[str, Any]]) -> list[str]:

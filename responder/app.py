@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,19 +16,21 @@ from urllib.parse import urlsplit
 import structlog
 from aiohttp import web
 
+from responder.clients.alertmanager import AlertmanagerDoor
 from responder.clients.doors import Doors
-from responder.clients.pagerduty import PagerDutyApi
+from responder.clients.pagerduty import PagerDutyApi, rate_of
 from responder.clients.resolve import PLACE
 from responder.delivery.report_webhook import ReportWebhook
 from responder.delivery.sink import Outlets, sinks
 from responder.diagnostics.catalogue import catalogue, specs
 from responder.embedded.server import LOW_DISK_BYTES, EmbeddedPostgres
-from responder.errors import CouldNotLook, StoreUnavailable, UsageError, the_one
+from responder.errors import CouldNotLook, NotConfigured, StoreUnavailable, UsageError, the_one
 from responder.incidents.fold import fold
 from responder.intake.arrange import arrange
 from responder.intake.registry import sources
 from responder.intake.source import Credentials
-from responder.model.alert import Alert, Webhook
+from responder.loop_watch import watched_loop
+from responder.model.alert import AlertStatus, Webhook
 from responder.model.assessment import Said
 from responder.model.finding import Outcome
 from responder.model.incident import IncidentState, marker_of
@@ -36,30 +38,37 @@ from responder.model.intake import merged
 from responder.model.pack import Pack
 from responder.model.verdict import Level
 from responder.redaction.redact import Redactor
-from responder.rules.packs import Loaded, load_packs, pack_for
+from responder.rules.packs import Loaded, is_ignored, load_packs
 from responder.settings import Settings, not_acted_on, revealed
 from responder.store import deliveries, incidents
+from responder.store import reconcile as asked
 from responder.store import work as rows
 from responder.store.accept import Acceptor
 from responder.store.migrate import migrate
+from responder.store.rates import SharedRate
 from responder.store.store import Store
 from responder.telemetry import Metrics
 from responder.web.access import Access, is_loopback
 from responder.web.api import Api
 from responder.web.pages import Pages
-from responder.web.server import MAX_BODY_BYTES, Site, application
+from responder.web.server import MAX_BODY_BYTES, Site, application, malformed_requests
 from responder.web.views import Views
 from responder.web.webhooks import Reception
+from responder.work import reconcile
 from responder.work.desk import Desk
 from responder.work.work import LEASE_SECONDS, Worker, kinds
 
-DRAIN_SECONDS = 20.0  # Kubernetes gives thirty
+REQUESTS_END_WITHIN_SECONDS = 4.0  # acceptance answers within three; aiohttp gives what it cuts off the same again
+WORK_ENDS_WITHIN_SECONDS = 8.0  # at the same time; longer than sending, which is not cut in the middle
+LET_GO_SECONDS = 1.0
 STORE_AGAIN_SECONDS = 2.0
 STILL_MOVING_SECONDS = 15.0
+MEASURED_WITHIN_SECONDS = 2.0  # a database that hangs must not cost the other figures
 AWAITS_ALERTS_FOR = timedelta(seconds=10)  # an incident that PagerDuty opened, for its alerts' own webhook
 AWAITS_AT_MOST = 2 / 3  # of the time to the first report: the rest is for looking
 WHO_ARE_WE_AGAIN_SECONDS = 60.0
-IDLE_SECONDS = 10.0  # also what a sender has for its headers
+IDLE_SECONDS = 9.0  # also what a sender has for its headers
+UNREAD_SECONDS = 2.0  # for a sender that is still sending what was refused to read why
 OUR_WORDS = (Outcome, Said, Level, IncidentState)
 log = structlog.get_logger()
 
@@ -110,10 +119,11 @@ async def running(
     try:
         async with asyncio.TaskGroup() as group:
             supervising = group.create_task(embedded.supervise()) if embedded else None
-            async with _opened(settings, embedded, redactor) as store:
+            async with _closed_behind(Store(redact=redactor.text)) as store:
                 desk = _desk(settings, loaded, redactor, metrics, store, write)
-                async with _serving(settings, desk, redactor, embedded, group) as daemon:
-                    yield daemon
+                with watched_loop(metrics.loop_lag.observe):
+                    async with _serving(settings, desk, redactor, embedded, group) as daemon:
+                        yield daemon
             if supervising is not None:
                 supervising.cancel()
     except BaseExceptionGroup as several:
@@ -162,27 +172,45 @@ def _refuse_secrets_that_are_our_words(settings: Settings, redactor: Redactor) -
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, embedded: EmbeddedPostgres | None, redactor: Redactor) -> AsyncIterator[Store]:
-    dsn = embedded.dsn if embedded else settings.database_url.get_secret_value() if settings.database_url else ""
-    store = await _connected(dsn, redactor)
+async def _closed_behind(store: Store) -> AsyncIterator[Store]:
     try:
-        for name in await migrate(store):
-            log.info("store.migrated", migration=name)
-        async with store.connection() as connection:
-            await rows.ask(connection, [rows.Ask(kind="sweep", key="")])
         yield store
     finally:
         await store.close()
 
 
-async def _connected(dsn: str, redactor: Redactor) -> Store:
-    """Wait for the database as long as it takes: senders keep what they cannot bring."""
+def _from_the_start(settings: Settings) -> list[tuple[str, str]]:
+    """(kind, key) of the work that nothing but a start asks for."""
+    return [("sweep", ""), ("audit", ""), *reconcile.asks(settings.alertmanagers)]
+
+
+async def _reached(store: Store, settings: Settings, embedded: EmbeddedPostgres | None, redactor: Redactor) -> None:
+    """Wait for the database as long as it takes: senders are told 503 and keep what they cannot bring.
+
+    Nobody else gets at it before its schema is ours.
+    """
+    dsn = embedded.dsn if embedded else settings.database_url.get_secret_value() if settings.database_url else ""
     while True:
         try:
-            return await Store.open(dsn, redact=redactor.text)
+            store.take_over(await _opened(dsn, settings, redactor))
         except StoreUnavailable as away:
             log.warning("store.waits", why=str(away))
             await asyncio.sleep(STORE_AGAIN_SECONDS)
+        else:
+            return
+
+
+async def _opened(dsn: str, settings: Settings, redactor: Redactor) -> Store:
+    store = await Store.open(dsn, redact=redactor.text)
+    try:
+        for name in await migrate(store):
+            log.info("store.migrated", migration=name)
+        async with store.connection() as connection:
+            await rows.ask(connection, [rows.Ask(kind=kind, key=key) for kind, key in _from_the_start(settings)])
+    except BaseException:
+        await store.close()
+        raise
+    return store
 
 
 @asynccontextmanager
@@ -190,37 +218,45 @@ async def _serving(
     settings: Settings, desk: Desk, redactor: Redactor, embedded: EmbeddedPostgres | None, group: asyncio.TaskGroup
 ) -> AsyncIterator[Running]:
     acceptor = _acceptor(settings, desk, embedded)
+    desk.accept = acceptor.accept
+    desk.arrange = lambda webhook: [without_ignored(it, desk.packs) for it in arrange(webhook, desk.intake)]
     worker = Worker(desk, kinds(desk), is_pressed=lambda: acceptor.is_pressed)
-    committing = group.create_task(acceptor.run())
-    working = group.create_task(worker.run())
-    learning = group.create_task(_learn_who_we_are(desk))
+    beside = [group.create_task(acceptor.run())]
+    working: list[asyncio.Task[None]] = []
     site = _site(settings, desk, acceptor, redactor, worker, embedded)
     runner = web.AppRunner(
         application(site),
         access_log=None,
+        logger=malformed_requests(),
         handle_signals=False,
         keepalive_timeout=IDLE_SECONDS,
-        shutdown_timeout=DRAIN_SECONDS / 2,
+        lingering_time=UNREAD_SECONDS,
+        shutdown_timeout=REQUESTS_END_WITHIN_SECONDS,
         auto_decompress=False,  # any Content-Encoding is refused: the parser must not unpack it, nor answer for us
     )
     await runner.setup()
     try:
-        listener = web.TCPSite(runner, settings.host, settings.port)
+        assert runner.server is not None
         try:
-            await listener.start()
+            listening = await site.reception.room.listen(runner.server, settings.host, settings.port)
         except OSError as taken:
             raise UsageError(
                 f"RESPONDER_LISTEN: cannot listen on {settings.listen}: {taken.strerror}; choose another address"
             ) from taken
-        port = runner.addresses[0][1]
-        yield Running(url=f"http://{settings.host}:{port}", desk=desk, worker=worker, embedded=embedded)
+        with closing(listening):
+            port = listening.sockets[0].getsockname()[1]
+            await _reached(desk.store, settings, embedded, redactor)
+            working.append(group.create_task(worker.run()))
+            beside.append(group.create_task(_learn_who_we_are(desk)))
+            yield Running(url=f"http://{settings.host}:{port}", desk=desk, worker=worker, embedded=embedded)
     finally:
-        await runner.cleanup()
-        committing.cancel()
-        learning.cancel()
         worker.stop()
-        await _drained(working)
+        await asyncio.gather(runner.cleanup(), *(_drained(it) for it in working))
+        for it in beside:
+            it.cancel()
         await desk.doors.close()
+        for peer in (it for peers in desk.alertmanagers.values() for it in peers):
+            await peer.close()
         if desk.pagerduty is not None:
             await desk.pagerduty.close()
         for sink in desk.sinks.values():
@@ -242,22 +278,17 @@ async def _learn_who_we_are(desk: Desk) -> None:
 
 async def _drained(working: asyncio.Task[None]) -> None:
     """Let what runs finish; what does not is abandoned to its lease."""
-    _, late = await asyncio.wait([working], timeout=DRAIN_SECONDS / 2)
+    _, late = await asyncio.wait([working], timeout=WORK_ENDS_WITHIN_SECONDS)
     for task in late:
         task.cancel()
-    if late:
-        await asyncio.wait(late)
+    if late:  # what waits for a database that hangs ends with its connection, which is closed soon
+        await asyncio.wait(late, timeout=LET_GO_SECONDS)
 
 
 def _desk(
     settings: Settings, loaded: Loaded, redactor: Redactor, metrics: Metrics, store: Store, write: Callable[[str], None]
 ) -> Desk:
-    token = settings.pagerduty_token
-    pagerduty = (
-        PagerDutyApi(token=token.get_secret_value(), sender=settings.pagerduty_from, url=settings.pagerduty_url)
-        if token
-        else None
-    )
+    pagerduty = _pagerduty(settings, store)
     metrics.rules_loaded.set(sum(len(pack.rules) for pack in loaded.packs))
     metrics.reload_success.set(1)
     metrics.reload_time.set(clock().timestamp())
@@ -285,11 +316,36 @@ def _desk(
         diagnostic_timeout_seconds=settings.diagnostic_timeout.total_seconds(),
         reopen_within=settings.reopen_within,
         deliver=not settings.shadow,
+        alertmanagers=_alertmanagers(settings),
+        hears_pagerduty=bool(settings.pagerduty_webhook_secrets),
+        heartbeat_url=settings.heartbeat_url.get_secret_value() if settings.heartbeat_url else "",
         retain={
             "webhooks": settings.retain_webhooks,
             "quarantine": settings.retain_quarantine,
             "samples": settings.retain_samples,
         },
+    )
+
+
+def _alertmanagers(settings: Settings) -> Mapping[str, tuple[AlertmanagerDoor, ...]]:
+    try:
+        return {
+            source: tuple(AlertmanagerDoor.at(source, url) for url in urls)
+            for source, urls in settings.alertmanagers.items()
+        }
+    except NotConfigured as wrong:
+        raise UsageError(f"RESPONDER_ALERTMANAGER_URLS: {wrong}") from None
+
+
+def _pagerduty(settings: Settings, store: Store) -> PagerDutyApi | None:
+    if not settings.pagerduty_token:
+        return None
+    token = settings.pagerduty_token.get_secret_value()
+    return PagerDutyApi(
+        token=token,
+        sender=settings.pagerduty_from,
+        url=settings.pagerduty_url,
+        turns=SharedRate(store, rate_of(token)),
     )
 
 
@@ -335,7 +391,7 @@ def _site(
         redactor=redactor,
         metrics=desk.metrics,
         intake=desk.intake,
-        arrange=lambda webhook: [without_ignored(it, desk.packs) for it in arrange(webhook, desk.intake)],
+        arrange=desk.arrange,
         ourselves=desk.pagerduty.ourselves if desk.pagerduty else frozenset(),
         max_body_bytes=MAX_BODY_BYTES,
         names=set(),
@@ -376,17 +432,23 @@ def _credentials(settings: Settings) -> Mapping[str, Credentials]:
 
 
 def without_ignored(webhook: Webhook, packs: tuple[Pack, ...]) -> Webhook:
-    """`intake.ignore` of the pack that would take the alert; what is left out is counted."""
+    """`intake.ignore` of the pack that would take the alert; what is left out is counted.
 
-    def ignored(alert: Alert) -> bool:
-        pack = pack_for(packs, alert.labels)
-        return pack is not None and any(line.holds(alert.labels) for line in pack.ignore)
-
+    What tells of an end, or of an incident of PagerDuty, is only marked: it may be about one that was accepted before.
+    """
     if not any(pack.ignore for pack in packs):
         return webhook
-    kept = tuple(alert for alert in webhook.alerts if not ignored(alert))
+    kept, unwanted = [], set()
+    for alert in webhook.alerts:
+        if is_ignored(packs, alert.labels):
+            if alert.status is AlertStatus.FIRING and webhook.event is None:
+                continue
+            unwanted.add(alert.fingerprint)
+        kept.append(alert)
     left_out = len(webhook.alerts) - len(kept)
-    return replace(webhook, alerts=kept, ignored=webhook.ignored + left_out) if left_out else webhook
+    if not left_out and not unwanted:
+        return webhook
+    return replace(webhook, alerts=tuple(kept), ignored=webhook.ignored + left_out, unwanted=frozenset(unwanted))
 
 
 async def _why_not_ready(desk: Desk, worker: Worker, embedded: EmbeddedPostgres | None) -> str | None:
@@ -404,16 +466,23 @@ async def _why_not_ready(desk: Desk, worker: Worker, embedded: EmbeddedPostgres 
 async def _measure(desk: Desk, worker: Worker) -> None:
     """Bring the gauges that are read off the store up to date; they stay as they were while it is away."""
     try:
-        counted = await incidents.counts(desk.store)
-        waiting = await deliveries.pending(desk.store)
-        oldest, overdue = await rows.backlog(desk.store, worker.kinds, lease_seconds=LEASE_SECONDS)
-    except StoreUnavailable:
+        async with asyncio.timeout(MEASURED_WITHIN_SECONDS):
+            counted = await incidents.counts(desk.store)
+            waiting = await deliveries.pending(desk.store)
+            oldest, overdue = await rows.backlog(desk.store, worker.kinds, lease_seconds=LEASE_SECONDS)
+            subscriptions = await asked.subscriptions(desk.store)
+    except (StoreUnavailable, TimeoutError):
         return
     desk.metrics.incidents.clear()
     for state, severity, number in counted:
         desk.metrics.incidents.labels(state, severity).set(number)
     for sink in desk.sinks:
         desk.metrics.deliveries_pending.labels(sink).set(waiting.get(sink, 0))
+    desk.metrics.subscription_active.clear()
+    for it in subscriptions:
+        desk.metrics.subscription_active.labels(it.id).set(it.active)
+    if desk.hears_pagerduty and desk.pagerduty is not None and not subscriptions:
+        desk.metrics.subscription_active.labels("none").set(0)
     desk.metrics.oldest_pending.set(oldest)
     desk.metrics.timers_overdue.set(overdue)
 

@@ -8,6 +8,7 @@ ResponderError
 ├── CouldNotLook          a reader got no answer; becomes "Could not look: …", never "healthy"
 │   ├── NotConfigured     the target's address needs a variable that is not set
 │   ├── Unreachable       no connection, no answer in time, or an answer that is not one
+│   ├── Throttled         our own rate left no turn in time: nothing was sent
 │   └── Refused           the target answered and said no (credentials, rights, address not allowed)
 └── DeliveryError         a sink did not take a report
     ├── DeliveryUncertain the request may have arrived: read back before sending again
@@ -44,6 +45,14 @@ class NotConfigured(CouldNotLook):
 
 class Unreachable(CouldNotLook):
     """No connection, no answer in time, or an answer that cannot be read."""
+
+
+class Throttled(CouldNotLook):
+    """Our own rate left no turn in time: nothing was sent. `after_seconds`: when there may be one."""
+
+    def __init__(self, why: str, *, after_seconds: float) -> None:
+        super().__init__(why)
+        self.after_seconds = after_seconds
 
 
 class Refused(CouldNotLook):

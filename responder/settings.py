@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
@@ -23,6 +24,9 @@ from responder.model.quantities import parse_duration
 
 PREFIX = "RESPONDER_"
 LISTEN = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^:\s]+):(?P<port>\d{1,5})")
+DEFAULT_SOURCE = "default"
+WEB_ADDRESS = re.compile(r"https?://[^\s/?#]+[^\s]*")
+ALERTMANAGER = re.compile(r"((?P<source>[a-z0-9][a-z0-9-]{0,31})=)?(?P<url>https?://[^\s/?#,]+(/[^\s?#,]*)?)")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 NOT_YET = (
     "slack_token",
@@ -30,7 +34,6 @@ NOT_YET = (
     "slack_url",
     "smtp_from",
     "smtp_url",
-    "heartbeat_url",
     "retain_findings",
     "retain_incidents",
 )
@@ -77,6 +80,9 @@ class Settings(BaseSettings):
     alertmanager_tokens: Secrets = Field((), description="bearer tokens of that webhook")
     alertmanager_username: str = Field("", description="basic credential of that webhook")
     alertmanager_password: SecretStr = Field(SecretStr(""), description="basic credential of that webhook")
+    alertmanager_urls: Secrets = Field(
+        (), description="where Alertmanager can be asked: http://host:9093, or source=http://host:9093"
+    )
     pagerduty_webhook_secrets: Secrets = Field((), description="signing secrets")
     grafana_tokens: Secrets = Field((), description="bearer tokens of that webhook")
     grafana_secrets: Secrets = Field((), description="HMAC secrets of that webhook")
@@ -131,6 +137,21 @@ class Settings(BaseSettings):
             raise ValueError(f'expected letters, digits, ".", "_" or "-", got "{value}"')
         return value
 
+    @field_validator("alertmanager_urls")
+    @classmethod
+    def _are_addresses(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for place, it in enumerate(value, 1):
+            if not ALERTMANAGER.fullmatch(it.get_secret_value()):  # it may hold a password
+                raise ValueError(f"entry {place}: expected http://host:9093 or source=http://host:9093")
+        return value
+
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _is_web_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not WEB_ADDRESS.fullmatch(value.get_secret_value()):
+            raise ValueError("expected an address such as https://heartbeats.example.com/ping/…")
+        return value
+
     @field_validator("log_format")
     @classmethod
     def _is_format(cls, value: str) -> str:
@@ -175,10 +196,21 @@ class Settings(BaseSettings):
         """Whether reports go to standard output."""
         return self.report_stdout if self.report_stdout is not None else sys.stdout.isatty()
 
+    @property
+    def alertmanagers(self) -> Mapping[str, tuple[str, ...]]:
+        """Source → the addresses of the peers that post to it."""
+        found: dict[str, tuple[str, ...]] = {}
+        for it in self.alertmanager_urls:
+            named = ALERTMANAGER.fullmatch(it.get_secret_value())
+            assert named is not None
+            source = named["source"] or DEFAULT_SOURCE
+            found[source] = (*found.get(source, ()), named["url"])
+        return found
+
     def secret_values(self) -> list[str]:
-        """Every secret, for redaction by exact value."""
-        found = []
-        for name in type(self).model_fields:
+        """Every secret, for redaction by exact value. An address of Alertmanager is none, but the password in it."""
+        found = [urlsplit(it).password or "" for several in self.alertmanagers.values() for it in several]
+        for name in (it for it in type(self).model_fields if it != "alertmanager_urls"):
             value = getattr(self, name)
             several = value if isinstance(value, tuple) else (value,)
             found += [it.get_secret_value() for it in several if isinstance(it, SecretStr)]

@@ -43,7 +43,11 @@ class Metrics:
         self.reload_time = self._gauge("responder_rules_last_reload_timestamp_seconds", "When rules were last loaded")
         self.timers_overdue = self._gauge("responder_timers_overdue", "Work rows overdue by more than a lease")
         self.target_up = self._gauge("responder_target_up", "1 when the last look at the target was answered", "target")
+        self.subscription_active = self._gauge(
+            "responder_pagerduty_subscription_active", "1 while PagerDuty's webhook subscription sends", "subscription"
+        )
         self.redactions = self._counter("responder_redactions", "Pieces of text taken out", "kind")
+        self.loop_lag = self._seconds("responder_loop_lag_seconds", "How long the event loop let its callers wait")
         self._gauge("responder_build_info", "Always 1", "version").labels(__version__).set(1)
 
     def _counter(self, name: str, says: str, *labels: str) -> Counter:

@@ -35,7 +35,7 @@ from responder.redaction.redact import Redactor
 from responder.report.compose import compose
 from responder.rules.evaluate import evaluate
 from responder.rules.match import matching, windows
-from responder.rules.packs import pack_for
+from responder.rules.packs import is_ignored, pack_for
 from responder.settings import Settings, load_settings
 from responder.severity.decide import decide
 from responder.signals.read import read
@@ -86,8 +86,8 @@ async def explain(
     webhook: Webhook, packs: tuple[Pack, ...], now: datetime, settings: Settings, *, diagnose: bool
 ) -> Explanation:
     """Walk the same steps as the daemon does, for alerts that arrive now."""
-    kept = app.without_ignored(webhook, packs)
-    ignored = tuple(it for it in webhook.alerts if it not in kept.alerts)
+    ignored = tuple(it for it in webhook.alerts if is_ignored(packs, it.labels))
+    kept = dataclasses.replace(webhook, alerts=tuple(it for it in webhook.alerts if it not in ignored))
     pack = pack_for(packs, kept.alerts[0].labels) if kept.alerts else None
     incident = _incident(kept, now)
     labels = [it.labels for it in incident.evidence]

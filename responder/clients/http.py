@@ -28,8 +28,8 @@ class NoAnswer(Unreachable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One answer. `body`: at most 1 MiB, `cut` when there was more; header names in lower case; `took_seconds`
-    from having a turn to the end of the body."""
+    """One answer. `body`: at most 1 MiB unless its door takes more, `cut` when there was more; header names in lower
+    case; `took_seconds` from having a turn to the end of the body."""
 
     status: int
     headers: Mapping[str, str]
@@ -49,9 +49,10 @@ class HttpDoor:
     Every method raises Unreachable or Refused, whose texts name scheme, host and port only.
     """
 
-    def __init__(self, resolved: Resolved, budget: Budget) -> None:
+    def __init__(self, resolved: Resolved, budget: Budget, *, max_body_bytes: int = MAX_BODY_BYTES) -> None:
         self._resolved = resolved
         self._budget = budget
+        self._max_body_bytes = max_body_bytes
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -105,7 +106,7 @@ class HttpDoor:
         started = loop.time()
         try:
             async with session.request(method, url, headers=headers, allow_redirects=False) as response:
-                body, cut = await _body_of(response)
+                body, cut = await _body_of(response, self._max_body_bytes)
         except (aiohttp.ClientError, OSError, ValueError) as reason:
             raise self._translated(reason) from None
         return Answer(
@@ -206,12 +207,12 @@ def _decoded(path: str) -> Iterator[str]:
         path = unquote(path)
 
 
-async def _body_of(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
+async def _body_of(response: aiohttp.ClientResponse, most: int) -> tuple[bytes, bool]:
     """The body up to the limit, and whether there was more."""
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
-        if len(body) > MAX_BODY_BYTES:
+        if len(body) > most:
             response.close()
-            return bytes(body[:MAX_BODY_BYTES]), True
+            return bytes(body[:most]), True
     return bytes(body), False

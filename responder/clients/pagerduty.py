@@ -11,20 +11,28 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from hashlib import sha256
+from typing import Any, Protocol
 
 import aiohttp
+import structlog
 from aiolimiter import AsyncLimiter
 
-from responder.errors import Refused, Unreachable
+from responder.errors import Refused, StoreUnavailable, Throttled, Unreachable
+from responder.model.asked import Scope, Subscription
 from responder.model.paged import PagedIncident, PagedStatus
+from responder.model.rate import Rate
 
 PUBLIC_URL = "https://api.pagerduty.com"
 ACCEPT = "application/vnd.pagerduty+json;version=2"
-PER_MINUTE = 900  # PagerDuty allows 960 a minute a key
+PER_MINUTE = 880  # PagerDuty allows a key 960; below 900 even where some of one minute arrive in the next
 BURST = 30
 WITHIN_SECONDS = 8.0
+TURN_SHARE = 2 / 3  # of the time for a request may go by until its turn; the rest is for its answer
+BUSY_SECONDS = 1.0  # after a 429 that says nothing
+LONGEST_BUSY_SECONDS = 60.0  # its minute; what asks for more is not believed: it must not silence us
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,17 +44,36 @@ class Answer:
     body: Any
 
 
+class Turns(Protocol):
+    """A rate that is shared with other processes; both raise StoreUnavailable."""
+
+    async def take(self, *, within: float) -> float:
+        """Seconds until a turn; it is ours where that is not more than `within`."""
+        ...
+
+    async def pause(self, seconds: float) -> None:
+        """Nobody gets a turn for so long."""
+        ...
+
+
+def rate_of(token: str) -> Rate:
+    """What all processes with this key share; the name does not tell the key."""
+    return Rate(name=f"pagerduty/{sha256(token.encode()).hexdigest()[:32]}", per_minute=PER_MINUTE, burst=BURST)
+
+
 class PagerDutyApi:
     """One key's door; every caller shares its rate. `sender`: the `From` address that account-level keys need.
 
-    `ourselves`: ids of the users that our own writes come from, as far as they are known by now.
+    `turns`: the rate that other processes with this key share; without it, and while the store is away, this process
+    keeps to the rate alone. `ourselves`: ids of the users that our own writes come from, as far as they are known.
     """
 
-    def __init__(self, *, token: str, sender: str = "", url: str = PUBLIC_URL) -> None:
+    def __init__(self, *, token: str, sender: str = "", url: str = PUBLIC_URL, turns: Turns | None = None) -> None:
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Token token={token}", "Accept": ACCEPT, "Content-Type": "application/json"}
         self._sender = {"From": sender} if sender else {}
-        self._limiter = AsyncLimiter(BURST, 60 * BURST / PER_MINUTE)
+        self._turns = turns
+        self._alone = AsyncLimiter(BURST, BURST * rate_of(token).every_seconds)
         self._session: aiohttp.ClientSession | None = None
         self.ourselves: set[str] = set()
 
@@ -59,22 +86,66 @@ class PagerDutyApi:
         body: Any = None,
         within: float = WITHIN_SECONDS,
     ) -> Answer:
-        """One request, never repeated, all of it `within` so many seconds, waiting for the rate included.
+        """One request, never repeated, all of it `within` so many seconds, waiting for its turn included.
 
-        aiohttp's errors and TimeoutError pass to who knows what they mean.
+        Raises Throttled when no turn comes in time: then nothing was sent. aiohttp's errors and TimeoutError pass to
+        who knows what they mean.
         """
-        async with asyncio.timeout(within), self._limiter:
-            headers = self._headers | (self._sender if method != "GET" else {})
-            async with self._open().request(
+        until = asyncio.get_running_loop().time() + within
+        await self._wait_for_turn(within * TURN_SHARE)
+        left = until - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise Throttled("PagerDuty: the time was over when our turn came", after_seconds=0)
+        answer = await self._send(method, path, query, body, left)
+        if answer.status == 429:
+            await self._pause(seconds_to_wait(answer))
+        return answer
+
+    async def _send(self, method: str, path: str, query: Sequence[tuple[str, str]], body: Any, within: float) -> Answer:
+        async with (
+            asyncio.timeout(within),
+            self._open().request(
                 method,
                 self._url + path,
                 params=list(query),
-                headers=headers,
+                headers=self._headers | (self._sender if method != "GET" else {}),
                 allow_redirects=False,
                 data=json.dumps(body).encode() if body is not None else None,
                 timeout=aiohttp.ClientTimeout(total=within),
-            ) as response:
-                return Answer(status=response.status, headers=response.headers, body=_decoded(await _whole(response)))
+            ) as response,
+        ):
+            return Answer(status=response.status, headers=response.headers, body=await _body_of(response))
+
+    async def _wait_for_turn(self, within: float) -> None:
+        try:
+            async with asyncio.timeout(within):
+                await self._turn(within)
+        except TimeoutError as late:
+            raise Throttled(f"PagerDuty: no turn within {within:.1f} s", after_seconds=0) from late
+
+    async def _turn(self, within: float) -> None:
+        if self._turns is None:
+            await self._alone.acquire()
+            return
+        try:
+            waits = await self._turns.take(within=within)
+        except StoreUnavailable as away:
+            log.warning("pagerduty.rate_not_shared", why=str(away))
+            await self._alone.acquire()
+            return
+        if waits > within:
+            raise Throttled(f"PagerDuty: our turn comes in {waits:.0f} s", after_seconds=waits)
+        await asyncio.sleep(waits)
+
+    async def _pause(self, seconds: float) -> None:
+        """Whoever shares the key waits as well; who cannot be told in time is told by a 429 of their own."""
+        if self._turns is None:
+            return
+        try:
+            async with asyncio.timeout(BUSY_SECONDS):
+                await self._turns.pause(seconds or BUSY_SECONDS)
+        except (StoreUnavailable, TimeoutError) as away:
+            log.warning("pagerduty.rate_not_shared", why=str(away) or "no answer in time")
 
     async def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Any:
         """The JSON of a successful GET; raises Unreachable or Refused otherwise."""
@@ -134,9 +205,14 @@ class PagerDutyApi:
         return [it for it in found.get("alerts", []) if isinstance(it, dict)]
 
     async def notes(self, incident: str) -> list[dict[str, Any]]:
-        """All notes of an incident, oldest first; PagerDuty gives them in one answer."""
-        found = await self.get(f"/incidents/{incident}/notes")
-        return sorted(found.get("notes", []), key=lambda it: (str(it.get("created_at", "")), str(it.get("id", ""))))
+        """All notes of an incident, oldest first; PagerDuty gives them in one answer.
+
+        Raises Unreachable for an answer that is no list of them: "none" would have the report posted once more.
+        """
+        found = (await self.get(f"/incidents/{incident}/notes")).get("notes")
+        if not isinstance(found, list) or not all(isinstance(it, dict) and it.get("id") for it in found):
+            raise Unreachable("PagerDuty answered without a list of notes")
+        return sorted(found, key=lambda it: (str(it.get("created_at", "")), str(it["id"])))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -174,10 +250,28 @@ def _merged_into(reason: Any) -> str:
     return str(target.get("id") or "") if isinstance(target, dict) else ""
 
 
+def seconds_to_wait(answer: Answer) -> float:
+    """How long the headers of a 429 ask to wait, within reason; 0 when they say nothing that is a number."""
+    said = (answer.headers.get(name, "").strip() for name in ("ratelimit-reset", "retry-after"))
+    return max((min(float(it), LONGEST_BUSY_SECONDS) for it in said if it.isascii() and it.isdecimal()), default=0.0)
+
+
 def message_of(answer: Answer) -> str:
     """PagerDuty's own words for an error, at most 200 characters; empty when there are none."""
     error = answer.body.get("error") if isinstance(answer.body, dict) else None
-    return f"({str(error.get('message', ''))[:200]})" if isinstance(error, dict) else ""
+    if not isinstance(error, dict):
+        return ""
+    details = error.get("errors")
+    words = [error.get("message"), *(details if isinstance(details, list) else ())]
+    return f"({': '.join(str(it) for it in words if it)[:200]})"
+
+
+async def _body_of(response: aiohttp.ClientResponse) -> Any:
+    """Decoded; None where it is no JSON or ends early. Then the status says all that there is to know."""
+    try:
+        return _decoded(await _whole(response))
+    except aiohttp.ClientError:
+        return None
 
 
 async def _whole(response: aiohttp.ClientResponse) -> bytes:
@@ -193,5 +287,61 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
 def _decoded(text: bytes) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
+        return None
+
+
+MOST_PAGES = 10
+PAGE = 100  # PagerDuty's most
+
+
+async def open_incidents(
+    api: PagerDutyApi, scope: Scope, *, since: datetime | None = None
+) -> list[tuple[PagedIncident, Mapping[str, Any]]]:
+    """The open incidents of a scope with their JSON, newest first, at most a thousand; `since`: none made before.
+
+    What cannot be read is left out: one odd incident must not hide the others.
+    """
+    query = [("statuses[]", "triggered"), ("statuses[]", "acknowledged"), ("date_range", "all")]
+    query += [("sort_by", "created_at:desc"), *([(f"{scope.kind}_ids[]", scope.id)] if scope.id else [])]
+    found: list[tuple[PagedIncident, Mapping[str, Any]]] = []
+    for number in range(MOST_PAGES):
+        answer = await api.get("/incidents", [*query, ("limit", str(PAGE)), ("offset", str(number * PAGE))])
+        page = [(it, raw) for raw in answer.get("incidents", []) if (it := _incident_or_none(raw)) is not None]
+        found += [it for it in page if since is None or it[0].created_at >= since]
+        if not answer.get("more") or (since is not None and page and page[-1][0].created_at < since):
+            break
+    return found
+
+
+async def webhook_subscriptions(api: PagerDutyApi) -> list[Subscription]:
+    """Every webhook subscription that the key may see, at most a thousand; those of other shapes are left out."""
+    found: list[Subscription] = []
+    for number in range(MOST_PAGES):
+        answer = await api.get("/webhook_subscriptions", [("limit", str(PAGE)), ("offset", str(number * PAGE))])
+        raw = answer.get("webhook_subscriptions", [])
+        found += [it for it in map(_subscription, raw) if it is not None]
+        if not answer.get("more"):
+            break
+    return found
+
+
+def _incident_or_none(raw: Any) -> PagedIncident | None:
+    try:
+        return _incident(raw)
+    except Unreachable:
+        return None
+
+
+def _subscription(raw: Any) -> Subscription | None:
+    try:
+        method, about = raw["delivery_method"], raw["filter"]
+        return Subscription(
+            id=str(raw["id"]),
+            url=str(method["url"]),
+            active=raw.get("active") is True and method.get("temporarily_disabled") is not True,
+            scope=Scope(kind=str(about["type"]).removesuffix("_reference"), id=str(about.get("id") or "")),
+            events=tuple(str(it) for it in raw.get("events", ())),
+        )
+    except (KeyError, TypeError, AttributeError):
         return None

@@ -7,17 +7,21 @@ write: https://developer.pagerduty.com/api-reference/a1e8aa8a4ae5a-create-a-note
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 
-from responder.clients.pagerduty import Answer, PagerDutyApi, message_of
+from responder.clients.pagerduty import Answer, PagerDutyApi, message_of, seconds_to_wait
 from responder.delivery.plain_text import plain_text
 from responder.delivery.sink import Outlets, Posted, Rendering, Sink
-from responder.errors import DeliveryPostponed, DeliveryRefused, DeliveryUncertain
+from responder.errors import DeliveryPostponed, DeliveryRefused, DeliveryUncertain, Throttled
 from responder.model.report import Report
 
 MAX_BYTES = 60_000  # PagerDuty keeps 65,535 bytes of a note
+SHORT_BYTES = 1_000  # where it refuses a note for what stands in it
+SHORTENED = "shortened: PagerDuty refused the whole text"
+SIGNS = str.maketrans({"·": "-", "…": "...", "→": "->"})
 NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.InvalidURL)
 CREDENTIALS_AGAIN_SECONDS = 60.0
 DELETE_WITHIN_SECONDS = 8.0
@@ -36,14 +40,15 @@ class PagerDutyNote:
 
     def render(self, report: Report, said: Rendering) -> str:
         """Plain text; PagerDuty documents no formatting for notes."""
-        return plain_text(
-            report,
+        text = plain_text(
+            replace(report, notices=(SHORTENED, *report.notices)) if said.short else report,
             marker=said.marker,
             tag=said.tag,
             continues=said.continues,
             continued_in=said.continued_in,
-            max_bytes=MAX_BYTES,
+            max_bytes=SHORT_BYTES if said.short else MAX_BYTES,
         )
+        return _in_ascii(text) if said.short and said.marker.isascii() else text
 
     async def find(self, object: str, markers: Sequence[str]) -> list[Posted]:  # noqa: A002 - the ledger's word
         """Notes that end with a marker, as ours do, oldest first; a person who quotes one has written no report."""
@@ -56,16 +61,18 @@ class PagerDutyNote:
 
     async def post(self, object: str, text: str, *, within: float) -> str:  # noqa: A002 - the ledger's word
         """Create the note."""
-        answer = await self._send("POST", f"/incidents/{object}/notes", text, within)
-        note = answer.body.get("note") if isinstance(answer.body, dict) else None
-        if not isinstance(note, dict) or not note.get("id"):
-            raise DeliveryUncertain(f"PagerDuty answered {answer.status} without a note")
+        try:
+            note = _note_of(await self._send("POST", f"/incidents/{object}/notes", text, within))
+        except DeliveryRefused as refused:  # 404: also what a key is told that must not see the incident's team
+            raise DeliveryRefused(str(refused)) from refused
+        if not note.get("id"):
+            raise DeliveryUncertain("PagerDuty answered a note without its id")
         self._api.note_writer(note.get("user"))
         return str(note["id"])
 
     async def edit(self, object: str, id: str, text: str, *, within: float) -> None:  # noqa: A002 - the ledger's word
         """Replace the note's text; repeating it changes nothing, so it needs no read-back."""
-        await self._send("PUT", f"/incidents/{object}/notes/{id}", text, within)
+        _note_of(await self._send("PUT", f"/incidents/{object}/notes/{id}", text, within))
 
     async def delete(self, object: str, id: str) -> None:  # noqa: A002 - the ledger's word
         """Delete a note of ours; one that is gone already is fine."""
@@ -81,6 +88,8 @@ class PagerDutyNote:
     async def _checked(self, method: str, path: str, body: Any, within: float) -> Answer:
         try:
             answer = await self._api.request(method, path, body=body, within=within)
+        except Throttled as busy:
+            raise DeliveryPostponed(str(busy), after_seconds=busy.after_seconds) from busy
         except NOT_SENT as error:
             raise DeliveryPostponed(f"PagerDuty: no connection ({type(error).__name__})", after_seconds=0) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
@@ -94,11 +103,10 @@ def _accepted(answer: Answer) -> Answer:
         case 200 | 201 | 204:
             return answer
         case 429:
-            reset = answer.headers.get("ratelimit-reset", "")
-            raise DeliveryPostponed(why, after_seconds=float(reset) if reset.isdigit() else 0)
+            raise DeliveryPostponed(why, after_seconds=seconds_to_wait(answer))
         case 401 | 402 | 403:
             raise DeliveryPostponed(why, after_seconds=CREDENTIALS_AGAIN_SECONDS)
-        case 404:
+        case 404 | 410:
             raise DeliveryRefused(why, gone=True)
         case 408:
             raise DeliveryUncertain(why)
@@ -106,6 +114,19 @@ def _accepted(answer: Answer) -> Answer:
             raise DeliveryRefused(why)
         case _:
             raise DeliveryUncertain(why)
+
+
+def _note_of(answer: Answer) -> dict[str, Any]:
+    """The note in the answer; raises DeliveryUncertain where there is none: that was somebody else's 200."""
+    note = answer.body.get("note") if isinstance(answer.body, dict) else None
+    if not isinstance(note, dict):
+        raise DeliveryUncertain(f"PagerDuty answered {answer.status} without a note")
+    return note
+
+
+def _in_ascii(text: str) -> str:
+    """It may be the characters that were refused."""
+    return text.translate(SIGNS).encode("ascii", "replace").decode()
 
 
 def SINK(outlets: Outlets) -> Sink | None:  # noqa: N802 - the name that the registry looks for

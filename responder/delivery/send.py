@@ -8,10 +8,12 @@ minutes is posted once with a tag: silence is worse than a double.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import structlog
 
@@ -30,10 +32,13 @@ from responder.store.deliveries import Begun
 from responder.store.store import Store
 
 SEND_WITHIN_SECONDS = 6.0  # shorter than a lease: who takes over reads back after our last byte
+LONGEST_WAIT_SECONDS = 60.0  # whatever a sink asks for: a wrong header, or a clock set back, must not silence us
+READ_BACK_SHARE = 2 / 3  # of the time to send; a list that hangs must leave some for the post
 UNREADABLE_FOR = timedelta(minutes=10)
 VERIFY_AFTER_SECONDS = 30.0
 REFUSED_AGAIN_SECONDS = 900.0  # a wrong From address is a 400 as well, and somebody will mend it
 MAY_BE_A_DUPLICATE = "may be a duplicate"
+T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -53,9 +58,13 @@ class Deadline:
         self._clock = clock or _seconds_with_suspension
         self._ends = self._clock() + seconds
 
+    def rest(self) -> float:
+        """What is left, negative when it is over."""
+        return self._ends - self._clock()
+
     def left(self) -> float:
         """Raises LeaseLost when there is no time left: somebody else may be sending by now."""
-        left = self._ends - self._clock()
+        left = self.rest()
         if left <= 0:
             raise LeaseLost("the time to send was over before the first byte")
         return left
@@ -97,7 +106,8 @@ async def send(
     except DeliveryPostponed as postponed:
         state = "uncertain" if delivery.state in ("sending", "uncertain") and delivery.foreign_id is None else "due"
         await ledger.aside(store, delivery, state=state, why=str(postponed))
-        return Sent(outcome="postponed", again_in=max(postponed.after_seconds, again_in), why=str(postponed))
+        asked_for = min(postponed.after_seconds, LONGEST_WAIT_SECONDS)
+        return Sent(outcome="postponed", again_in=max(asked_for, again_in), why=str(postponed))
     except DeliveryRefused as refused:
         state = "gone" if refused.gone else "failed"
         await ledger.aside(store, delivery, state=state, why=str(refused), digest=digest)
@@ -141,15 +151,38 @@ class _Sending:
             await ledger.distrust(self.store, delivery)  # ours may stand over what who took over has written
         return Sent(outcome="edited", again_in=VERIFY_AFTER_SECONDS if delivery.verify else None)
 
+    async def _post(self, tag: str) -> str:
+        async def post(text: Any) -> str:
+            return await self.sink.post(self.begun.delivery.object, text, within=self.deadline.left())
+
+        return await self._said(post, tag)
+
     async def _put(self, note: str, tag: str) -> None:
-        await self.sink.edit(self.begun.delivery.object, note, self._text(tag), within=self.deadline.left())
+        async def edit(text: Any) -> None:
+            await self.sink.edit(self.begun.delivery.object, note, text, within=self.deadline.left())
+
+        await self._said(edit, tag)
+
+    async def _said(self, say: Callable[[Any], Awaitable[T]], tag: str) -> T:
+        """Say all of it; where the sink refuses that, once more in its shortest form, if it has one."""
+        whole = self._text(tag)
+        try:
+            return await say(whole)
+        except DeliveryRefused as refused:
+            short = self._text(tag, short=True)
+            if refused.gone or short == whole:
+                raise
+            said = await say(short)
+            log.warning("delivery.shortened", sink=self.sink.name, why=str(refused))
+            return said
 
     async def _another(self) -> str | None:
         """Ours under another id, when the one that the ledger knew is gone: the younger of two was deleted."""
         try:
             return await _keep_the_oldest(self.sink, self.begun.delivery.object, self.markers)
-        except CouldNotLook:
-            return None
+        except CouldNotLook as unread:
+            why = f"our note is gone, and whether another of ours stands there could not be read: {unread}"
+            raise DeliveryPostponed(why, after_seconds=0.0) from unread
 
     async def first(self) -> Sent:
         delivery = self.begun.delivery
@@ -164,7 +197,7 @@ class _Sending:
         if not await ledger.sending(self.store, delivery, uncertain=doubtful, tag=tag):
             raise LeaseLost(f"delivery {delivery.id}")
         log.debug("delivery.sending", sink=self.sink.name)
-        posted = await self.sink.post(delivery.object, self._text(tag), within=self.deadline.left())
+        posted = await self._post(tag)
         log.debug("delivery.posted", sink=self.sink.name)
         return await self._settle(posted, tag=tag, doubtful=doubtful and self.sink.reads_back)
 
@@ -193,13 +226,14 @@ class _Sending:
         if not self.sink.reads_back:
             return None, "" if self.sink.repeats_safely else MAY_BE_A_DUPLICATE
         try:
-            return await _keep_the_oldest(self.sink, delivery.object, self.markers), ""
-        except CouldNotLook as unreadable:
+            async with asyncio.timeout(max(self.deadline.rest(), 0.0) * READ_BACK_SHARE):
+                return await _keep_the_oldest(self.sink, delivery.object, self.markers), ""
+        except (CouldNotLook, TimeoutError) as unreadable:
             since = delivery.uncertain_since
             blindly = since is not None and self.begun.now - since >= UNREADABLE_FOR
             if blindly and not delivery.tag:  # once: a tag says that it was tried already
                 return None, MAY_BE_A_DUPLICATE
-            raise DeliveryUncertain(f"could not read back: {unreadable}") from unreadable
+            raise DeliveryUncertain(f"could not read back: {str(unreadable) or 'no answer in time'}") from unreadable
 
     async def _shown(self, foreign_id: str, *, verify: bool, tag: str) -> bool:
         marked = await ledger.shown(
@@ -214,13 +248,14 @@ class _Sending:
         log.debug("delivery.marked", sink=self.sink.name, ours=marked)
         return marked
 
-    def _text(self, tag: str) -> str:
+    def _text(self, tag: str, *, short: bool = False) -> Any:
         said = Rendering(
             marker=self.markers[0],
             tag=tag,
             continues=self.begun.continues or "",
             continued_in=self.begun.continued_in or "",
             edition=str(self.begun.delivery.delivered_at or ""),
+            short=short,
         )
         return self.redact(self.sink.render(self.report, said))
 

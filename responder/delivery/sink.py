@@ -26,7 +26,7 @@ class Posted:
 class Rendering:
     """What is said with a report beside its content. `continued_in`: slug of the incident that goes on for it.
 
-    `edition`: the same over retries of one delivery, another for the next one.
+    `edition`: the same over retries of one delivery, another for the next one. `short`: the sink has refused all of it.
     """
 
     marker: str
@@ -34,6 +34,7 @@ class Rendering:
     continues: str = ""
     continued_in: str = ""
     edition: str = ""
+    short: bool = False
 
 
 class Sink(Protocol):
@@ -48,7 +49,7 @@ class Sink(Protocol):
     """Whether a repeated post is known as such by whoever takes it, so that it needs no tag."""
 
     def render(self, report: Report, said: Rendering) -> Any:
-        """The report in this sink's form."""
+        """The report in this sink's form; a sink that has no shorter one takes no notice of `short`."""
         ...
 
     async def find(self, object: str, markers: Sequence[str]) -> list[Posted]:  # noqa: A002 - the ledger's word

@@ -12,7 +12,7 @@ from responder.demo import pagerduty_page as pages
 from responder.demo.pagerduty_account import Account
 from responder.demo.pagerduty_checks import invalid, not_found, note_content, sender
 from responder.demo.pagerduty_records import Note, PagedIncident
-from responder.demo.pagerduty_shapes import alert_shape, incident_shape, note_shape, user_shape
+from responder.demo.pagerduty_shapes import TEAM, alert_shape, incident_shape, note_shape, user_shape
 from responder.demo.pagerduty_webhooks import Webhooks
 
 MAX_NOTES = 2000
@@ -53,6 +53,9 @@ class RestApi:
             found = [incident for incident in found if incident.status in statuses]
         if service_ids := query.getall("service_ids[]", []):
             found = [incident for incident in found if incident.service.id in service_ids]
+        if team_ids := query.getall("team_ids[]", []):
+            found = found if TEAM[0] in team_ids else []
+        found = _sorted(found, query.get("sort_by", ""))
         if query.get("date_range") != "all":
             found = [incident for incident in found if self._is_in_window(incident, query)]
         return web.json_response(page("incidents", [incident_shape(incident) for incident in found], query))
@@ -121,6 +124,16 @@ def wants_page(request: web.Request) -> bool:
     """Browsers say text/html; whoever names PagerDuty's own type wants JSON at the same path."""
     is_incident = request.path.startswith("/incidents/") and request.path.count("/") == 2
     return request.path == "/" or (is_incident and "text/html" in request.headers.get("Accept", ""))
+
+
+def _sorted(found: list[PagedIncident], by: str) -> list[PagedIncident]:
+    """By one of the fields that incidents are sorted by here; in the order of their numbers when none is named."""
+    field, _, direction = by.partition(":")
+    if not by:
+        return found
+    if field not in ("incident_number", "created_at") or direction not in ("asc", "desc", ""):
+        raise invalid(f"sort_by: expected incident_number or created_at, with :asc or :desc, got {by!r}")
+    return sorted(found, key=lambda it: (it.created_at, it.number), reverse=direction == "desc")
 
 
 def _statuses(asked: list[str]) -> list[str]:

@@ -52,7 +52,7 @@ FIRST_DELAY_SECONDS = 0.1
 LONGEST_DELAY_SECONDS = 5.0
 STABLE_AFTER_SECONDS = 60.0
 """A server that dies sooner than this after a start is given a longer delay each time."""
-STOPS = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 8.0))
+STOPS = ((signal.SIGINT, 6.0), (signal.SIGQUIT, 6.0))
 """Fast, then immediate shutdown (as safe: the next start replays the log), and the seconds that each may take. Version
 18 answers no fast shutdown in the middle of its own recovery; an immediate one gives up on backends after 5 s."""
 

@@ -51,9 +51,19 @@ def _fold_one(
     if webhook.event is not None:
         told = (hear(group, webhook, webhook.event, now, reopen_within),)
     else:
-        told = tuple(_take(group, alert, now, reopen_within) for alert in webhook.alerts)
+        told = tuple(_told(group, webhook, alert, now, reopen_within) for alert in webhook.alerts)
         _end_what_was_cut(group, webhook)
+        if webhook.asked and Told.ACCEPTED in told:
+            group.lines.append(webhook.asked)
     return WebhookPlan(webhook=webhook, group=group, told=told)
+
+
+def _told(group: GroupPlan, webhook: Webhook, alert: Alert, now: datetime, reopen_within: timedelta) -> Told:
+    if alert.fingerprint in webhook.unwanted and alert.fingerprint not in group.states:
+        return Told.IGNORED
+    if webhook.asked and _is_news_since(group, alert):
+        return Told.STALE
+    return _take(group, alert, now, reopen_within)
 
 
 def told_by(alert: Alert, held: Held | None) -> Told:
@@ -102,6 +112,12 @@ def _take(group: GroupPlan, alert: Alert, now: datetime, reopen_within: timedelt
     elif told is Told.DUPLICATE and alert.fingerprint not in group.changed:
         group.refreshed[alert.fingerprint] = alert
     return told
+
+
+def _is_news_since(group: GroupPlan, alert: Alert) -> bool:
+    """It was heard of anew while its sender was asked: the answer is about the time before."""
+    held = group.states.get(alert.fingerprint)
+    return held is None or held.status is not AlertStatus.FIRING or held.starts_at != alert.starts_at
 
 
 def _is_settled(group: GroupPlan, alert: Alert, held: Held | None) -> bool:

@@ -1,7 +1,7 @@
 """Decide what one event of PagerDuty changes. Older news than what is held is stale, whatever the order of arrival.
 
-A change to open is a reason to start, as an alert that fires is; resolved settles the incident whatever its alerts
-say, unless it was merged: then the one that goes on decides.
+A change to open is a reason to start, as an alert that fires is; a change to resolved settles the incident whatever
+its alerts say, unless it was merged: then the one that goes on decides.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from responder.model.alert import Alert, AlertStatus, Webhook
 from responder.model.folding import GroupPlan, Heard, Held, Told
 from responder.model.paged import PagedEvent, PagedStatus
+
+RESOLVED = "incident.resolved"
 
 
 def hear(group: GroupPlan, webhook: Webhook, event: PagedEvent, now: datetime, reopen_within: timedelta) -> Told:
@@ -24,11 +26,13 @@ def hear(group: GroupPlan, webhook: Webhook, event: PagedEvent, now: datetime, r
         return Told.STALE
     was_open = group.status in (PagedStatus.TRIGGERED, PagedStatus.ACKNOWLEDGED)
     is_open = event.status is not PagedStatus.RESOLVED
+    if not was_open and any(it.fingerprint in webhook.unwanted for it in webhook.alerts):
+        return Told.IGNORED
     heard = group.heard = _heard(group, event)
     if is_open and not was_open:
         group.start(now, reopen_within)
         heard.read_again = True
-    elif not is_open and not event.merged_into:
+    elif not is_open and not event.merged_into and (was_open or event.type == RESOLVED):
         heard.settled_by = event.agent_name or "PagerDuty"
     _note_people(heard, event, was=group.status)
     group.status, group.told_at = event.status, event.at

@@ -79,7 +79,8 @@ class Webhook:
     (then everything is in `quarantined`).
     `ends_others_until`: set when the sender cut its list of a resolved group: firing alerts of the group that
     started no later than this have ended too.
-    `ignored`: alerts left out on purpose (`intake.ignore`), counted only.
+    `ignored`: alerts left out on purpose (`intake.ignore`), counted only. `unwanted`: fingerprints of those that are to
+    be ignored as well, unless they end what was accepted before, or are about it.
     `receipts`: ids by which this very webhook is known again; one that was seen makes the whole a duplicate.
     `event`: what PagerDuty says happened to its incident; the whole then counts as one.
     `others`: further groups of the same body, each to be accepted like this one (`intake/arrange.py` lines them up).
@@ -95,6 +96,7 @@ class Webhook:
     alerts: tuple[Alert, ...] = ()
     quarantined: tuple[Quarantined, ...] = ()
     ignored: int = 0
+    unwanted: frozenset[str] = frozenset()
     ends_others_until: datetime | None = None
     receipts: tuple[str, ...] = ()
     event: PagedEvent | None = None

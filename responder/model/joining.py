@@ -36,12 +36,14 @@ Join = Callable[[Sequence[Joining], datetime], JoinPlan]
 class PagedAlerts:
     """What a PagerDuty incident holds under one alert key: its alerts as PagerDuty tells them.
 
-    `is_group`: the key is that of an Alertmanager or Grafana group, whose own webhook may come.
+    `is_group`: the key is that of an Alertmanager or Grafana group, whose own webhook may come. `is_ignored`: it holds
+    nothing but what `intake.ignore` names.
     """
 
     key: str
     alerts: tuple[Alert, ...] = ()
     is_group: bool = False
+    is_ignored: bool = False
 
     @property
     def group(self) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
@@ -13,12 +14,14 @@ import re2
 from responder.redaction.clean import UNCLEAN, clean
 from responder.redaction.known import known_pattern
 from responder.redaction.rules import PERSONAL_NAME, RULES, SECRET_NAME, Rule
-from responder.redaction.values import is_marker, stands_alone, value_end
+from responder.redaction.values import QUOTES, is_marker, stands_alone, value_end
 
 # A redaction can uncover another one; two passes are usual, the bound is for texts made to need more.
 _MOST_PASSES = 6
+_MOST_REMEMBERED, _LONGEST_REMEMBERED = 8192, 256  # texts, characters of one
 _PREFILTER_MEMORY = 64 << 20  # bytes; the automaton of all rules at once needs more than the default of 8 MiB
 _ENCODED = re2.compile(r"[^\s\"'<>&?#]*%[0-9A-Fa-f]{2}[^\s\"'<>&?#]*")
+_ENCODED_TOGETHER = 64
 _DIGITS = re.compile(rb"\d*")
 _KEPT_IN_URLS = "[]:/@!$'()*,;={}|~"
 _UNQUOTE: tuple[tuple[Callable[[str], str], Callable[..., str]], ...] = (
@@ -54,6 +57,7 @@ class Redactor:
         self._secret_name = re2.compile(rf"{SECRET_NAME}\z")
         self._telling_name = re2.compile(rf"(?:{SECRET_NAME}|{PERSONAL_NAME})\n")
         self._personal_name = re2.compile(rf"{PERSONAL_NAME}\z")
+        self._harmless: set[str] = set()
 
     def text(self, text: str) -> str:
         """The text without secrets, personal data and control characters; twice is the same as once."""
@@ -63,10 +67,22 @@ class Redactor:
         return text if redacted == text else redacted
 
     def texts(self, texts: Sequence[str]) -> list[str]:
-        """Each text redacted, in order; when nothing is found in any, the very same strings at the cost of one look."""
-        if not self._hits("\n".join(texts)):
+        """Each text redacted, in order; when nothing is found in any, the very same strings at the cost of one look.
+
+        Most of a body was in the one before it: what is harmless is remembered, so that no secret is.
+        """
+        new = [text for text in texts if text not in self._harmless]
+        if not new:
+            return list(texts)
+        if not self._hits("\n".join(new)):
+            self._remember(new)
             return list(texts)
         return [self.text(text) for text in texts]
+
+    def _remember(self, harmless: Iterable[str]) -> None:
+        if len(self._harmless) > _MOST_REMEMBERED:
+            self._harmless.clear()
+        self._harmless.update(text for text in harmless if len(text) <= _LONGEST_REMEMBERED)
 
     def fields(self, fields: Mapping[str, str]) -> dict[str, str]:
         """Labels or annotations: values of secret-named keys go whole, other values and the keys by rule."""
@@ -158,13 +174,20 @@ class Redactor:
         """Parts of URLs hide `password%3Dx`: what is found after decoding is taken out, the part encoded again."""
         pieces: list[str] = []
         kept_from = 0
-        for match in _ENCODED.finditer(text):
+        for match in self._hit_when_decoded(text):
             part = match.group()
             new = self._decoded_and_redacted(part)
             if new is not part:
                 pieces += (text[kept_from : match.start()], new)
                 kept_from = match.end()
         return "".join((*pieces, text[kept_from:])) if pieces else text
+
+    def _hit_when_decoded(self, text: str) -> Iterator[Any]:
+        """Matches of the encoded parts that may hold something: many are looked at together, as most hold nothing."""
+        matches = _ENCODED.finditer(text)
+        while several := list(islice(matches, _ENCODED_TOGETHER)):
+            if self._hits_decoded("\n".join(it.group() for it in several)):
+                yield from several
 
     def _decoded_and_redacted(self, part: str) -> str:
         for decode, encode in _UNQUOTE:
@@ -207,21 +230,36 @@ def _decodings(text: str) -> Iterator[str]:
 
 def _places(data: bytes, compiled: _Compiled) -> Iterator[tuple[int, int]]:
     """Start and end of what one rule takes out, in order."""
-    rule, search = compiled.rule, compiled.pattern.search
+    return _values(data, compiled) if compiled.rule.keyed else _shapes(data, compiled)
+
+
+def _values(data: bytes, compiled: _Compiled) -> Iterator[tuple[int, int]]:
+    """Of a keyed rule. A text can be nothing but hits, so what is asked of each one is as little as may be."""
+    holds = compiled.rule.holds
     at = 0
-    while (match := search(data, at)) is not None:
-        if rule.keyed:
-            start = match.end()
-            end = value_end(data, start, match.group(1), match.group())
-        else:
-            start, end = match.span(1)
+    matches = compiled.pattern.finditer(data)
+    while (match := next(matches, None)) is not None:
+        found, start = match.span()
+        if found < at:  # it begins inside of the value before it
+            if start > at:
+                matches = compiled.pattern.finditer(data, at)
+            continue
+        opening = match.group(1) if data[start - 1] in QUOTES else b""  # the group ends the match
+        at = value_end(data, start, opening, data[found:start])
+        if at > start and (holds is None or holds(data[start:at])):
+            yield start, at
+
+
+def _shapes(data: bytes, compiled: _Compiled) -> Iterator[tuple[int, int]]:
+    """Of a rule that describes what goes by itself."""
+    rule = compiled.rule
+    matches = compiled.pattern.finditer(data)
+    while (match := next(matches, None)) is not None:
+        start, end = match.span(1)
         if end > start and _counts(rule, data, start, end):
             yield start, end
         elif rule.alone:  # a number may begin inside of what was none: `+555-123-4567`, `1234 4111 1111 1111 1111`
-            end = start + _first_group(data[start:end])
-        at = max(end, at + 1) if rule.alone else max(end, match.end(), at + 1)
-        if at >= len(data):
-            return
+            matches = compiled.pattern.finditer(data, start + _first_group(data[start:end]))
 
 
 def _first_group(value: bytes) -> int:

@@ -7,13 +7,17 @@ import re
 # The standard engine serves where it is linear by shape (each class excludes what starts the next try): it answers
 # ten times sooner than google-re2's wrapper does.
 _MARKER = re.compile(rb"\[redacted:[a-z-]+\]")
-_RUN = re.compile(rb"[^\s\"'<>]*")
-_NEXT_PAIR = re.compile(rb"[&,;|][A-Za-z_][\w.-]*[\"'\\]*[=:]")
+# Up to the next pair, `&user=`, which is looked for on the way: a long run may be nothing but pairs.
+_RUN = re.compile(rb"(?:[^\s\"'<>&,;|]++|[&,;|](?![A-Za-z_][\w.-]*+\\*+[=:]))*+")
+# Nearly every value: nothing in it is looked at twice, and white space or nothing follows.
+_PLAIN = re.compile(rb"[^\s\"'<>`\[\]&,;|(){}\\]++(?=\s|\Z)")
+_MARKER_ALONE = re.compile(rb"\[redacted:[a-z-]+\](?=\s|\Z)")
 # What follows `password:` on the next line may be the next field rather than the value.
 _NEXT_FIELD = re.compile(rb"(?:- )?[A-Za-z_][\w.-]*[\"']?(?::(?:\s|\Z)| ?=)")
-_QUOTES = b"\"'`"
+QUOTES = b"\"'`"
 # Words that say "there is none"; of use to a reader and no secret.
 _EMPTY = frozenset((b"null", b"none", b"nil", b"true", b"false", b"undefined"))
+_LONGEST_EMPTY = max(map(len, _EMPTY))
 _BACKSLASH = 0x5C
 # `>+1700000000` in an expression is a number, `call +1700…` is none.
 _ARITHMETIC = (b"<", b">", b"+", b"-", b"*", b"/", b"^")
@@ -33,6 +37,12 @@ def value_end(text: bytes, start: int, opening: bytes, introduced_by: bytes) -> 
     """
     if b"\n" in introduced_by and _NEXT_FIELD.match(text, start) is not None:
         return start
+    if not opening:
+        if (plain := _PLAIN.match(text, start)) is not None:
+            end = plain.end()
+            return start if end - start <= _LONGEST_EMPTY and plain.group().lower() in _EMPTY else end
+        if _MARKER_ALONE.match(text, start) is not None:
+            return start
     end = _quoted_end(text, start, opening) if opening else _bare_end(text, start)
     value = text[start:end]
     return start if is_marker(value) or value.strip().lower() in _EMPTY else end
@@ -42,15 +52,15 @@ def _quoted_end(text: bytes, start: int, opening: bytes) -> int:
     """The closing quote, which stands behind as many backslashes as the opening one, each level of escaping doubling
     those before a quote inside; without one, the end of the line."""
     depth, quote = len(opening) - 1, opening[-1:]
-    line_end = text.find(b"\n", start)
-    stop = len(text) if line_end < 0 else line_end
-    at = text.find(quote, start, stop)
-    while at >= 0:
-        backslashes = _backslashes_before(text, at, start)
-        if backslashes % (2 * depth + 2) == depth:
+    looked, at = start, text.find(quote, start)
+    while at >= 0:  # the line's end is looked for up to the quote: a long line of many values is read once
+        if text.find(b"\n", looked, at) >= 0:
+            break
+        if _backslashes_before(text, at, start) % (2 * depth + 2) == depth:
             return at - depth
-        at = text.find(quote, at + 1, stop)
-    return stop
+        looked, at = at, text.find(quote, at + 1)
+    line_end = text.find(b"\n", looked)
+    return len(text) if line_end < 0 else line_end
 
 
 def _backslashes_before(text: bytes, at: int, start: int) -> int:
@@ -63,11 +73,8 @@ def _backslashes_before(text: bytes, at: int, start: int) -> int:
 def _bare_end(text: bytes, start: int) -> int:
     run = _RUN.match(text, start)
     end = run.end() if run is not None else start
-    if end < len(text) and text[end] in _QUOTES:
+    if end < len(text) and text[end] in QUOTES:
         end = start + len(text[start:end].rstrip(b"\\"))
-    following = _NEXT_PAIR.search(text, start, end)
-    if following is not None:
-        end = following.start()
     marker = _MARKER.match(text, max(text.rfind(b"[redacted:", start, end), start), end)
     least = marker.end() if marker is not None else start
     return least + len(text[least:end].rstrip(b",;)}]`"))

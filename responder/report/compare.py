@@ -11,6 +11,7 @@ from responder.model.report import Report
 from responder.model.verdict import key_of
 
 BETWEEN_EDITS = timedelta(minutes=1)  # spec, section 2 (7)
+MANY_ALERTS = 16  # from there on twice as many is another situation, below it their number may wobble
 
 
 class DeliveryReason(StrEnum):
@@ -24,13 +25,14 @@ class DeliveryReason(StrEnum):
     CHANGED = "changed"
 
 
-_AT_ONCE = frozenset(
-    {DeliveryReason.FIRST_REPORT, DeliveryReason.COMPLETED, DeliveryReason.SEVERITY_RAISED, DeliveryReason.REOPENED}
-)
+_AT_ONCE = frozenset({DeliveryReason.FIRST_REPORT, DeliveryReason.SEVERITY_RAISED})
 
 
 def material_digest(report: Report) -> bytes:
-    """32 bytes that change only when something changes that a reader must know; numbers and timings are left out."""
+    """32 bytes that change only when something changes that a reader must know; numbers and timings are left out.
+
+    But for the number of alerts in a storm: who was told of 50 must hear of 10,000.
+    """
     facts = [
         report.severity,
         report.state,
@@ -40,6 +42,7 @@ def material_digest(report: Report) -> bytes:
         sorted({it.check for it in report.could_not_look}),
         [[it.phase, it.do, it.run, it.caution, it.see] for it in report.suggestions],
         report.events,
+        *([report.alerts_firing.bit_length()] if report.alerts_firing >= MANY_ALERTS else []),
     ]
     return hashlib.sha256(json.dumps(facts, separators=(",", ":")).encode()).digest()
 
@@ -67,8 +70,13 @@ def reason_to_deliver(
     return DeliveryReason.CHANGED if last_complete else DeliveryReason.COMPLETED
 
 
-def may_edit_at(reason: DeliveryReason, last_delivered_at: datetime | None, now: datetime) -> datetime:
-    """When it may go out: at once, or a minute after the last time for what can wait. Never before `now`."""
-    if reason in _AT_ONCE or last_delivered_at is None:
+def may_edit_at(reason: DeliveryReason, last_delivered_at: datetime | None, now: datetime, *, edited: bool) -> datetime:
+    """When it may go out: at once, or a minute after the last time for what can wait. Never before `now`.
+
+    `edited`: more was told than the first report. What completes that one may come at once; an alert that flaps would
+    be reopened and completed without end.
+    """
+    completes_the_first = reason is DeliveryReason.COMPLETED and not edited
+    if reason in _AT_ONCE or completes_the_first or last_delivered_at is None:
         return now
     return max(now, last_delivered_at + BETWEEN_EDITS)

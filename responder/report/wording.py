@@ -59,7 +59,9 @@ def verdict_line(verdict: RuleVerdict, *, incident: Incident, pack: Pack, now: d
     if isinstance(verdict.verdict, Unknown):
         return f"{summary} could not be judged: {verdict.verdict.why}"
     matched = tuple(it for it in incident.evidence if rule is not None and rule.matches(it.labels)) or incident.evidence
-    return f"{rule.summary} ({alerts_line(matched)})" if rule and rule.summary else alerts_line(matched)
+    firing = len(incident.firing) + incident.more_firing
+    counted = alerts_line(matched, of=firing if incident.more_firing else None)
+    return f"{rule.summary} ({counted})" if rule and rule.summary else counted
 
 
 def signal_line(signal: SignalVerdict, *, summary: str, over: bool, pack: Pack, now: datetime) -> str:
@@ -112,13 +114,14 @@ def signal_words(signal: str) -> str:
     return re.sub(r"[_-]+", " ", signal).strip()
 
 
-def alerts_line(alerts: Sequence[Alert]) -> str:
-    """`TargetDown: 2 alerts firing`."""
+def alerts_line(alerts: Sequence[Alert], *, of: int | None = None) -> str:
+    """`TargetDown: 2 alerts firing`; `of`: how many fire in all, where they are too many to be looked at."""
     firing = sum(it.status is AlertStatus.FIRING for it in alerts)
     count, state = (firing, "firing") if firing else (len(alerts), "resolved")
     names = sorted({it.name for it in alerts})
     more = f" and {len(names) - NAMES_MOST} more" if len(names) > NAMES_MOST else ""
-    counted = f"{count} alert{'' if count == 1 else 's'} {state}"
+    number = f"{count}" if of is None else f"at least {count} of {of}"
+    counted = f"{number} alert{'' if number == '1' else 's'} {state}"
     return f"{', '.join(names[:NAMES_MOST])}{more}: {counted}" if names else counted
 
 

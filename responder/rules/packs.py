@@ -64,6 +64,12 @@ def pack_for(packs: Sequence[Pack], labels: Mapping[str, str]) -> Pack | None:
     return next((pack for pack in packs if not pack.covers or any(line.holds(labels) for line in pack.covers)), None)
 
 
+def is_ignored(packs: Sequence[Pack], labels: Mapping[str, str]) -> bool:
+    """Whether `intake.ignore` of the pack that would take such an alert names it."""
+    pack = pack_for(packs, labels)
+    return pack is not None and any(line.holds(labels) for line in pack.ignore)
+
+
 def _compile(
     name: str, files: Mapping[str, str], prefix: str, catalogue: Catalogue, complaints: Complaints
 ) -> tuple[Pack, At] | None:

@@ -36,29 +36,38 @@ from responder.model.folding import (
 from responder.model.incident import slug_of
 from responder.model.paged import PagedStatus
 from responder.store import accept_sql as sql
+from responder.store.afresh import afresh, all_locked
 from responder.store.store import Store
 from responder.store.work import Ask, ask
 
 MAX_WEBHOOKS = 256
 MAX_ALERTS = 2000
-MAX_WAITING = 2048
+MAX_WAITING, MAX_ALERTS_WAITING = 2048, 10_000  # about a second's work; what waits longer is refused sooner
+WRITERS = 2
 PRESSING_WEBHOOKS, PRESSING_ALERTS = 8, 400  # that came in while one batch was written, which takes some milliseconds
+PRESSING_WAIT_SECONDS = 0.05
 PRESSED_FOR_SECONDS = 1.0
+ROOM_KNOWN_SECONDS = 1.0
 ANSWER_WITHIN_SECONDS = 3.0  # PagerDuty gives a receiver five
 LATE = f"store: no commit within {ANSWER_WITHIN_SECONDS:.0f} s"
 MAX_BODY_KEPT = 64 * 1024
 PAGERDUTY = "pagerduty"  # the kind of its links
 MOST_NAMED = 20  # incidents, in one line of the log
-NEW, TOLD = 0, 5  # gravity of a look: nobody knows yet of an incident that has just begun
+LOOK_ANEW = {"looks": 0, "once_more": False}  # of `work/link.py`: from the beginning of its schedule
+# The gravity of a look: nobody knows yet of an incident that has just begun. What its sender thinks of it says which of
+# many is looked at first, no more: severity is decided by rules.
+NEW, TOLD = 1, 5
+NEW_BY_LABEL = {"critical": 0, "page": 0, "warning": 2, "info": 3, "none": 4}
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class Waiting:
-    """One webhook and the request that waits for it."""
+    """One webhook and the request that waits for it, since when (seconds of the loop's clock)."""
 
     webhook: Webhook
     answer: asyncio.Future[Accepted]
+    since: float
 
 
 class Acceptor:
@@ -85,6 +94,8 @@ class Acceptor:
         self._awaits_alerts_for = awaits_alerts_for
         self._room = room
         self._waiting: asyncio.Queue[Waiting] = asyncio.Queue(MAX_WAITING)
+        self._has_room_now, self._room_asked_at = True, float("-inf")
+        self._alerts_waiting = 0
         self._pressed_until = 0.0
 
     @property
@@ -94,21 +105,27 @@ class Acceptor:
 
     async def accept(self, webhook: Webhook) -> Accepted:
         """Return once it is committed; raises StoreUnavailable when that cannot be promised within three seconds."""
-        if not self._room():
+        if not self._has_room():
             raise StoreUnavailable("store: less than 256 MB of disk is free")
-        waiting = Waiting(webhook, asyncio.get_running_loop().create_future())
-        try:
-            self._waiting.put_nowait(waiting)
-        except asyncio.QueueFull as full:
-            raise StoreUnavailable(f"store: {MAX_WAITING} webhooks are waiting already") from full
-        late = asyncio.get_running_loop().call_later(ANSWER_WITHIN_SECONDS, _answer_to, waiting, StoreUnavailable(LATE))
+        loop = asyncio.get_running_loop()
+        waiting = Waiting(webhook, loop.create_future(), loop.time())
+        self._queue(waiting)
+        late = loop.call_later(ANSWER_WITHIN_SECONDS, _answer_to, waiting, StoreUnavailable(LATE))
         try:
             return await waiting.answer
         finally:
             late.cancel()
 
     async def run(self) -> None:
-        """Commit batch after batch until cancelled."""
+        """Commit batch after batch until cancelled, two at a time: while one is written, the next is made.
+
+        Between them it is as between two replicas: who comes second to a group waits for its lock.
+        """
+        async with asyncio.TaskGroup() as group:
+            for _ in range(WRITERS):
+                group.create_task(self._commit_batches())
+
+    async def _commit_batches(self) -> None:
         while True:
             batch = await self._next_batch()
             try:
@@ -123,17 +140,37 @@ class Acceptor:
                     _answer_to(waiting, StoreUnavailable("store: stopping"))
                 raise
 
+    def _has_room(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if now >= self._room_asked_at + ROOM_KNOWN_SECONDS:
+            self._has_room_now, self._room_asked_at = self._room(), now
+        return self._has_room_now
+
+    def _queue(self, waiting: Waiting) -> None:
+        """Raises StoreUnavailable where there is no room; a webhook larger than all of it is taken when none waits."""
+        alerts = len(waiting.webhook.alerts)
+        if self._waiting.full():
+            raise StoreUnavailable(f"store: {MAX_WAITING} webhooks are waiting already")
+        if self._alerts_waiting and self._alerts_waiting + alerts > MAX_ALERTS_WAITING:
+            raise StoreUnavailable(f"store: {self._alerts_waiting} alerts are waiting already")
+        self._waiting.put_nowait(waiting)
+        self._alerts_waiting += alerts
+
     async def _next_batch(self) -> list[Waiting]:
         batch = [await self._waiting.get()]
         alerts = len(batch[0].webhook.alerts)
+        self._alerts_waiting -= alerts
         while not self._waiting.empty() and len(batch) < MAX_WEBHOOKS and alerts < MAX_ALERTS:
             waiting = self._waiting.get_nowait()
+            self._alerts_waiting -= len(waiting.webhook.alerts)
             if waiting.answer.done():  # its request has given up and was told to come again
                 continue
             batch.append(waiting)
             alerts += len(waiting.webhook.alerts)
-        if len(batch) >= PRESSING_WEBHOOKS or alerts >= PRESSING_ALERTS:
-            self._pressed_until = asyncio.get_running_loop().time() + PRESSED_FOR_SECONDS
+        now = asyncio.get_running_loop().time()
+        waited = now - batch[0].since
+        if len(batch) >= PRESSING_WEBHOOKS or alerts >= PRESSING_ALERTS or waited >= PRESSING_WAIT_SECONDS:
+            self._pressed_until = now + PRESSED_FOR_SECONDS
         return batch
 
     async def _commit_or_split(self, batch: Sequence[Waiting]) -> Sequence[Accepted | StoreUnavailable]:
@@ -159,10 +196,7 @@ class Acceptor:
 
     async def _commit(self, webhooks: Sequence[Webhook]) -> list[Accepted]:
         try:
-            async with self._store.transaction() as connection:
-                plans, slugs, now = await self._decide(connection, webhooks)
-                await self._write(connection, plans, slugs, now)
-                log.debug("webhook.committing", webhooks=len(webhooks))
+            plans, slugs = await afresh(lambda: self._transact(webhooks))
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
             raise
         except asyncpg.PostgresError as error:
@@ -171,6 +205,13 @@ class Acceptor:
         answers = [_answer(plan, slugs) for plan in plans]
         _say_accepted(webhooks, answers)
         return answers
+
+    async def _transact(self, webhooks: Sequence[Webhook]) -> tuple[list[WebhookPlan], dict[int, str]]:
+        async with self._store.transaction() as connection:
+            plans, slugs, now = await self._decide(connection, webhooks)
+            await self._write(connection, plans, slugs, now)
+            log.debug("webhook.committing", webhooks=len(webhooks))
+        return plans, slugs
 
     async def _decide(
         self, connection: Any, webhooks: Sequence[Webhook]
@@ -235,10 +276,11 @@ class Acceptor:
 
     async def _ask(self, connection: Any, groups: Sequence[GroupPlan], touched: Sequence[int]) -> None:
         new = {it.incident for it in groups if it.incident is not None and (it.opens or it.reopens)}
-        await ask(connection, [Ask(kind="respond", key=str(it), gravity=NEW if it in new else TOLD) for it in touched])
+        gravities = {it.incident: _gravity(it) for it in groups if it.incident in new}
+        await ask(connection, [Ask(kind="respond", key=str(it), gravity=gravities.get(it, TOLD)) for it in touched])
         if self._asks_pagerduty:
             again = {it.incident for it in groups if it.incident is not None and it.heard and it.heard.read_again}
-            await ask(connection, [Ask(kind="link", key=str(it)) for it in sorted(new | again)], payload={"looks": 0})
+            await ask(connection, [Ask(kind="link", key=str(it)) for it in sorted(new | again)], payload=LOOK_ANEW)
 
 
 def lock_of(kind: str, source: str, key: bytes) -> str:
@@ -278,8 +320,10 @@ async def _held(connection: Any, keys: Sequence[GroupKey], webhooks: Sequence[We
     rows = await connection.fetch(sql.GROUPS, *_columns(places, 3)) if keys else []
     if not rows:
         return {}
-    await connection.execute(sql.LOCK_INCIDENTS, [it["incident"] for it in rows if it["incident"] is not None])
+    locked = {it["incident"] for it in rows if it["incident"] is not None}
+    await connection.execute(sql.LOCK_INCIDENTS, sorted(locked))
     rows = await connection.fetch(sql.GROUPS, *_columns(places, 3))
+    all_locked(locked, {it["incident"] for it in rows if it["incident"] is not None})
     reserved = {it["key"]: it for it in rows if it["kind"] == RESERVED}
     rows = [it for it in rows if it["kind"] != RESERVED]
     links = {(it["kind"], it["source"], it["key"]): it["id"] for it in rows}
@@ -302,8 +346,12 @@ async def _held(connection: Any, keys: Sequence[GroupKey], webhooks: Sequence[We
     groups = {(it["kind"], it["source"], it["key"]): _held_group(it, it, states[it["id"]]) for it in rows}
     for key in keys:
         place = reserved.get(key[2]) if key[0] in ALSO_AT_PAGERDUTY else None
-        if place is not None and (key not in groups or groups[key].incident is None):
-            known = groups.get(key)
+        known = groups.get(key)
+        if place is None:
+            continue
+        if known is not None and known.incident is not None:  # it was here before PagerDuty told of it anew
+            groups[key] = replace(known, reserved=place["id"])
+        else:
             groups[key] = replace(
                 _held_group(place, None, known.alerts if known else {}),
                 link=known.link if known else None,
@@ -368,7 +416,7 @@ async def _write_incident_heard(connection: Any, incident: int, group: GroupPlan
         await connection.execute(sql.PRIORITY, incident, *heard.priority)
     if heard.settled_by:
         await connection.execute(sql.END_PAGED, incident, _external_id(group), heard.told_at)
-        if await connection.fetchval(sql.SETTLE_PAGED, incident, heard.settled_by) is not None:
+        if await connection.fetchval(sql.SETTLE_PAGED, incident, heard.settled_by, heard.told_at) is not None:
             group.lines.append(f"resolved: {heard.settled_by} settled it at PagerDuty")
 
 
@@ -517,6 +565,11 @@ def _as_sent(alert: Alert) -> dict[str, Any]:
 def _ends_something(group: GroupPlan) -> bool:
     """Whether an alert of it stopped firing just now; nothing else can settle an incident."""
     return bool(group.ended) or any(group.states[it].status is AlertStatus.RESOLVED for it in group.changed)
+
+
+def _gravity(group: GroupPlan) -> int:
+    """Of the first look at its incident: that of its gravest alert."""
+    return min((NEW_BY_LABEL.get(it.labels.get("severity", ""), NEW) for it in group.changed.values()), default=NEW)
 
 
 def _groups(plans: Sequence[WebhookPlan]) -> list[GroupPlan]:

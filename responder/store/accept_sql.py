@@ -41,10 +41,12 @@ TAKEN = """update incidents set acknowledged_at = $2::timestamptz, acknowledged_
 PRIORITY = "update incidents set priority = $2, priority_by = $3 where id = $1"
 
 END_PAGED = """update alerts a set status = 1, ends_at = $3, last_seen = now(), handled = false from links l
-               where l.id = a.link and a.incident = $1 and a.status = 0 and l.kind = 'dedup' and l.external_id = $2"""
+               where l.id = a.link and a.incident = $1 and a.status = 0 and l.kind in ('dedup', 'pagerduty') and l.external_id = $2"""
 
+# What began after it was resolved, at $3, was not settled by that, however late we hear of it.
 SETTLE_PAGED = """update incidents i set state = 'resolved', resolved_at = now(), settled_by = $2 where i.id = $1 and i.state = 'open'
                   and not exists (select 1 from links l where l.incident = i.id and l.kind = 'pagerduty' and l.state in ('triggered', 'acknowledged'))
+                  and not exists (select 1 from alerts a where a.incident = i.id and a.status = 0 and a.starts_at > $3)
                   returning i.id"""
 
 ADOPTED = "update incidents set awaits_until = null where id = any($1::bigint[])"

@@ -15,15 +15,17 @@ import structlog
 from responder.model.alert import Alert
 from responder.model.folding import ALSO_AT_PAGERDUTY, RESERVED
 from responder.model.joining import Adopted, Join, Joining, JoinPlan, PagedAlerts
-from responder.model.paged import PagedIncident
+from responder.model.paged import PagedIncident, PagedStatus
 from responder.store import adopt_sql as sql
-from responder.store.accept import NEW, lock_of
-from responder.store.accept_sql import ALERTS, LOCK, LOCK_INCIDENTS, READ_AGAIN, REOPEN
+from responder.store.accept import LOOK_ANEW, NEW, lock_of
+from responder.store.accept_sql import ALERTS, END_PAGED, LOCK, LOCK_INCIDENTS, READ_AGAIN, REOPEN, SETTLE_PAGED
+from responder.store.afresh import afresh, all_locked
 from responder.store.incidents import ask_deliveries
 from responder.store.store import Store
 from responder.store.work import Ask, ask
 
 PAGERDUTY = "pagerduty"
+LOOK_AGAIN_SECONDS = 2.0  # for a second service's incident, as after every one that was found by its key
 log = structlog.get_logger()
 
 
@@ -34,9 +36,13 @@ async def adopt(
 
     `sink`: the one that reports on PagerDuty incidents, None when there is none. Answers which incident goes on.
     """
-    async with store.transaction() as connection:
-        adoption = _Adoption(connection, store, paged, held, sink)
-        return await adoption.run(incident, join)
+
+    async def once() -> Adopted:
+        async with store.transaction() as connection:
+            adoption = _Adoption(connection, store, paged, held, sink)
+            return await adoption.run(incident, join)
+
+    return await afresh(once)
 
 
 class _Adoption:
@@ -51,26 +57,29 @@ class _Adoption:
         keys = [it.group for it in self._held]
         names = [lock_of(ALSO_AT_PAGERDUTY[0], "", it) for it in keys] + [lock_of(PAGERDUTY, "", self._id)]
         await self._connection.execute(LOCK, names)
-        links = await self._connection.fetch(sql.TIED, keys, self._id)
-        groups = {it["key"] for it in links if it["kind"] in ALSO_AT_PAGERDUTY}
-        plan = await self._plan(incident, links, join)
+        links, ids = await self._locked(incident, keys)
+        groups = {it["key"] for it in links if it["kind"] in ALSO_AT_PAGERDUTY and it["fires"]}
+        plan = await self._plan(ids, join)
         elder = plan.elder
-        folded = [await self._fold(younger, elder) for younger in plan.folds]
-        if plan.reopens:
+        if plan.reopens:  # before it is given what the younger ones have: who took them on stays
             await self._connection.execute(REOPEN, [elder])
             await self._connection.execute(READ_AGAIN, [elder])
             await self._say(elder, "reopened: PagerDuty opened an incident for it")
+        folded = [await self._fold(younger, elder) for younger in plan.folds]
         for former in plan.leaves:
             await self._connection.execute(sql.LEAVE, former, elder, keys, self._id)
             await self._connection.execute(sql.CONTINUES, elder, former)
         await self._connection.execute(sql.GIVE_GROUPS, elder, keys)
-        await self._link(elder)
-        kept, awaits = await self._keep_alerts(elder, groups)
+        link = await self._link(elder)
+        kept, awaits = await self._keep_alerts(elder, groups, is_heard=link["heard"])
+        settled = link["heard"] and await self._settle(elder, link)
         goes_on = not awaits and await self._connection.fetchval(sql.AWAITS_NO_MORE, elder) is not None
         if self._sink is not None and not self._paged.merged_into:
             await self._open_delivery(elder, self._sink)
-        if folded or plan.reopens or plan.leaves or kept or goes_on:  # there is more to see than before
+        if folded or plan.reopens or plan.leaves or kept or goes_on or settled:  # there is more to see than before
             await ask(self._connection, [Ask(kind="respond", key=str(elder), gravity=NEW)])
+        if folded or plan.reopens or plan.leaves:
+            await self._look_on(elder, for_others=bool(folded))
         log.debug("adopt.committing")
         return Adopted(incident=elder, folded=tuple(folded), awaits=awaits)
 
@@ -78,12 +87,21 @@ class _Adoption:
     def _id(self) -> bytes:
         return self._paged.id.encode()
 
-    async def _plan(self, incident: int, links: Sequence[Any], join: Join) -> JoinPlan:
-        """Which of the incidents that these links belong to goes on; their rows are locked, in order of id."""
-        tied = {it["incident"] for it in links if it["incident"] is not None}
+    async def _locked(self, incident: int, keys: Sequence[bytes]) -> tuple[Sequence[Any], list[int]]:
+        """The links, and the incidents that they and the one asked for are of; their rows are locked, in order of id."""
+        _, before = await self._tied(incident, keys)
+        await self._connection.execute(LOCK_INCIDENTS, before)
+        links, ids = await self._tied(incident, keys)
+        all_locked(before, ids)
+        return links, ids
+
+    async def _tied(self, incident: int, keys: Sequence[bytes]) -> tuple[Sequence[Any], list[int]]:
+        links = await self._connection.fetch(sql.TIED, keys, self._id)
         survivor = await self._connection.fetchval(sql.SURVIVOR, incident)
-        ids = sorted({survivor, *tied})
-        await self._connection.execute(LOCK_INCIDENTS, ids)
+        return links, sorted({survivor, *(it["incident"] for it in links if it["incident"] is not None)})
+
+    async def _plan(self, ids: Sequence[int], join: Join) -> JoinPlan:
+        """Which of these incidents goes on."""
         rows = await self._connection.fetch(sql.JOINING, ids)
         now = await self._connection.fetchval("select now()")
         found = [Joining(id=it["id"], open_now=it["open_now"], resolved_at=it["resolved_at"]) for it in rows]
@@ -126,30 +144,59 @@ class _Adoption:
         else:
             await connection.execute(sql.CLOSE_DELIVERY, row["id"])
 
-    async def _link(self, elder: int) -> None:
+    async def _look_on(self, elder: int, *, for_others: bool) -> None:
+        """Have the links of the one that goes on looked after, as those of the others would have been.
+
+        `for_others`: incidents were folded, and had perhaps not been found at every service yet.
+        """
+        once_more = for_others and self._paged.status is not PagedStatus.RESOLVED
+        payload = LOOK_ANEW | {"once_more": once_more}
+        pause = LOOK_AGAIN_SECONDS if once_more else 0.0
+        await ask(self._connection, [Ask(kind="link", key=str(elder))], in_seconds=pause, payload=payload)
+
+    async def _link(self, elder: int) -> Any:
+        """Link it; answers what is held of it then, which is newer than what was read if that was heard meanwhile."""
         paged = self._paged
-        new = await self._connection.fetchval(
+        link = await self._connection.fetchrow(
             sql.LINK_PAGED, self._id, elder, paged.id, paged.url, paged.status.value, paged.as_of
         )
-        if new:
+        if link["is_new"]:
             await self._say(elder, f"pagerduty incident {paged.id} found")
         log.debug("adopt.linked", pagerduty=paged.id)
+        return link
 
-    async def _keep_alerts(self, elder: int, groups: set[bytes]) -> tuple[bool, bool]:
+    async def _settle(self, elder: int, link: Any) -> bool:
+        """End what is known of it through PagerDuty alone, if it is over there; whether that settled the incident.
+
+        One that was merged into another is over as well, but the other one decides.
+        """
+        if link["state"] != PagedStatus.RESOLVED or self._paged.merged_into:
+            return False
+        await self._connection.execute(END_PAGED, elder, self._paged.id, link["told_at"])
+        if self._paged.status is not PagedStatus.RESOLVED:  # heard meanwhile, and settled by that
+            return False
+        settled = await self._connection.fetchval(SETTLE_PAGED, elder, "PagerDuty", link["told_at"])
+        if settled is not None:
+            await self._say(elder, f"resolved: pagerduty incident {self._paged.id} was found resolved")
+        return settled is not None
+
+    async def _keep_alerts(self, elder: int, groups: set[bytes], *, is_heard: bool) -> tuple[bool, bool]:
         """Keep what only PagerDuty has told us of, and a place for a group's own webhook.
 
         Whether there was any, and whether such a webhook is awaited.
         """
-        is_heard = await self._connection.fetchval(sql.IS_HEARD, self._id)
-        missing = [it for it in self._held if it.group not in groups]
+        missing = [it for it in self._held if it.group not in groups and not it.is_ignored]
         kept = False
         for it in missing:
             link = await self._connection.fetchval(sql.RESERVE, RESERVED, it.group, elder, self._paged.id)
             if is_heard and it.alerts:  # its end will be heard as well
                 await self._connection.execute(ALERTS, *_columns(link, elder, it.alerts))
                 kept = True
-        if kept or groups:
+        is_ignored = bool(self._held) and all(it.is_ignored for it in self._held)
+        if kept or groups or is_ignored:
             await self._connection.execute(sql.DROP_MIRROR, elder, self._id)
+        if is_ignored:
+            await self._say(elder, f"intake.ignore names every alert of pagerduty incident {self._paged.id}")
         return kept, any(it.is_group for it in missing)
 
     async def _open_delivery(self, elder: int, sink: str) -> None:

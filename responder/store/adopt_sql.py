@@ -1,6 +1,7 @@
 """The statements of one adoption, in the order in which they run."""
 
-TIED = """select kind, source, key, incident from links
+# `fires`: what was heard of it long ago says nothing of now.
+TIED = """select kind, source, key, incident, exists (select 1 from alerts a where a.link = links.id and a.status = 0) as fires from links
           where (kind in ('alertmanager', 'grafana', 'dedup') and key = any($1::bytea[])) or (kind = 'pagerduty' and source = '' and key = $2)"""
 
 SURVIVOR = "select coalesce(folded_into, id) from incidents where id = $1"
@@ -45,7 +46,8 @@ TAKE_OVER = """update deliveries set attempt = nextval('fence'), digest = null, 
                state = case when foreign_id is null and $2::text is not null then 'visible' when state = 'sending' then 'uncertain' else state end,
                uncertain_since = case when state = 'sending' then coalesce(uncertain_since, now()) else uncertain_since end,
                foreign_id = coalesce(foreign_id, $2), first_at = case when $2::text is not null then coalesce(first_at, now()) else first_at end,
-               delivered_at = case when $3 or $2::text is null then coalesce(delivered_at, now()) else now() - interval '1 minute' end
+               delivered_at = case when $3 or state in ('sending', 'uncertain') then now()
+                                   when $2::text is null then coalesce(delivered_at, now()) else now() - interval '1 minute' end
                where id = $1"""
 
 CLOSE_DELIVERY = "update deliveries set state = 'gone', attempt = nextval('fence'), why = 'continued in another incident' where id = $1"
@@ -64,15 +66,14 @@ CONTINUES = "update incidents set continues = coalesce(continues, $2) where id =
 
 GIVE_GROUPS = """update links set incident = $1 where incident is null and kind in ('alertmanager', 'grafana') and key = any($2::bytea[])"""
 
+# Its times are of whole seconds: within one, what is over is the newer news.
 LINK_PAGED = """insert into links as l (kind, source, key, incident, external_id, url, state, told_at, read_at)
                 values ('pagerduty', '', $1, $2, $3, $4, $5, $6, now())
                 on conflict (kind, source, key) do update set incident = $2, seen_at = now(), read_at = now(),
                   url = case when $4 = '' then l.url else $4 end, external_id = $3,
-                  state = case when l.told_at is null or l.told_at < $6 then $5 else l.state end,
+                  state = case when l.told_at is null or l.told_at < $6 or (l.told_at = $6 and l.state <> 'resolved') then $5 else l.state end,
                   told_at = greatest(l.told_at, $6)
-                returning (xmax = 0)"""
-
-IS_HEARD = "select heard from links where kind = 'pagerduty' and source = '' and key = $1"
+                returning (xmax = 0) as is_new, heard, state, told_at"""
 
 RESERVE = """insert into links as l (kind, source, key, incident, external_id) values ($1, '', $2, $3, $4)
              on conflict (kind, source, key) do update set incident = $3, external_id = $4, seen_at = now() returning id"""

@@ -103,7 +103,7 @@ async def sending(store: Store, delivery: Delivery, *, uncertain: bool, tag: str
     """Say, before a byte leaves, that one may be under way; False when the fence has moved."""
     async with store.connection() as connection:
         done = await connection.fetchval(
-            """update deliveries set state = 'sending', tag = $4, uncertain_since = case when $3 then coalesce(uncertain_since, now()) end
+            """update deliveries set state = 'sending', tag = $4, uncertain_since = case when $3 then least(uncertain_since, now()) end
                where id = $1 and attempt = $2 returning id""",
             delivery.id,
             delivery.attempt,
@@ -141,7 +141,7 @@ async def aside(store: Store, delivery: Delivery, *, state: str, why: str, diges
     async with store.connection() as connection:
         await connection.execute(
             """update deliveries set state = $3, why = $4, digest = coalesce($5, digest), refused_at = case when $3 = 'failed' then now() end,
-               uncertain_since = case when $3 = 'uncertain' then coalesce(uncertain_since, now()) else uncertain_since end
+               uncertain_since = case when $3 = 'uncertain' then least(uncertain_since, now()) else uncertain_since end
                where id = $1 and attempt = $2""",
             delivery.id,
             delivery.attempt,

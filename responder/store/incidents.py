@@ -35,6 +35,15 @@ LINKS = """select kind, source, key, external_id, url, state, read_at is not nul
 SAVE = """insert into reports as r (incident, body, severity_rank) values ($1, $2, $3)
           on conflict (incident) do update set version = r.version + 1, body = excluded.body,
           severity_rank = excluded.severity_rank, at = now()"""
+CHOOSE = """update incidents set pack = case when rule_set is null then $2 else pack end, rule_set = coalesce(rule_set, $3)
+            where id = $1 returning rule_set"""
+LINK_AS_GRAVE = "update work set gravity = $2 where kind = 'link' and key = $1 and gravity <> $2"
+# Locked in the order in which acceptance locks them: else each could wait for the other.
+HANDLED = """with it as (select link, fingerprint from alerts where incident = $1 and not handled and last_seen <= $2
+                         order by link, fingerprint for update)
+             update alerts a set handled = true from it where (a.link, a.fingerprint) = (it.link, it.fingerprint)
+             returning encode(a.fingerprint, 'hex') as alert, case a.status when 0 then 'firing' else 'resolved' end as status,
+             extract(epoch from now() - a.last_seen)::float8 as since_accepted_seconds"""
 LISTING = """select i.slug, i.state, i.severity, i.severity_rank, i.title, i.opened_at, i.resolved_at, i.pack,
              (select count(*) from alerts a where a.incident = i.id and a.status = 0) as firing,
              (select string_agg(d.sink || ' ' || d.state || case when d.why = '' then '' else ': ' || d.why end, ', ' order by d.sink, d.id) from deliveries d where d.incident = i.id) as delivered
@@ -106,8 +115,11 @@ async def is_linked(store: Store, kind: str, key: bytes) -> bool:
         return linked
 
 
-async def choose_rules(store: Store, number: int, *, pack: str, rule_set: bytes, files: Mapping[str, str]) -> None:
-    """Bind an incident to the rules that it starts with, kept whole."""
+async def choose_rules(store: Store, number: int, *, pack: str, rule_set: bytes, files: Mapping[str, str]) -> bytes:
+    """Bind an incident to the rules that it starts with, kept whole; returns those that it has.
+
+    They are others where a replica with another rule folder was first: this one froze between its look and here.
+    """
     async with store.transaction() as connection:
         await connection.execute(
             "insert into rule_sets (hash, pack, files) values ($1, $2, $3) on conflict (hash) do nothing",
@@ -115,7 +127,8 @@ async def choose_rules(store: Store, number: int, *, pack: str, rule_set: bytes,
             pack,
             dict(files),
         )
-        await connection.execute("update incidents set pack = $2, rule_set = $3 where id = $1", number, pack, rule_set)
+        chosen: bytes = await connection.fetchval(CHOOSE, number, pack, rule_set)
+        return chosen
 
 
 async def rule_files(store: Store, rule_set: bytes) -> tuple[str, dict[str, str]]:
@@ -164,6 +177,7 @@ async def save_look(store: Store, number: int, run: int, look: Look, sinks: Mapp
                 sink,
             )
         await ask_deliveries(connection, number, list(sinks), gravity=look.assessment.rank)
+        await connection.execute(LINK_AS_GRAVE, str(number), min(look.assessment.rank, 9))
 
 
 async def ask_deliveries(connection: Any, number: int, sinks: Sequence[str], *, gravity: int) -> None:
@@ -185,13 +199,7 @@ async def handled(store: Store, number: int, until: datetime) -> list[dict[str, 
     With each the seconds since we last heard of it.
     """
     async with store.connection() as connection:
-        rows = await connection.fetch(
-            """update alerts set handled = true where incident = $1 and not handled and last_seen <= $2
-               returning encode(fingerprint, 'hex') as alert, case status when 0 then 'firing' else 'resolved' end as status,
-               extract(epoch from now() - last_seen)::float8 as since_accepted_seconds""",
-            number,
-            until,
-        )
+        rows = await connection.fetch(HANDLED, number, until)
         return [dict(row) for row in rows]
 
 

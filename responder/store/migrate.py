@@ -13,6 +13,7 @@ from responder.store.store import Store
 
 FOLDER = Path(__file__).parent / "migrations"
 LOCK = 0x7265_7370  # "resp": one migrating process at a time
+MOST_SECONDS = 3600.0  # of one file: rewriting a large table takes longer than any other statement may
 TABLE = """create table if not exists migrations (number int primary key, name text not null,
            checksum bytea not null, applied_at timestamptz not null default now())"""
 
@@ -64,7 +65,7 @@ async def _apply(connection: Any, migration: Migration, done: Any) -> bool:
             )
         return False
     async with connection.transaction():
-        await connection.execute(migration.text)
+        await connection.execute(migration.text, timeout=MOST_SECONDS)
         await connection.execute(
             "insert into migrations (number, name, checksum) values ($1, $2, $3)",
             migration.number,

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
+import structlog
 
 from responder.errors import StoreUnavailable, UsageError
 
 POOL_SIZE = 12  # of the embedded server's 25: the rest is for a second daemon taking over, and for people
 CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 30.0
+CLOSE_SECONDS = 2.0
+LET_GO_SECONDS = 1.0
 OLDEST_SERVER = 13
+SCHEMES = ("postgresql", "postgres")
+EXPECTED = "expected postgresql://user:…@host/db, or …/db?host=/run/postgresql for a socket"
 
 GONE = (
     OSError,
@@ -32,55 +39,63 @@ GONE = (
     asyncpg.ReadOnlySQLTransactionError,  # the former primary after a failover
     asyncpg.LockNotAvailableError,
 )
+# Of a database that did let us in: restored, failed over or reloaded half-way. At the first connection it is a mistake.
+NOT_LET_IN = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
 SESSION = {
     "application_name": "responder",
     "timezone": "UTC",
     "lock_timeout": "1500",  # a frozen replica may hold a lock: who waits for it must not keep the others waiting
     "idle_in_transaction_session_timeout": "5000",  # and it loses that lock when it stays frozen
 }
+# A replica that froze after it had a statement parsed and before it had it executed is not idle to PostgreSQL: none
+# of its time limits ends such a session. So whoever waits in vain for the lock does, by the same measure.
+END_FROZEN = """select pid, pg_terminate_backend(pid) from pg_stat_activity where application_name = 'responder' and usename = current_user
+                and datname = current_database() and pid <> pg_backend_pid() and xact_start is not null
+                and wait_event = 'ClientRead' and state = 'active' and state_change < now() - interval '5 s'"""
+log = structlog.get_logger()
 
 
 class Store:
-    """Everything that is kept. `redact` stands between our text and the disk."""
+    """Everything that is kept. `redact` stands between our text and the disk.
 
-    def __init__(self, pool: asyncpg.Pool, *, redact: Callable[[str], str]) -> None:
-        self.pool = pool
+    Without a pool the database was not reached yet: every use raises StoreUnavailable until `take_over`.
+    """
+
+    def __init__(self, pool: asyncpg.Pool | None = None, *, redact: Callable[[str], str]) -> None:
+        self._pool = pool
         self._redact = redact
 
     @classmethod
     async def open(cls, dsn: str, *, redact: Callable[[str], str]) -> Store:
-        """Connect; raises StoreUnavailable when nobody answers, UsageError for a server that is too old."""
+        """Connect; raises StoreUnavailable when nobody answers, UsageError for a wrong address or too old a server."""
+        _refuse_wrong_address(dsn)
+        store = cls(await _pool(dsn, redact), redact=redact)
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                pool = await asyncpg.create_pool(
-                    dsn,
-                    min_size=2,
-                    max_size=POOL_SIZE,
-                    command_timeout=COMMAND_SECONDS,
-                    init=_speak_json,
-                    server_settings=SESSION,
-                )
-        except GONE as gone:
-            raise StoreUnavailable(f"store: no answer from the database: {type(gone).__name__}") from gone
-        except (asyncpg.PostgresError, ValueError) as refused:
-            raise UsageError(
-                f"RESPONDER_DATABASE_URL: {redact(str(refused))}; expected postgresql://user:…@host/db"
-            ) from refused
-        store = cls(pool, redact=redact)
-        async with store.connection() as connection:
-            version = connection.get_server_version().major
-        if version < OLDEST_SERVER:
-            await pool.close()
-            raise UsageError(f"store: PostgreSQL {version} found; {OLDEST_SERVER} or newer is needed")
+            async with store.connection() as connection:
+                version = connection.get_server_version().major
+            if version < OLDEST_SERVER:
+                raise UsageError(f"store: PostgreSQL {version} found; {OLDEST_SERVER} or newer is needed")
+        except BaseException:
+            await store.close()
+            raise
         return store
+
+    def take_over(self, opened: Store) -> None:
+        """From now on be what `opened` is; its connections are ours to close."""
+        self._pool = opened._pool
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         """One connection; what means "the database is away" leaves as StoreUnavailable."""
+        if self._pool is None:
+            raise StoreUnavailable("store: the database was not reached yet")
         try:
-            async with self.pool.acquire(timeout=CONNECT_SECONDS) as connection:
+            async with _acquired(self._pool) as connection:
                 yield connection
-        except GONE as gone:
+        except asyncpg.LockNotAvailableError as held:
+            await self._end_frozen()
+            raise StoreUnavailable(f"store: {type(held).__name__}") from held
+        except (*GONE, *NOT_LET_IN) as gone:
             raise StoreUnavailable(f"store: {type(gone).__name__}") from gone
 
     @asynccontextmanager
@@ -88,6 +103,13 @@ class Store:
         """One connection inside one transaction."""
         async with self.connection() as connection, connection.transaction():
             yield connection
+
+    async def _end_frozen(self) -> None:
+        """End the sessions of replicas that froze with a lock in their hands; they lose nothing that was committed."""
+        with contextlib.suppress(asyncpg.PostgresError, StoreUnavailable):
+            async with self.connection() as connection:
+                for row in await connection.fetch(END_FROZEN):
+                    log.warning("store.session_ended", pid=row["pid"], why="frozen with a lock in its hands")
 
     def redacted(self, value: Any) -> Any:
         """JSON-like data with every string in it passed through redaction, keys included.
@@ -117,12 +139,68 @@ class Store:
             return False
 
     async def close(self) -> None:
-        """Close all connections; what is still running on them is given five seconds."""
+        """Close all connections; what is still running on them is given two seconds."""
+        if self._pool is None:
+            return
         try:
-            async with asyncio.timeout(5):
-                await self.pool.close()
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._pool.close()
         except TimeoutError:
-            self.pool.terminate()
+            self._pool.terminate()
+
+
+def _refuse_wrong_address(dsn: str) -> None:
+    """A mistake that no waiting mends; what is not said of the rest is libpq's to guess."""
+    try:
+        address = urlsplit(dsn)
+        host = address.netloc.rpartition("@")[2].rpartition(":")[0] or address.hostname
+        host = host or parse_qs(address.query).get("host", [""])[0]
+    except ValueError as unreadable:
+        raise UsageError(f"RESPONDER_DATABASE_URL: {unreadable}; {EXPECTED}") from None
+    if address.scheme not in SCHEMES:
+        raise UsageError(f'RESPONDER_DATABASE_URL: found the scheme "{address.scheme}"; {EXPECTED}')
+    if not host:
+        raise UsageError(f"RESPONDER_DATABASE_URL: it names no host; {EXPECTED}")
+
+
+async def _pool(dsn: str, redact: Callable[[str], str]) -> asyncpg.Pool:
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            return await asyncpg.create_pool(
+                dsn,
+                min_size=0,  # a floor would be kept by a task of asyncpg, which prints a traceback a try
+                init_size=2,
+                max_size=POOL_SIZE,
+                command_timeout=COMMAND_SECONDS,
+                init=_speak_json,
+                server_settings=SESSION,
+            )
+    except asyncpg.exceptions.ClientConfigurationError as wrong:
+        raise UsageError(f"RESPONDER_DATABASE_URL: {redact(str(wrong))}; {EXPECTED}") from wrong
+    except GONE as gone:
+        raise StoreUnavailable(f"store: no answer from the database: {type(gone).__name__}") from gone
+    except asyncpg.PostgresError as refused:
+        raise UsageError(f"RESPONDER_DATABASE_URL: {redact(str(refused))}; {EXPECTED}") from refused
+    except ValueError:  # its text may quote a piece of the password
+        raise UsageError(
+            f"RESPONDER_DATABASE_URL: a port is no number; {EXPECTED}, where / in a password is written %2F"
+        ) from None
+
+
+@asynccontextmanager
+async def _acquired(pool: asyncpg.Pool) -> AsyncIterator[Any]:
+    """asyncpg's own waits ten seconds for a database that hangs when the use of a connection is cancelled.
+
+    And then raises that it did: who was cancelled would not know.
+    """
+    connection = await pool.acquire(timeout=CONNECT_SECONDS)
+    try:
+        yield connection
+    except BaseException:
+        with contextlib.suppress(asyncpg.PostgresError, *GONE):  # it is closed then
+            await pool.release(connection, timeout=LET_GO_SECONDS)
+        raise
+    await pool.release(connection)
 
 
 async def _speak_json(connection: Any) -> None:

@@ -16,18 +16,24 @@ from responder.store.store import Store
 
 CHANNEL = "responder_work"
 
+# What a row is asked for with while it is held stands apart, until whoever holds it has written down what is left.
 ASK = """insert into work as w (kind, key, due_at, gravity, payload)
          select kind, key, now() + make_interval(secs => $4), gravity, $5 from unnest($1::text[], $2::text[], $3::smallint[]) as a (kind, key, gravity)
          order by 1, 2
-         on conflict (kind, key) do update set asked = w.asked + 1, gravity = excluded.gravity, payload = w.payload || excluded.payload,
+         on conflict (kind, key) do update set asked = w.asked + 1, gravity = least(w.gravity, excluded.gravity),
+             payload = w.payload || case when w.held and excluded.payload <> '{}' then
+                 jsonb_build_object('asked', coalesce(w.payload->'asked', '{}') || excluded.payload) else excluded.payload end,
              due_at = case when w.held then w.due_at else least(w.due_at, excluded.due_at) end"""
-CLAIM = """update work w set attempt = nextval('fence'), held = true, seen = asked, due_at = now() + make_interval(secs => $3)
+CLAIM = """update work w set attempt = nextval('fence'), held = true, seen = asked, due_at = now() + make_interval(secs => $3),
+             payload = (payload - 'asked') || coalesce(payload->'asked', '{}')
            from (select id from work where kind = $1 and due_at <= now() order by gravity, due_at limit $2 for update skip locked) c
            where w.id = c.id returning w.id, w.kind, w.key, w.attempt, w.failures, w.payload"""
 RENEW = (
     "update work set due_at = now() + make_interval(secs => $3) where id = $1 and attempt = $2 and held returning id"
 )
-REST = """update work set held = false, gravity = 9, failures = $4, waits_for = $5, payload = payload || $6,
+# A look that comes again is routine; what waits for PagerDuty stays as grave as its incident: P1 before P3 in a backlog.
+REST = """update work set held = false, gravity = case when kind = 'respond' then 9 else gravity end, failures = $4, waits_for = $5,
+          payload = (payload - 'asked') || $6 || coalesce(payload->'asked', '{}'),
           due_at = case when asked > seen then now() else now() + make_interval(secs => $3) end
           where id = $1 and attempt = $2 returning id"""
 END = "delete from work where id = $1 and attempt = $2 and asked = seen returning id"
@@ -37,7 +43,7 @@ AGE = """select coalesce(extract(epoch from max(now() - due_at)), 0)::float8 as 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """One piece of work to be done; `gravity` 0 is claimed first."""
+    """One piece of work to be done; `gravity` 0 is claimed first, and of two asks the graver one counts."""
 
     kind: str
     key: str

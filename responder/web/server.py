@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
+from aiohttp.typedefs import Middleware
 from prometheus_client.exposition import choose_encoder
 
+from responder.errors import StoreUnavailable
 from responder.telemetry import Metrics
 from responder.web.access import Access
 from responder.web.api import Api
+from responder.web.room import Room
 from responder.web.views import Views
-from responder.web.webhooks import Reception, Refused, receive
+from responder.web.webhooks import RETRY_AFTER_SECONDS, Reception, Refused, receive
 
 MAX_BODY_BYTES = 1024 * 1024
+READ_WITHIN_SECONDS = 3.0
 STATIC = Path(__file__).parent / "static"
 SECURITY = {
     "Content-Security-Policy": (
@@ -30,6 +36,7 @@ SECURITY = {
     "Cache-Control": "no-store",
 }
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
 log = structlog.get_logger()
 
 
@@ -49,8 +56,12 @@ class Site:
 
 def application(site: Site) -> web.Application:
     """All routes."""
-    pages = _guarded(site.access)
-    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_answers_errors])
+    guarded = _guarded(site.access)
+
+    def pages(handler: Handler) -> Handler:
+        return guarded(_in_time(handler))
+
+    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_in(site.reception.room), _answers_errors])
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz(site))
     app.router.add_get("/metrics", _guarded(site.metrics_access)(_metrics(site)))
@@ -66,10 +77,41 @@ def application(site: Site) -> web.Application:
     return app
 
 
+def malformed_requests() -> logging.Logger:
+    """For what the HTTP parser refuses, which no handler sees: its own log would quote the request, credentials
+    included."""
+    logger = logging.Logger(__name__)
+    logger.addHandler(_Refusals())
+    return logger
+
+
+class _Refusals(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line, in words that no sender chose."""
+        kind = record.exc_info[0] if record.exc_info else None
+        if kind is not None and issubclass(kind, HttpProcessingError):
+            log.warning("request.refused", path="", status=400, why=f"malformed HTTP: {kind.__name__}")
+        else:
+            log.error("request.failed", path="", why=kind.__name__ if kind else record.levelname)
+
+
 def problem(status: int, text: str, extra: dict[str, str] | None = None) -> web.Response:
     """RFC 9457 problem details."""
     body = {"type": "about:blank", "title": web.Response(status=status).reason, "status": status, "detail": text}
     return web.Response(status=status, text=json.dumps(body), content_type="application/problem+json", headers=extra)
+
+
+def _in(room: Room) -> Middleware:
+    @web.middleware
+    async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.content.is_eof():
+            room.answer(request)
+        try:
+            return await handler(request)
+        finally:
+            room.answered(request)
+
+    return handle
 
 
 @web.middleware
@@ -79,6 +121,8 @@ async def _answers_errors(request: web.Request, handler: Handler) -> web.StreamR
     except Refused as refused:
         log.warning("request.refused", path=request.path, status=refused.status, why=str(refused))
         return problem(refused.status, str(refused), refused.extra)
+    except StoreUnavailable as away:
+        return problem(503, str(away), {"Retry-After": RETRY_AFTER_SECONDS})
     except web.HTTPException as refused:
         return problem(refused.status, refused.reason, {k: v for k, v in refused.headers.items() if k == "Allow"})
     except (asyncio.CancelledError, ConnectionError):
@@ -108,6 +152,19 @@ def _guarded(access: Access) -> Callable[[Handler], Handler]:
         return handle
 
     return guard
+
+
+def _in_time(handler: Handler) -> Handler:
+    """A database that hangs must not keep whoever looks waiting."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            async with asyncio.timeout(READ_WITHIN_SECONDS):
+                return await handler(request)
+        except TimeoutError:
+            raise StoreUnavailable(f"store: no answer within {READ_WITHIN_SECONDS:.0f} s") from None
+
+    return handle
 
 
 def _page(view: Callable[[web.Request], Awaitable[tuple[int, str]]]) -> Handler:

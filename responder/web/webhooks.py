@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 from aiohttp import web
@@ -32,8 +32,9 @@ from responder.model.intake import Intake
 from responder.redaction.redact import Redactor
 from responder.store.accept import Acceptor
 from responder.telemetry import Metrics
+from responder.web.room import NoRoom, Room
 
-BODY_WITHIN_SECONDS = 10.0
+BODY_WITHIN_SECONDS = 7.0  # with the time to read the answer under ten seconds
 PARSED_IN_A_THREAD_BYTES = 128 * 1024
 RETRY_AFTER_SECONDS = "5"
 NOT_CONFIGURED_AGAIN_SECONDS = "60"
@@ -60,6 +61,7 @@ class Reception:
     ourselves: Collection[str]
     max_body_bytes: int
     names: set[tuple[str, str]]
+    room: Room = field(default_factory=Room)
 
 
 class Refused(Exception):
@@ -95,7 +97,7 @@ async def _receive(request: web.Request, reception: Reception, kind: str, named:
     name = named or DEFAULT_SOURCE
     credentials = reception.credentials.get(kind, Credentials())
     _refuse_if(source.refusal_before_body(request.headers, credentials))
-    body = await _body(request, reception.max_body_bytes)
+    body = await _body(request, reception.max_body_bytes, reception.room)
     _refuse_if(source.refusal(request.headers, body, credentials))
     post = Post(source=name, headers=request.headers, body=body, intake=reception.intake)
     parsed = await _parsed(source, post, reception)
@@ -154,7 +156,7 @@ def _refuse_if(refusal: Refusal | None) -> None:
     raise Refused(refusal.status, refusal.problem, extra)
 
 
-async def _body(request: web.Request, limit: int) -> bytes:
+async def _body(request: web.Request, limit: int, room: Room) -> bytes:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Refused(415, "send the body as it is: no Content-Encoding is taken", {"Accept-Encoding": "identity"})
     if request.content_length is not None and request.content_length > limit:
@@ -166,20 +168,27 @@ async def _body(request: web.Request, limit: int) -> bytes:
         _refuse_over(len(body), limit)
         return body
     try:
-        async with asyncio.timeout(BODY_WITHIN_SECONDS):
-            return await _read(request, limit)
-    except TimeoutError as slow:
-        raise Refused(408, f"the body took longer than {BODY_WITHIN_SECONDS:.0f} s", {"Connection": "close"}) from slow
+        async with asyncio.timeout(BODY_WITHIN_SECONDS) as deadline:
+            with room.arriving(deadline) as came:
+                body = await _read(request, limit, came)
+    except TimeoutError as slow:  # be it the network's fault or ours: 408 would be the last that PagerDuty says of it
+        within = f"{BODY_WITHIN_SECONDS:.0f} s, sooner while many are on their way"
+        raise Refused(
+            503,
+            f"the body did not arrive within {within}",
+            {"Retry-After": RETRY_AFTER_SECONDS, "Connection": "close"},
+        ) from slow
+    room.answer(request)
+    return body
 
 
-async def _read(request: web.Request, limit: int) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.content.iter_any():
-        size += len(chunk)
-        _refuse_over(size, limit)
-        chunks.append(chunk)
-    return b"".join(chunks)
+async def _read(request: web.Request, limit: int, came: Callable[[int], None]) -> bytes:
+    body = bytearray()  # and no list: pieces may be a byte each
+    async for piece in request.content.iter_any():
+        came(len(piece))
+        _refuse_over(len(body) + len(piece), limit)
+        body += piece
+    return bytes(body)
 
 
 def _refuse_over(size: int, limit: int) -> None:
@@ -191,12 +200,15 @@ async def _parsed(source: Source, post: Post, reception: Reception) -> Webhook:
     """A large body full of what must be redacted can take seconds: it gets a thread, so that others are answered."""
     try:
         if len(post.body) > PARSED_IN_A_THREAD_BYTES:
-            return await asyncio.to_thread(source.parse, post, reception.redactor, Limits())
+            async with reception.room.parsing(len(post.body)):
+                return await asyncio.to_thread(source.parse, post, reception.redactor, Limits())
         return source.parse(post, reception.redactor, Limits())
     except UnreadableBody as unreadable:
         raise Refused(400, str(unreadable)) from unreadable
     except UnknownSender as unknown:
         raise Refused(404, str(unknown)) from unknown
+    except NoRoom as full:
+        raise Refused(503, str(full), {"Retry-After": RETRY_AFTER_SECONDS}) from full
 
 
 def _count(metrics: Metrics, webhook: Webhook, accepted: Accepted) -> None:

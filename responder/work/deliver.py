@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -86,9 +87,10 @@ async def _send(
         again_in=AGAIN_SECONDS[min(tries, len(AGAIN_SECONDS) - 1)],
     )
     desk.metrics.reports.labels(sink.name, sent.outcome).inc()
-    say = log.info if sent.outcome in ("delivered", "edited") else log.warning
+    shown, refused = sent.outcome in ("delivered", "edited"), sent.outcome == "refused"
+    say = log.info if shown else log.error if refused else log.warning
     say(
-        f"delivery.{'sent' if sent.outcome in ('delivered', 'edited') else sent.outcome}",
+        f"delivery.{'sent' if shown else sent.outcome}",
         incident=begun.slug,
         sink=sink.name,
         object=begun.delivery.object,
@@ -99,15 +101,15 @@ async def _send(
         title=report.title,
     )
     if sent.outcome == "delivered" and begun.delivery.first_at is None:
-        desk.metrics.first_report_seconds.observe((desk.clock() - begun.opened_at).total_seconds())
+        took = SEND_WITHIN_SECONDS - deadline.rest()  # our own wall clock may be another one than the database's
+        desk.metrics.first_report_seconds.observe((begun.now - begun.opened_at).total_seconds() + took)
     failed = sent.outcome in ("postponed", "uncertain")
     return Next(in_seconds=sent.again_in, waits_for=sent.why, payload={"tries": tries + 1 if failed else 0})
 
 
 async def _verified(desk: Desk, sink: Sink, begun: Begun, markers: Sequence[str]) -> Next:
     """List once more, half a minute after the post and not before: what is late must have had time to arrive."""
-    posted = begun.delivery.delivered_at or begun.now
-    rest = VERIFY_AFTER_SECONDS - (begun.now - posted).total_seconds()
+    rest = VERIFY_AFTER_SECONDS - _seconds_since(begun.delivery.delivered_at or begun.now, begun.now)
     if rest > 0:
         return Next(in_seconds=rest, waits_for="to list it once more")
     try:
@@ -124,22 +126,37 @@ def _reason(begun: Begun, report: Report) -> DeliveryReason | None:
         return None  # refused, and nothing has changed since
     return reason_to_deliver(
         report,
-        last_digest=shown.digest if shown.foreign_id else None,
+        last_digest=_digest_shown(begun),
         last_severity_rank=shown.severity_rank,
         last_complete=shown.complete,
         last_state=shown.shown_state,
     )
 
 
+def _digest_shown(begun: Begun) -> bytes | None:
+    """Of what stands there, None where nothing does. What was refused does not, though the ledger keeps its digest."""
+    shown = begun.delivery
+    if shown.foreign_id is None or shown.digest is None:
+        return None
+    return b"" if shown.state == "failed" else shown.digest
+
+
 def _is_refused(begun: Begun) -> bool:
     """Refused lately: after a quarter of an hour whoever could mend it may have done so."""
     at = begun.delivery.refused_at if begun.delivery.state == "failed" else None
-    return at is not None and (begun.now - at).total_seconds() < REFUSED_AGAIN_SECONDS
+    return at is not None and _seconds_since(at, begun.now) < REFUSED_AGAIN_SECONDS
 
 
 def _seconds_to_wait(begun: Begun, reason: DeliveryReason) -> float:
-    at: datetime = may_edit_at(reason, begun.delivery.delivered_at, begun.now)
+    before = begun.delivery.delivered_at
+    edited = before != begun.delivery.first_at
+    at = may_edit_at(reason, None if before is None or before > begun.now else before, begun.now, edited=edited)
     return (at - begun.now).total_seconds()
+
+
+def _seconds_since(at: datetime, now: datetime) -> float:
+    """What lies ahead was written before the database's clock was set back, nobody knows how long ago."""
+    return (now - at).total_seconds() if at <= now else math.inf
 
 
 def KIND(desk: Desk) -> list[Kind]:  # noqa: N802 - the name that the registry looks for

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from responder.clients.alertmanager import AlertmanagerDoor
 from responder.clients.doors import Doors
 from responder.clients.pagerduty import PagerDutyApi
 from responder.delivery.sink import Sink
 from responder.diagnostics.diagnostic import Diagnostic
+from responder.errors import StoreUnavailable
+from responder.model.alert import Accepted, Webhook
 from responder.model.catalogue import Catalogue
 from responder.model.intake import Intake
 from responder.model.pack import Pack
@@ -18,10 +21,16 @@ from responder.store.store import Store
 from responder.telemetry import Metrics
 
 
+async def _no_door(_: Webhook) -> Accepted:
+    raise StoreUnavailable("store: nothing is accepted yet")
+
+
 @dataclass(slots=True, kw_only=True)
 class Desk:
     """`packs`: the sets in force now; an incident keeps the one it started with. `clock`: for what people are shown;
-    leases and timers run by the database's."""
+    leases and timers run by the database's. `accept`: the door for webhooks, by which also comes in what was found by
+    asking; `arrange`: what such a webhook becomes first, as one that was posted does. `alertmanagers`: the peers of
+    each source. `hears_pagerduty`: its webhooks can be checked, so that they are meant to come."""
 
     name: str
     store: Store
@@ -42,6 +51,11 @@ class Desk:
     deliver: bool = True
     retain: Mapping[str, timedelta] = field(default_factory=dict)
     former_packs: dict[bytes, Pack] = field(default_factory=dict)
+    accept: Callable[[Webhook], Awaitable[Accepted]] = _no_door
+    arrange: Callable[[Webhook], Sequence[Webhook]] = lambda webhook: (webhook,)
+    alertmanagers: Mapping[str, Sequence[AlertmanagerDoor]] = field(default_factory=dict)
+    hears_pagerduty: bool = False
+    heartbeat_url: str = ""
 
     @property
     def told(self) -> Mapping[str, str | None]:

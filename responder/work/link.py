@@ -8,7 +8,6 @@ PagerDuty works asynchronously, so its incident may not be there yet: at 0, 2, 4
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from enum import Enum, auto
 from functools import partial
@@ -27,6 +26,7 @@ from responder.model.folding import ALSO_AT_PAGERDUTY
 from responder.model.incident import Incident, IncidentState, Link
 from responder.model.joining import PagedAlerts
 from responder.model.paged import PagedIncident, PagedStatus
+from responder.rules.packs import is_ignored
 from responder.store import deliveries as ledger
 from responder.store import incidents
 from responder.store.adopt import adopt
@@ -35,6 +35,8 @@ from responder.work.desk import OVER, Desk, Next
 from responder.work.work import Kind
 
 LOOK_AT_SECONDS = (0, 2, 4, 8, 15, 30, *range(60, 16 * 60, 60))
+EACH_MINUTE = LOOK_AT_SECONDS.index(60)
+LONGEST_OUTAGE = timedelta(days=1)
 EARLIER = timedelta(minutes=2)  # PagerDuty may have heard of it before us
 SINK = "pagerduty_note"
 PAGERDUTY = "pagerduty"
@@ -51,6 +53,8 @@ async def link(row: Claimed, desk: Desk) -> Next:
     try:
         found = await linking.bring_in_line(seen.incident, even_if_linked=once_more)
     except CouldNotLook as why:
+        if seen.incident.state is IncidentState.OPEN or seen.now - seen.incident.opened_at < LONGEST_OUTAGE:
+            looks = min(looks, EACH_MINUTE)  # what could not look has not used up the quarter of an hour
         return await _wait(desk, seen.incident, looks, f" ({why}), last looked {seen.now:%H:%M}")
     match found:
         case Found.NOTHING if not once_more:
@@ -77,24 +81,42 @@ class _Linking:
         self._desk, self._api = desk, api
 
     async def bring_in_line(self, incident: Incident, *, even_if_linked: bool) -> Found:
+        """Raises CouldNotLook for what could not be read, once everything else is in line."""
         paged = [it for it in incident.links if it.kind == PAGERDUTY]
-        unread = [it for it in paged if not it.is_read]
-        for it in unread:
-            goes_on = await self._read(incident.id, it.external_id)
+        is_open = any(it.is_open for it in paged if it.is_read)
+        unreadable: CouldNotLook | None = None
+        for it in (it for it in paged if not it.is_read):
+            try:
+                goes_on, status = await self._read(incident.id, it.external_id)
+            except CouldNotLook as why:
+                unreadable = why
+                continue
             if goes_on != incident.id:
                 return Found.ALL
+            is_open = is_open or status is not PagedStatus.RESOLVED
         groups = [it for it in incident.links if it.kind in ALSO_AT_PAGERDUTY]
-        if not groups or (any(it.is_open for it in (unread or paged)) and not even_if_linked):
-            return Found.ALL
-        return await self._search(incident, groups)
+        is_done = not groups or (is_open and not even_if_linked)
+        found = Found.ALL if is_done else await self._search(incident, groups)
+        if unreadable is not None:
+            raise unreadable
+        return found
 
-    async def _read(self, incident: int, id: str, *, follow: bool = True) -> int:  # noqa: A002 - PagerDuty's word
-        """Adopt one PagerDuty incident, and the one that it was merged into; answers which incident goes on."""
+    async def _read(
+        self,
+        incident: int,
+        id: str,  # noqa: A002 - PagerDuty's word
+        *,
+        follow: bool = True,
+    ) -> tuple[int, PagedStatus]:
+        """Adopt one PagerDuty incident, and the one that it was merged into.
+
+        Answers which of our incidents goes on, and the status of theirs: what was held of it may be from before.
+        """
         paged, raw = await self._api.incident(id)
         goes_on = await self._adopt(incident, paged, await self._api.alerts(id), raw)
         if paged.merged_into and follow:
             return await self._read(goes_on, paged.merged_into, follow=False)
-        return goes_on
+        return goes_on, paged.status
 
     async def _search(self, incident: Incident, groups: Sequence[Link]) -> Found:
         """Every PagerDuty incident that holds an alert of one of these groups and is of this time."""
@@ -139,12 +161,15 @@ class _Linking:
         return adopted.incident
 
     def _held(self, raw: Mapping[str, Any], labels: Mapping[str, str]) -> PagedAlerts:
-        alerts = alerts_of(raw, labels, self._desk.redactor, Limits())
-        intake = self._desk.intake
+        desk = self._desk
+        found = alerts_of(raw, labels, desk.redactor, Limits())
+        alerts = [it.with_labels(arranged(it.labels, desk.intake)) for it in found]
+        wanted = tuple(it for it in alerts if not is_ignored(desk.packs, it.labels))
         return PagedAlerts(
             key=str(raw["alert_key"]),
-            alerts=tuple(replace(it, labels=arranged(it.labels, intake)) for it in alerts),
+            alerts=wanted,
             is_group=is_from_alertmanager(raw),
+            is_ignored=bool(alerts) and not wanted,
         )
 
 

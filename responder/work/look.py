@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -33,7 +34,8 @@ from responder.store.incidents import FINDING, READINGS, Seen
 from responder.work.desk import OVER, Desk, Next
 
 READ_WITHIN_SECONDS = 5.0
-LOOK_AGAIN_SECONDS = 60.0
+LOOK_AGAIN_SECONDS, SELDOM_SECONDS = 60.0, 300.0  # in its first hour; when it has been open for five
+SELDOM_AFTER = 60.0  # a sixtieth of how long it has been open lies between two looks
 EXAMINE_AGAIN_SECONDS = 300.0
 STILL_TRUE_SECONDS = 120.0  # what an interrupted look learnt longer ago is learnt again
 GRACE_SECONDS = 1.0
@@ -96,9 +98,12 @@ class Look:
     def waits(self) -> Next | None:
         """PagerDuty was heard first: its alerts' own webhook, which says more, may come any second."""
         until = self.incident.awaits_until
-        if until is None or until <= self.now or self.seen.former is not None:
+        if until is None or self.seen.former is not None:
             return None
-        return Next(in_seconds=(until - self.now).total_seconds(), waits_for=WAITS_FOR_ALERTS)
+        seconds = (until - self.now).total_seconds()
+        if not 0 < seconds <= self.desk.first_report_within_seconds:  # more: the database's clock was set back
+            return None
+        return Next(in_seconds=seconds, waits_for=WAITS_FOR_ALERTS)
 
     def rules(self) -> tuple[Rule, ...]:
         """The rules for what fires; of an incident that was reported, else for all its alerts, so that it is followed
@@ -177,7 +182,8 @@ class Look:
         if self.incident.state is IncidentState.RESOLVED:
             return former.state != IncidentState.RESOLVED
         asked = [it.asked_at for it in former.findings if it.asked_at is not None]
-        old = not asked or self.now - min(asked) >= timedelta(seconds=EXAMINE_AGAIN_SECONDS)
+        age = (self.desk.clock() - min(asked)).total_seconds() if asked else math.inf  # by the clock that dated them
+        old = not 0 <= age < EXAMINE_AGAIN_SECONDS
         unsure = any(it.outcome is Outcome.INCONCLUSIVE for it in former.findings)
         return old or unsure or self.seen.examined != self._evidence()
 
@@ -197,7 +203,8 @@ class Look:
         if self.seen.former is not None:
             return self.desk.first_report_within_seconds
         passed = asyncio.get_running_loop().time() - self.began  # since `now`, which is the database's clock
-        return max(0.0, (self.incident.first_report_due - self.now).total_seconds() - passed - GRACE_SECONDS)
+        left = (self.incident.first_report_due - self.now).total_seconds()
+        return max(0.0, min(left, self.desk.first_report_within_seconds) - passed - GRACE_SECONDS)
 
     def seconds_to_give_up(self) -> float:
         """Longer than the longest deadline that a check was given; each gives up at its own."""
@@ -274,8 +281,13 @@ class Look:
         await self._say_handled(verdict=key_of(gravest), rules=[it.rule for it in verdicts])
         if self.incident.state is not IncidentState.OPEN:
             return OVER
-        seconds = min([LOOK_AGAIN_SECONDS, *self._seconds_until_decided(verdicts)])
+        seconds = min([self._routine_seconds(), *self._seconds_until_decided(verdicts)])
         return Next(in_seconds=max(seconds, 1.0), waits_for="looks again until resolved")
+
+    def _routine_seconds(self) -> float:
+        """What has been open for hours is looked at less often: news and timers bring the next look in any case."""
+        open_for = (self.now - self.incident.opened_at).total_seconds()
+        return min(max(open_for / SELDOM_AFTER, LOOK_AGAIN_SECONDS), SELDOM_SECONDS)
 
     def _seconds_until_decided(self, verdicts: Sequence[RuleVerdict]) -> list[float]:
         """When what is pending is due; where the samples are our own, the next one must not be missed before."""
@@ -339,9 +351,10 @@ async def _pack_of(desk: Desk, incident: Incident, notices: list[str]) -> Pack |
         return await _kept_pack(desk, incident, incident.rule_set, notices)
     first = min(incident.alerts, key=lambda it: (it.first_seen, it.alert.fingerprint), default=None)
     pack = pack_for(desk.packs, first.alert.labels) if first else None
-    if pack is not None:
-        await incidents.choose_rules(desk.store, incident.id, pack=pack.name, rule_set=pack.hash, files=pack.files)
-    return pack
+    if pack is None:
+        return None
+    chosen = await incidents.choose_rules(desk.store, incident.id, pack=pack.name, rule_set=pack.hash, files=pack.files)
+    return pack if chosen == pack.hash else await _kept_pack(desk, incident, chosen, notices)
 
 
 async def _kept_pack(desk: Desk, incident: Incident, rule_set: bytes, notices: list[str]) -> Pack | None:

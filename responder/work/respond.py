@@ -37,4 +37,6 @@ async def respond(row: Claimed, desk: Desk) -> Next:
     return await look.end(verdicts)
 
 
-KIND = Kind(name="respond", do=respond, at_once=64)
+# Most of a look is waiting, up to the deadline where targets hang; what waits must not keep others from their first
+# report. Each holds its incident in memory, which is what bounds it.
+KIND = Kind(name="respond", do=respond, at_once=256)

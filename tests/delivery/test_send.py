@@ -116,6 +116,26 @@ async def test_a_note_that_was_stored_but_not_answered_is_found_and_not_posted_a
     assert len(desk.pagerduty.asked("POST *")) == 1
 
 
+async def test_an_edit_is_made_only_when_the_answer_shows_the_note(desk: Desk) -> None:
+    await desk.send()
+    desk.pagerduty.fault("PUT /incidents/*/notes/*", "garbage")  # 200, from whatever stands between
+
+    garbage, again = await desk.send(), await desk.send()
+
+    assert (garbage.outcome, again.outcome, len(desk.notes)) == ("uncertain", "edited", 1)
+
+
+@pytest.mark.parametrize("body", ['{"notes": null}', "{}", '{"notes": [null]}', "[" * 100_000, "<html>"])
+async def test_what_is_no_list_of_notes_is_not_taken_for_none(desk: Desk, body: str) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=True)
+    desk.pagerduty.fault("GET /incidents/*/notes", "status", status=200, body=body)
+
+    outcomes = [(await desk.send()).outcome for _ in range(3)]
+
+    assert outcomes == ["uncertain", "uncertain", "delivered"]
+    assert len(desk.notes) == len(desk.pagerduty.asked("POST *")) == 1
+
+
 @pytest.mark.parametrize("do", ["hang", "reset", "status"])
 async def test_a_note_that_was_not_stored_is_posted_again_after_reading_back(desk: Desk, do: str) -> None:
     desk.pagerduty.fault("POST /incidents/*/notes", do, store=False, seconds=5)
@@ -271,13 +291,33 @@ async def test_later_is_later_and_not_uncertain(desk: Desk, status: int, headers
     assert (sent.outcome, sent.again_in, await desk.state()) == ("postponed", after, "due")
 
 
-async def test_a_refused_report_is_kept_with_its_reason(desk: Desk) -> None:
-    desk.pagerduty.fault("POST /incidents/*/notes", "status", status=400)
+@pytest.mark.parametrize("status", [400, 404, 410, 413, 422])
+async def test_a_refused_report_is_kept_with_its_reason(desk: Desk, status: int) -> None:
+    body = '{"error": {"message": "Invalid Input Provided", "code": 2001, "errors": ["Content is odd"]}}'
+    desk.pagerduty.fault("POST /incidents/*/notes", "status", status=status, body=body, times=None)
 
     sent = await desk.send()
 
     assert (sent.outcome, sent.again_in, await desk.state()) == ("refused", 900.0, "failed")
-    assert "400" in sent.why
+    assert sent.why == f"PagerDuty answered {status} (Invalid Input Provided: Content is odd)"
+    assert len(desk.pagerduty.asked("POST *")) == 2  # whole, and short
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_what_is_refused_whole_is_shown_in_a_short_form(desk: Desk, method: str) -> None:
+    if method == "PUT":
+        await desk.send()
+    desk.pagerduty.fault(f"{method} /incidents/*", "status", status=413)
+
+    await desk.send()
+
+    (note,) = desk.notes
+    assert "Note: shortened: PagerDuty refused the whole text" in note or note.count("\n") < 3
+    assert note.startswith("P1 - API error rate 7.3 %")
+    assert note.endswith(MARKER)
+    assert note.isascii()
+    assert len(note) <= 1000
+    assert await desk.state() == "visible"
 
 
 async def test_a_note_that_a_person_deleted_stays_deleted(desk: Desk) -> None:
@@ -287,6 +327,21 @@ async def test_a_note_that_a_person_deleted_stays_deleted(desk: Desk) -> None:
     sent = await desk.send()
 
     assert (sent.outcome, await desk.state(), desk.notes) == ("gone", "gone", [])
+
+
+async def test_a_note_that_may_stand_under_another_id_is_not_given_up(desk: Desk) -> None:
+    """The younger of two was deleted, and the object cannot be listed now: the elder is ours."""
+    await desk.send()
+    first = desk.pagerduty.account.incidents[desk.object].notes[0]
+    desk.pagerduty.account.incidents[desk.object].notes.clear()
+    desk.pagerduty.add_note(desk.object, f"the first one, stored late {MARKER}")
+    desk.pagerduty.fault("GET /incidents/*/notes", "status", status=500)
+
+    unread = await desk.send()
+    found = await desk.send()
+
+    assert (unread.outcome, found.outcome, await desk.state()) == ("postponed", "edited", "visible")
+    assert first.content == desk.notes[0]
 
 
 async def test_nobody_listens_is_known_not_to_have_arrived(desk: Desk) -> None:

@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.faults.daemon import Daemon
+from tests.faults.oracle import TALLIES
 from tests.faults.world import PACK, WEBHOOK_TOKEN
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many faults really fell where they had to."""
+    if TALLIES:
+        terminalreporter.section("faults")
+        for it in TALLIES:
+            terminalreporter.write_line(str(it))
 
 
 @pytest.fixture(scope="session")

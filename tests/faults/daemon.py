@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import json
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,17 @@ from tests.systems.plugin import LOOPBACK, answers
 
 READY_WITHIN_SECONDS = 60.0  # two busy cores, and a store that replays its log
 STRUCK = Path(__file__).parent / "struck.py"
+NEVER = "never"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Strike:
-    """Send the daemon this signal when it logs the `nth` event of this name; `work` narrows it to one kind of work."""
+    """Send the daemon this signal when it logs the `nth` event of this name; `work` narrows it to one kind of work.
 
-    event: str
+    `NEVER`: let it run, but have it count its tasks when it is asked to.
+    """
+
+    event: str = NEVER
     work: str = ""
     nth: int = 1
     number: int = signal.SIGKILL
@@ -46,10 +51,14 @@ def lasting_port() -> int:
 
 @dataclass(kw_only=True)
 class Daemon:
-    """`responder serve` with its data in `folder`. Blocking: call it from a thread where a loop must go on."""
+    """`responder serve` with its data in `folder`. Blocking: call it from a thread where a loop must go on.
+
+    `program`: what is started in its place, that does the same in a stranger world.
+    """
 
     folder: Path
     environment: Mapping[str, str]
+    program: Sequence[str] = ("-m", "responder.cli.main", "serve")
     port: int = field(default_factory=lasting_port)
     process: subprocess.Popen[bytes] | None = None
     runs: int = 0
@@ -70,11 +79,19 @@ class Daemon:
 
     def start(self, strike: Strike | None = None) -> float:
         """Start it and wait until it says that it is ready; how many seconds that took."""
-        self.runs += 1
-        program = (
-            [str(STRUCK), json.dumps(dataclasses.asdict(strike))] if strike else ["-m", "responder.cli.main", "serve"]
-        )
         began = time.monotonic()
+        process = self.launch(strike)
+        while time.monotonic() - began < READY_WITHIN_SECONDS:
+            if answers(f"{self.url}/readyz"):
+                return time.monotonic() - began
+            assert process.poll() is None, f"the daemon ended ({process.returncode}):\n{self.log[-3000:]}"
+            time.sleep(0.02)
+        raise AssertionError(f"the daemon did not get ready:\n{self.log[-3000:]}")
+
+    def launch(self, strike: Strike | None = None) -> subprocess.Popen[bytes]:
+        """Start it and wait for nothing."""
+        self.runs += 1
+        program = [str(STRUCK), json.dumps(dataclasses.asdict(strike))] if strike else self.program
         with self._path("log").open("wb") as log, self._path("out").open("wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", *program],
@@ -85,12 +102,7 @@ class Daemon:
                 env=self._environment(),
                 process_group=0,
             )
-        while time.monotonic() - began < READY_WITHIN_SECONDS:
-            if answers(f"{self.url}/readyz"):
-                return time.monotonic() - began
-            assert self.process.poll() is None, f"the daemon ended ({self.process.returncode}):\n{self.log[-3000:]}"
-            time.sleep(0.02)
-        raise AssertionError(f"the daemon did not get ready:\n{self.log[-3000:]}")
+        return self.process
 
     def kill(self) -> None:
         """kill -9, the daemon alone: its PostgreSQL goes on without it."""
@@ -106,6 +118,25 @@ class Daemon:
         began = time.monotonic()
         self._running.terminate()
         return self._running.wait(within_seconds), time.monotonic() - began
+
+    async def tasks(self) -> int:
+        """How many tasks its loop has; it must have been started with a Strike."""
+        before = len(self.events("tasks.counted"))
+        self._running.send_signal(signal.SIGUSR1)
+        while len(counted := self.events("tasks.counted")) == before:
+            await asyncio.sleep(0.02)
+        return int(counted[-1]["tasks"])
+
+    @property
+    def pid(self) -> int:
+        """Of the process that runs."""
+        return self._running.pid
+
+    @property
+    def dsn(self) -> str:
+        """Where its store is."""
+        embedded = f"postgresql://responder@/responder?host={self.folder / 'data' / 'run'}"
+        return self.environment.get("RESPONDER_DATABASE_URL", embedded)
 
     def is_frozen(self) -> bool:
         """Whether it stands still."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from responder import app
@@ -30,7 +31,17 @@ def main(strike: dict[str, Any]) -> None:
     if strike["event"] == AFTER_THE_LAST_LOOK_AT_THE_CLOCK:
         strike_after_the_last_look_at_the_clock(struck)
     set_up_log(as_json=True, level="debug", redact=redactor.text, also=struck)
-    asyncio.run(app.serve(settings, loaded, redactor, metrics))
+    asyncio.run(_counting_tasks(app.serve(settings, loaded, redactor, metrics)))
+
+
+async def _counting_tasks(serving: Coroutine[Any, Any, None]) -> None:
+    """Say at each SIGUSR1 how many tasks there are: what leaks is seen from outside."""
+
+    def count() -> None:
+        os.write(2, json.dumps({"event": "tasks.counted", "tasks": len(asyncio.all_tasks())}).encode() + b"\n")
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, count)
+    await serving
 
 
 def striking(strike: dict[str, Any]) -> Callable[[dict[str, Any]], None]:

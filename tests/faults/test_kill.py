@@ -6,7 +6,6 @@ All steps are played at once, a few at a time, since most of each is waiting for
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -17,17 +16,30 @@ import pytest
 
 from responder.demo.pagerduty_account import PagedIncident
 from tests.faults.daemon import Daemon, Strike
-from tests.faults.world import Case, World, moment, noted, ours, until
+from tests.faults.oracle import Tally, check_one_note
+from tests.faults.sizes import size
+from tests.faults.world import Case, World, moment, noted, until
 
+RUNS = size(full=50, short=1)  # of each step
+IN_ONE_WORLD = 51
 AT_ONCE = 4
 RESUMED_WITHIN_SECONDS = 10.0
+BEFORE_THE_COMMIT = "before the commit"
 STORED_BUT_NOT_ANSWERED = "the note is stored, its answer under way"
 NOTE = "deliver:pagerduty_note"
+
+# Past the note: whether it is doubled is asked there, whether it is lost is not.
+PAST_THE_NOTE = {
+    STORED_BUT_NOT_ANSWERED,
+    "posted, before the mark",
+    "after the mark",
+    "sent, before the work is let go",
+}
 
 # What is asked about the incident's notes, to the end; "" where the kill meets the delivery anywhere. After a doubt
 # they are listed before anything is posted, and once more half a minute later.
 STEPS: dict[str, tuple[Strike | None, str]] = {
-    "before the commit": (Strike(event="webhook.committing"), "POST"),
+    BEFORE_THE_COMMIT: (Strike(event="webhook.committing"), "POST"),
     "after the commit, before the 2xx": (Strike(event="webhook.committed"), "POST"),
     "after the 2xx was decided": (Strike(event="webhook.accepted"), "POST"),
     "the look is claimed": (Strike(event="work.claimed", work="respond"), "POST"),
@@ -49,46 +61,66 @@ STEPS: dict[str, tuple[Strike | None, str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What was seen from outside. `resumed_seconds`: from the death until all that was under way was taken up again."""
+    """What was seen from outside. `resumed_seconds`: from the death until all that was under way was taken up again.
+
+    `fell`: after the commit and before the note.
+    """
 
     case: Case
     incident: PagedIncident
     start_seconds: float
     resumed_seconds: float
+    fell: bool
     asked: str = ""
 
 
 @pytest.fixture(scope="module")
-def outcomes(request: pytest.FixtureRequest, seed: Path) -> dict[str, Outcome]:
-    """One daemon for each step that was selected; looked at when all have long been through."""
+def outcomes(request: pytest.FixtureRequest, seed: Path) -> dict[str, list[Outcome]]:
+    """A daemon for each run of each step that was selected; looked at when all have long been through."""
     selected = {it.callspec.params["step"] for it in request.session.items if _is_of_a_step(it)}
     steps = sorted((it for it in STEPS if it in selected), key=lambda it: len(STEPS[it][1]), reverse=True)
-    return asyncio.run(_played(steps, seed))
+    runs = steps * RUNS
+    outcomes: dict[str, list[Outcome]] = {step: [] for step in steps}
+    for first in range(0, len(runs), IN_ONE_WORLD):
+        some = runs[first : first + IN_ONE_WORLD]
+        for step, outcome in zip(some, asyncio.run(_played(some, seed)), strict=True):
+            outcomes[step].append(outcome)
+    return outcomes
+
+
+@pytest.fixture(scope="module")
+def tally(outcomes: dict[str, list[Outcome]]) -> Tally:
+    """How many kills fell between the commit and the note: every one whose step says so."""
+    within = [step for step in outcomes if step not in PAST_THE_NOTE and step != BEFORE_THE_COMMIT]
+    tally = Tally(name="kill -9 at a named step, between commit and note", stated=RUNS * len(within))
+    for outcome in (it for step in outcomes for it in outcomes[step]):
+        tally.count(fell=outcome.fell)
+    return tally
 
 
 def _is_of_a_step(item: pytest.Item) -> bool:
     return isinstance(item, pytest.Function) and item.path == Path(__file__) and hasattr(item, "callspec")
 
 
-async def _played(steps: list[str], seed: Path) -> dict[str, Outcome]:
+async def _played(steps: list[str], seed: Path) -> list[Outcome]:
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one(number: int, step: str) -> Outcome:
         async with room:
-            return await _killed_at(step, Case(name=f"Killed{number:02d}"), world, seed)
+            daemon, seen = await _killed_at(step, Case(name=f"Killed{number:02d}"), world, seed)
+        expected = STEPS[step][1].split()
+        await until(lambda: len(world.note_requests(seen.incident)) >= len(expected), every_seconds=0.1)
+        await asyncio.sleep(2)  # for a second note, if there were one
+        await asyncio.to_thread(daemon.clean_up)
+        return replace(seen, asked=" ".join(world.note_requests(seen.incident)))
 
     async with World.opened() as world, asyncio.TaskGroup() as group:
-        tasks = {step: group.create_task(one(number, step)) for number, step in enumerate(steps)}
-        await asyncio.wait(tasks.values())
-        seen = {step: task.result() for step, task in tasks.items()}
-        for step, it in seen.items():
-            await until(lambda it=it, step=step: len(world.note_requests(it.incident)) >= len(STEPS[step][1].split()))
-        await asyncio.sleep(2)  # for a second note, if there were one
-        return {step: replace(it, asked=" ".join(world.note_requests(it.incident))) for step, it in seen.items()}
-    raise AssertionError("unreachable")
+        tasks = [group.create_task(one(number, step)) for number, step in enumerate(steps)]
+        await asyncio.wait(tasks)
+    return [task.result() for task in tasks]
 
 
-async def _killed_at(step: str, case: Case, world: World, seed: Path) -> Outcome:
+async def _killed_at(step: str, case: Case, world: World, seed: Path) -> tuple[Daemon, Outcome]:
     strike, _ = STEPS[step]
     # However long the next start takes: the first report waits for its checks, so that no edit has to follow it.
     daemon = await world.daemon(seed=seed, FIRST_REPORT_WITHIN="5m")
@@ -101,7 +133,7 @@ async def _killed_at(step: str, case: Case, world: World, seed: Path) -> Outcome
     async with asyncio.TaskGroup() as group:
         group.create_task(world.tell(daemon, case))
         await _dead(daemon, strike, lambda: noted(incident))
-        died_at = time.time()
+        died_at, fell = time.time(), bool(daemon.events("webhook.committed")) and not noted(incident)
         start_seconds = await world.start(daemon)
     await until(lambda: noted(incident), else_tell=lambda: f"{step}\n{daemon.log[-5000:]}")
     await until(
@@ -112,11 +144,12 @@ async def _killed_at(step: str, case: Case, world: World, seed: Path) -> Outcome
     )
 
     taken_up = [at for row, at in _claimed(daemon).items() if row in (_held(daemon) or _claimed(daemon))]
-    return Outcome(
+    return daemon, Outcome(
         case=case,
         incident=incident,
         start_seconds=start_seconds,
         resumed_seconds=max(taken_up) - died_at,
+        fell=fell,
     )
 
 
@@ -141,18 +174,21 @@ def _claimed(daemon: Daemon) -> dict[tuple[str, str], float]:
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(size(full=4 * 3600, short=300))
 @pytest.mark.parametrize("step", STEPS)
-def test_a_kill_loses_nothing_and_doubles_nothing(step: str, outcomes: dict[str, Outcome]) -> None:
-    seen = outcomes[step]
-    print(f"{step}: started in {seen.start_seconds:.1f} s, resumed after {seen.resumed_seconds:.1f} s")
+def test_a_kill_loses_nothing_and_doubles_nothing(step: str, outcomes: dict[str, list[Outcome]]) -> None:
+    assert len(outcomes[step]) == RUNS
+    for seen in outcomes[step]:
+        print(f"{step}: started in {seen.start_seconds:.1f} s, resumed after {seen.resumed_seconds:.1f} s")
 
-    texts = [note.content for note in seen.incident.notes]
-    assert len(texts) == 1
-    assert f"({seen.case.name}: 1 alert firing)" in texts[0]
-    assert re.search(r"\[responder:faults:inc-\w{4}\]$", texts[0])
-    assert ours(seen.incident) == texts
-    assert seen.asked.split().count("POST") == 1
-    _, expected = STEPS[step]
-    assert seen.asked == (expected or seen.asked)
-    assert seen.resumed_seconds <= RESUMED_WITHIN_SECONDS + seen.start_seconds
+        check_one_note(seen.case, seen.incident)
+        assert seen.asked.split().count("POST") == 1
+        _, expected = STEPS[step]
+        assert seen.asked == (expected or seen.asked)
+        assert seen.resumed_seconds <= RESUMED_WITHIN_SECONDS + seen.start_seconds
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(size(full=4 * 3600, short=300))
+def test_every_kill_fell_where_its_step_says(tally: Tally) -> None:
+    tally.check()

@@ -18,10 +18,15 @@ from responder.demo.alertmanager_bodies import event_body
 from responder.demo.pagerduty_records import PagedIncident
 from responder.store.adopt_sql import FOLD
 from tests.faults.daemon import Daemon, Strike
+from tests.faults.oracle import Tally
+from tests.faults.sizes import size
 from tests.faults.world import GROUP, ROUTING_KEY, Case, World, noted, until
 
+RUNS = size(full=5, short=1)  # of each step
 AT_ONCE = 4
 MARKER = re.compile(r"\[responder:faults:(inc-\w+)\]")
+Outcome = tuple[PagedIncident, list[Any], str]
+"""The incident at PagerDuty, what is open at responder, and its log."""
 
 
 def _steps() -> Iterator[tuple[str, Strike]]:
@@ -37,26 +42,30 @@ STEPS = dict(_steps())
 
 
 @pytest.fixture(scope="module")
-def outcomes(request: pytest.FixtureRequest, seed: Path) -> dict[str, tuple[PagedIncident, list[Any], str]]:
-    """One daemon and one stand-in for each step that was selected."""
+def outcomes(request: pytest.FixtureRequest, seed: Path) -> dict[str, list[Outcome]]:
+    """One daemon and one stand-in for each run of each step that was selected."""
     here = [it for it in request.session.items if it.path == Path(__file__) and hasattr(it, "callspec")]
     selected = {it.callspec.params["step"] for it in here}
-    return asyncio.run(_played(sorted(selected), seed))
+    outcomes = asyncio.run(_played(sorted(selected), seed))
+    tally = Tally(name="kill -9 while two incidents are folded", stated=RUNS * len(selected))
+    for _ in (it for step in outcomes for it in outcomes[step]):
+        tally.count(fell=True)  # the daemon died of its strike, or there would be no outcome
+    return outcomes
 
 
-async def _played(steps: list[str], seed: Path) -> dict[str, tuple[PagedIncident, list[Any], str]]:
+async def _played(steps: list[str], seed: Path) -> dict[str, list[Outcome]]:
     room = asyncio.Semaphore(AT_ONCE)
 
-    async def one(step: str) -> tuple[PagedIncident, list[Any], str]:
+    async def one(step: str) -> Outcome:
         async with room, World.opened() as world:
             return await _killed_at(STEPS[step], world, seed)
 
     async with asyncio.TaskGroup() as group:
-        tasks = {step: group.create_task(one(step)) for step in steps}
-    return {step: task.result() for step, task in tasks.items()}
+        tasks = {step: [group.create_task(one(step)) for _ in range(RUNS)] for step in steps}
+    return {step: [it.result() for it in several] for step, several in tasks.items()}
 
 
-async def _killed_at(strike: Strike, world: World, seed: Path) -> tuple[PagedIncident, list[Any], str]:
+async def _killed_at(strike: Strike, world: World, seed: Path) -> Outcome:
     world.pagerduty.group()
     daemon = await world.daemon(seed=seed, REPORT_STDOUT="true")
     first, second = Case(name="KilledOne"), Case(name="KilledTwo")
@@ -96,14 +105,12 @@ async def _open(world: World, daemon: Daemon) -> list[Any]:
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(size(full=3600, short=300))
 @pytest.mark.parametrize("step", STEPS)
-def test_a_kill_while_folding_leaves_one_incident_and_one_note(
-    step: str, outcomes: dict[str, tuple[PagedIncident, list[Any], str]]
-) -> None:
-    incident, going_on, log = outcomes[step]
-
-    assert [it["incident"] for it in going_on] == ["inc-0001"], log[-3000:]
-    assert going_on[0]["alerts"] == {"firing": 2, "total": 2}
-    assert len(incident.notes) == 1
-    assert MARKER.findall(incident.notes[0].content)[-1] == "inc-0001"
+def test_a_kill_while_folding_leaves_one_incident_and_one_note(step: str, outcomes: dict[str, list[Outcome]]) -> None:
+    assert len(outcomes[step]) == RUNS
+    for incident, going_on, log in outcomes[step]:
+        assert [it["incident"] for it in going_on] == ["inc-0001"], log[-3000:]
+        assert going_on[0]["alerts"] == {"firing": 2, "total": 2}
+        assert len(incident.notes) == 1
+        assert MARKER.findall(incident.notes[0].content)[-1] == "inc-0001"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import inspect
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -38,14 +39,16 @@ class Case:
 
     name: str
     service: str = "checkout"
+    severity: str = "critical"
+    ends_at: datetime | None = None
 
     @property
     def alert(self) -> GroupedAlert:
         return GroupedAlert(
-            labels={"alertname": self.name, "service": self.service, "severity": "critical"},
+            labels={"alertname": self.name, "service": self.service, "severity": self.severity},
             annotations={"summary": f"{self.name} is on"},
             starts_at=datetime(2026, 11, 21, 3, 12, tzinfo=UTC),
-            ends_at=None,
+            ends_at=self.ends_at,
             generator_url="http://prometheus.example.com:9090/graph",
         )
 
@@ -64,12 +67,13 @@ class Case:
 
 @dataclass(kw_only=True)
 class World:
-    """Open it with `opened`. `slow_seconds`: how long the target's /slow takes."""
+    """Open it with `opened`. `slow_seconds`: how long the target's /slow takes; `up`: whether it is well otherwise."""
 
     pagerduty: StandInPagerDuty
     target: LocalServer
     http: aiohttp.ClientSession
     slow_seconds: float = 0.0
+    up: bool = False
     daemons: list[Daemon] = field(default_factory=list)
 
     @classmethod
@@ -93,10 +97,10 @@ class World:
     async def _look(self, request: web.Request) -> web.Response:
         if request.path == "/slow":
             await asyncio.sleep(self.slow_seconds)
-        return web.Response(status=200 if request.path == "/slow" else 503)
+        return web.Response(status=200 if request.path == "/slow" or self.up else 503)
 
-    async def daemon(self, *, seed: Path | None = None, **more: str) -> Daemon:
-        """One that reports to the stand-in; not started yet. `more`: settings such as DATABASE_URL."""
+    async def daemon(self, *, seed: Path | None = None, **more: str | None) -> Daemon:
+        """One that reports to the stand-in; not started yet. `more`: settings such as DATABASE_URL, None for none."""
         ours = {
             "NAME": "faults",
             "RULES": str(PACK),
@@ -106,7 +110,8 @@ class World:
             "PAGERDUTY_URL": self.pagerduty.url,
             **more,
         }
-        environment = {f"RESPONDER_{name}": value for name, value in ours.items()} | {"TARGET_URL": self.target.url}
+        given = {f"RESPONDER_{name}": value for name, value in ours.items() if value is not None}
+        environment = given | {"TARGET_URL": self.target.url}
         made = await asyncio.to_thread(Daemon.made, environment, seed=seed)
         self.daemons.append(made)
         return made
@@ -142,6 +147,11 @@ class World:
                 assert status is None or status >= 500, f"the sender would not repeat this: {status}"
                 await asyncio.sleep(AGAIN_SECONDS)
 
+    async def mend(self) -> None:
+        """Have PagerDuty do nothing wrong any more."""
+        async with self.http.post(f"{self.pagerduty.url}/_fault", json={"do": "clear"}) as answer:
+            assert answer.status == 200
+
     def note_requests(self, incident: PagedIncident) -> list[str]:
         """What was asked about the notes of one incident: GET, POST, PUT, DELETE in their order."""
         return [it.method for it in self.pagerduty.requests if it.path.startswith(f"/incidents/{incident.id}/notes")]
@@ -157,13 +167,20 @@ def noted(incident: PagedIncident) -> bool:
 
 
 async def until(
-    is_so: Callable[[], Any], within_seconds: float = 60, *, else_tell: Callable[[], str] = lambda: ""
+    is_so: Callable[[], Any],
+    within_seconds: float = 60,
+    *,
+    every_seconds: float = 0.01,
+    else_tell: Callable[[], str] = lambda: "",
 ) -> float:
-    """Wait for something to become true; the moment when it was, by the wall clock. Fails when it does not in time."""
+    """Wait for something to become true; the moment when it was, by the wall clock. Fails when it does not in time.
+
+    `is_so` may be asynchronous.
+    """
     end = time.monotonic() + within_seconds
-    while not is_so():
+    while not (await found if inspect.isawaitable(found := is_so()) else found):
         assert time.monotonic() < end, f"did not happen within {within_seconds:g} s: {else_tell()}"
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(every_seconds)
     return time.time()
 
 

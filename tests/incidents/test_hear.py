@@ -109,6 +109,44 @@ def test_resolved_settles_and_says_who_did() -> None:
     assert plan.group.heard.settled_by == "Ann"
 
 
+@pytest.mark.parametrize(
+    ("late", "settles"),
+    [
+        pytest.param(event("priority_updated", PagedStatus.RESOLVED, minute=9, by_person=True), False, id="remark"),
+        pytest.param(event("resolved", PagedStatus.RESOLVED, minute=9), True, id="resolved once more"),
+    ],
+)
+def test_only_a_resolution_settles_and_not_what_happens_to_a_resolved_one(late: Webhook, settles: bool) -> None:
+    (plan,) = folded(late, held=held(status=PagedStatus.RESOLVED))
+
+    assert plan.group is not None
+    assert plan.group.heard is not None
+    assert bool(plan.group.heard.settled_by) is settles
+
+
+def test_what_happened_last_while_it_was_open_settles_though_its_resolution_was_lost() -> None:
+    (plan,) = folded(event("priority_updated", PagedStatus.RESOLVED, minute=9, agent_name="Ann"), held=held())
+
+    assert plan.group is not None
+    assert plan.group.heard is not None
+    assert plan.group.heard.settled_by == "Ann"
+
+
+def test_what_is_not_wanted_starts_nothing_but_ends_what_was_accepted_before() -> None:
+    def unwanted(webhook: Webhook) -> Webhook:
+        return replace(webhook, unwanted=frozenset({MIRROR}))
+
+    reopening = folded(unwanted(REOPENED), held=held(open_now=False, status=PagedStatus.RESOLVED, resolved_at=NOW))
+    before = folded(unwanted(ACKNOWLEDGED), unwanted(RESOLVED), held=held())
+
+    assert told(unwanted(TRIGGERED), unwanted(RESOLVED)) == [Told.IGNORED, Told.IGNORED]
+    assert [(it.told, it.group.is_news) for it in reopening if it.group] == [((Told.IGNORED,), False)]
+    assert [it.told for it in before] == [(Told.ACCEPTED,), (Told.ACCEPTED,)]
+    assert before[0].group is not None
+    assert before[0].group.heard is not None
+    assert before[0].group.heard.settled_by == "Ann"
+
+
 def test_resolved_by_a_merge_settles_nothing_and_has_pagerduty_asked() -> None:
     merged = event("resolved", PagedStatus.RESOLVED, minute=2, agent_name="Ann", merged_into="Q9")
     (plan,) = folded(merged, held=held())

@@ -376,6 +376,13 @@ def test_what_one_removal_uncovers_is_removed_in_the_same_call(text: str) -> Non
         "1 ",
         '\\"',
         "\x1b]",
+        "password=a ",
+        "password=x,",
+        'token="x" ',
+        "token='x\n",
+        "+a %41 ",
+        "password%3Dx ",
+        "a@b.co ",
     ],
 )
 def test_time_is_linear_in_hostile_texts(shape: str) -> None:

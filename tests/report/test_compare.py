@@ -50,6 +50,22 @@ def test_what_a_reader_must_know_changes_the_digest(change: dict[str, Any]) -> N
     assert material_digest(report(**change)) != material_digest(report())
 
 
+@pytest.mark.parametrize(
+    ("firing", "later", "is_news"),
+    [
+        pytest.param(1, 2, False, id="a few wobble"),
+        pytest.param(15, 16, True, id="a storm begins"),
+        pytest.param(50, 60, False, id="about as many"),
+        pytest.param(50, 10_000, True, id="it has grown"),
+        pytest.param(10_000, 300, True, id="it ebbs"),
+    ],
+)
+def test_a_storm_is_news_when_it_doubles(firing: int, later: int, is_news: bool) -> None:
+    told, now = (report(incident=incident(more_firing=it - 1)) for it in (firing, later))
+
+    assert (material_digest(told) != material_digest(now)) is is_news
+
+
 def test_an_outcome_and_a_mark_alone_are_news() -> None:
     plain = material_digest(report(findings=(HEALTH,)))
 
@@ -96,20 +112,23 @@ def test_what_comes_in_piece_by_piece_waits_for_the_rest_but_a_raised_severity_d
 
 
 @pytest.mark.parametrize(
-    ("reason", "since", "waits"),
+    ("reason", "since", "edited", "waits"),
     [
-        (DeliveryReason.FIRST_REPORT, None, 0),
-        (DeliveryReason.COMPLETED, 3, 0),
-        (DeliveryReason.SEVERITY_RAISED, 3, 0),
-        (DeliveryReason.CHANGED, 3, 57),
-        (DeliveryReason.RESOLVED, 3, 57),
-        (DeliveryReason.RESOLVED, 59, 1),
-        (DeliveryReason.REOPENED, 3, 0),
-        (DeliveryReason.CHANGED, 600, 0),
-        (DeliveryReason.CHANGED, None, 0),
+        (DeliveryReason.FIRST_REPORT, None, False, 0),
+        (DeliveryReason.COMPLETED, 3, False, 0),
+        (DeliveryReason.COMPLETED, 3, True, 57),
+        (DeliveryReason.SEVERITY_RAISED, 3, True, 0),
+        (DeliveryReason.CHANGED, 3, False, 57),
+        (DeliveryReason.RESOLVED, 3, True, 57),
+        (DeliveryReason.RESOLVED, 59, True, 1),
+        (DeliveryReason.REOPENED, 3, True, 57),
+        (DeliveryReason.CHANGED, 600, True, 0),
+        (DeliveryReason.CHANGED, None, False, 0),
     ],
 )
-def test_at_most_one_edit_a_minute_unless_it_cannot_wait(reason: DeliveryReason, since: int | None, waits: int) -> None:
+def test_at_most_one_edit_a_minute_unless_it_cannot_wait(
+    reason: DeliveryReason, since: int | None, edited: bool, waits: int
+) -> None:
     last = None if since is None else NOW - timedelta(seconds=since)
 
-    assert may_edit_at(reason, last, NOW) == NOW + timedelta(seconds=waits)
+    assert may_edit_at(reason, last, NOW, edited=edited) == NOW + timedelta(seconds=waits)

@@ -16,7 +16,8 @@ import pytest
 from responder.errors import StoreUnavailable
 from responder.incidents.fold import fold
 from responder.model.alert import Accepted, Alert, Quarantined, Webhook
-from responder.store.accept import MAX_WAITING, Acceptor
+from responder.store.accept import MAX_ALERTS_WAITING, MAX_WAITING, TOLD, Acceptor, lock_of
+from responder.store.accept_sql import LOCK
 from responder.store.store import Store
 
 
@@ -180,6 +181,44 @@ async def test_a_full_queue_is_said_at_once(
             it.cancel()
 
 
+async def test_more_alerts_than_can_be_written_soon_are_refused_however_few_webhooks_bring_them(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    acceptor = acceptor_of(store)  # nobody commits
+    most = replace(webhook(alert()), alerts=(alert(),) * MAX_ALERTS_WAITING)
+    async with asyncio.TaskGroup() as group:
+        alone = group.create_task(acceptor.accept(most))
+        await asyncio.sleep(0)
+        with pytest.raises(StoreUnavailable, match=f"{MAX_ALERTS_WAITING} alerts are waiting already"):
+            await acceptor.accept(webhook(alert()))
+        assert not alone.done()
+        alone.cancel()
+
+
+async def test_what_was_taken_from_the_queue_makes_room_for_more(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    many = replace(webhook(alert()), alerts=tuple(alert(f"{at:016x}") for at in range(MAX_ALERTS_WAITING // 2 + 1)))
+    async with accepting(store) as acceptor:
+        for _ in range(3):
+            answer = await acceptor.accept(many)
+            assert answer.accepted + answer.duplicates == len(many.alerts)
+
+
+async def test_a_batch_is_written_while_another_one_waits_for_a_lock(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    held = webhook(alert("aa"), group=b"held")
+    async with accepting(store) as acceptor:
+        async with store.transaction() as connection:
+            await connection.execute(LOCK, [lock_of(held.kind, held.source, held.key)])
+            waiting = asyncio.create_task(acceptor.accept(held))
+            await asyncio.sleep(0.1)
+            assert (await acceptor.accept(webhook(alert("bb"), group=b"free"))).accepted == 1
+            assert not waiting.done()
+        assert (await waiting).accepted == 1
+
+
 async def test_without_disk_nothing_is_promised(
     store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
 ) -> None:
@@ -207,9 +246,47 @@ async def test_a_store_that_is_away_is_said_and_what_returns_is_taken(
     assert outcomes[-1] == "kept"
 
 
+async def test_a_deadlock_that_the_database_breaks_costs_nobody_an_answer(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    lock = "select 1 from alerts where fingerprint = $1 for update"
+    waits = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    async with accepting(store) as acceptor, asyncio.TaskGroup() as group:
+        await acceptor.accept(webhook(alert("aa"), alert("bb")))
+        async with store.transaction() as other:
+            await other.execute(lock, bytes.fromhex("bb".rjust(16, "0")))
+            answer = group.create_task(acceptor.accept(webhook(alert("aa", resolved=5), alert("bb", resolved=5))))
+            async with asyncio.timeout(5):
+                while not await rows(store, waits):
+                    await asyncio.sleep(0.01)
+            await other.execute(lock, bytes.fromhex("aa".rjust(16, "0")))  # who waited first is broken off
+
+    assert answer.result().accepted == 2
+    assert await rows(store, "select state from incidents") == [("resolved",)]
+
+
 async def _outcome(acceptor: Acceptor, webhook: Webhook) -> str:
     try:
         await acceptor.accept(webhook)
     except StoreUnavailable:
         return "away"
     return "kept"
+
+
+async def test_what_its_sender_calls_grave_is_looked_at_first(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    named = {"info": "a", "warning": "b", "": "c", "critical": "d"}
+    async with accepting(store) as acceptor:
+        for severity, name in named.items():
+            labels = {"severity": severity} if severity else {}
+            await acceptor.accept(webhook(alert(f"{name * 2}", **labels), group=name.encode()))
+        await acceptor.accept(webhook(alert("ee", severity="critical"), group=b"a"))  # news of the first incident
+
+    looks = await rows(
+        store,
+        "select key, gravity < $TOLD from work where kind = 'respond' order by gravity, due_at".replace(
+            "$TOLD", str(TOLD)
+        ),
+    )
+    assert looks == [("4", True), ("3", True), ("2", True), ("1", True)]  # news do not put it behind the new ones

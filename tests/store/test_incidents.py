@@ -63,6 +63,24 @@ async def test_each_alert_is_handled_once(
     assert second == []
 
 
+async def test_alerts_are_locked_in_the_order_in_which_acceptance_locks_them(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    """Written the other way round, as they were heard of; who waits for the first must not hold the second."""
+    await accepted(store, webhook(alert("bb")), webhook(alert("aa")))
+    lock = "select 1 from alerts where fingerprint = $1 for update nowait"
+    waits = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    async with asyncio.TaskGroup() as group, store.transaction() as accepting, store.connection() as watching:
+        await accepting.execute(lock, bytes.fromhex("aa".rjust(16, "0")))
+        handling = group.create_task(incidents.handled(store, 1, LATER))
+        async with asyncio.timeout(5):
+            while not await watching.fetch(waits):
+                await asyncio.sleep(0.01)
+        await accepting.execute(lock, bytes.fromhex("bb".rjust(16, "0")))
+
+    assert len(handling.result()) == 2
+
+
 async def test_what_an_interrupted_look_learnt_is_found_by_its_run_while_it_is_true(
     store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
 ) -> None:
@@ -87,3 +105,18 @@ async def test_infinity_and_nan_of_promql_survive_the_store(
     (found,) = READINGS.validate_python(kept["readings"])["latency"]
     assert isinstance(found, Reading)
     assert (found.value, [repr(it.value) for it in found.past]) == (math.inf, ["nan", "inf"])
+
+
+async def test_of_two_replicas_with_other_rules_the_first_to_look_chooses(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    await accepted(store, webhook(alert("aa")))
+
+    first = await incidents.choose_rules(store, 1, pack="shop", rule_set=b"newer", files={"a.yaml": "newer"})
+    late = await incidents.choose_rules(store, 1, pack="shops", rule_set=b"older", files={"a.yaml": "older"})
+    seen = await incidents.load(store, 1)
+
+    assert (first, late) == (b"newer", b"newer")
+    assert seen is not None
+    assert (seen.incident.pack, seen.incident.rule_set) == ("shop", b"newer")
+    assert await incidents.rule_files(store, b"newer") == ("shop", {"a.yaml": "newer"})

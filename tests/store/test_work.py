@@ -13,9 +13,10 @@ from responder.store.work import Ask, ask, backlog, claim, finish, next_due_in, 
 LEASE = 30.0
 
 
-async def asked(store: Store, *keys: str, gravity: int = 9, in_seconds: float = 0.0) -> None:
+async def asked(store: Store, *keys: str, gravity: int = 9, in_seconds: float = 0.0, **payload: int) -> None:
+    asks = [Ask(kind="respond", key=key, gravity=gravity) for key in keys]
     async with store.transaction() as connection:
-        await ask(connection, [Ask(kind="respond", key=key, gravity=gravity) for key in keys], in_seconds=in_seconds)
+        await ask(connection, asks, in_seconds=in_seconds, payload=payload)
 
 
 async def claimed(store: Store, limit: int = 9, lease_seconds: float = LEASE) -> list[str]:
@@ -47,6 +48,25 @@ async def test_asked_again_while_held_is_due_when_finished(store: Store) -> None
 
     assert while_held == []
     assert await claimed(store) == ["1"]
+
+
+@pytest.mark.parametrize("lease_ends", [False, True], ids=["who held it finishes", "somebody takes it over"])
+async def test_what_it_was_asked_for_with_while_held_is_what_it_is_done_with_next(
+    store: Store, lease_ends: bool
+) -> None:
+    """What the holder leaves behind is about the time before; the rest of it stays."""
+    await asked(store, "1", looks=5, tries=1)
+    (row,) = await claim(store, "respond", limit=1, lease_seconds=0 if lease_ends else LEASE)
+    await asked(store, "1", looks=0)
+    await asked(store, "1")
+    if not lease_ends:
+        await finish(store, row, next_in=600, payload={"looks": 6, "tries": 2})
+    (again,) = await claim(store, "respond", limit=1, lease_seconds=LEASE)
+    await finish(store, again, next_in=0, payload={"looks": 1})
+    (later,) = await claim(store, "respond", limit=1, lease_seconds=LEASE)
+
+    assert again.payload == {"looks": 0, "tries": 1 if lease_ends else 2}
+    assert later.payload == {"looks": 1, "tries": 1 if lease_ends else 2}
 
 
 async def test_a_sleeping_row_is_woken_by_a_new_ask(store: Store) -> None:

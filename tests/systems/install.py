@@ -22,6 +22,7 @@ PACKAGES = {  # package: a program of it that tests start
     "prometheus-alertmanager": "prometheus-alertmanager",
     "chromium": "chromium",
     "openssl": "openssl",
+    "faketime": "faketime",
     "buildah": "buildah",
     "mmdebstrap": "mmdebstrap",
 }

@@ -1,0 +1,144 @@
+"""How much strangers may take up: connections, bytes on their way in, and the parser.
+
+What is oldest makes room for what is new, so that whoever sends at once is heard while others stall: a connection that
+asks nothing is closed, a body that is still arriving is answered 503.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import structlog
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+MOST_CONNECTIONS = 512  # with the rest of the daemon below the 1,024 descriptors that many systems give
+MOST_BYTES = 64 * 1024 * 1024
+TURN_WITHIN_SECONDS = 3.0
+TAKEN_AT_ONCE = 64  # new connections before any of them is served
+QUEUE = 1024  # in the kernel; a connection that finds it full comes again after a second
+UNREAD_FOR_MS = 10_000
+SAID_AGAIN_SECONDS = 60.0
+log = structlog.get_logger()
+
+
+class NoRoom(Exception):
+    """As much is being parsed as we have memory and time for; the sender is told 503."""
+
+
+class Room:
+    """Counts what is there; belongs to one event loop."""
+
+    def __init__(self, *, most_connections: int = MOST_CONNECTIONS, most_bytes: int = MOST_BYTES) -> None:
+        self._most_connections, self._most_bytes = most_connections, most_bytes
+        self._answering: set[asyncio.BaseProtocol] = set()
+        self._arriving: dict[asyncio.Timeout, None] = {}  # oldest first
+        self._bytes = 0
+        self._parser = asyncio.Lock()
+        self._said_at = float("-inf")
+
+    async def listen(self, server: web.Server, host: str, port: int) -> asyncio.Server:
+        """Serve on this address, the port chosen by the system where it is 0; raises OSError."""
+
+        def connection() -> asyncio.Protocol:
+            return server() if self._has_room_beside(server.connections) else _Closed()
+
+        loop = asyncio.get_running_loop()
+        listening = await loop.create_server(connection, host, port, backlog=TAKEN_AT_ONCE)
+        for it in listening.sockets:
+            _wait_in_the_kernel(it.fileno(), it.family)
+        return listening
+
+    def answer(self, request: web.Request) -> None:
+        """The request is here as a whole, so its connection stays until `answered`."""
+        self._answering.add(request.protocol)
+
+    def answered(self, request: web.Request) -> None:
+        """Also for one that never was here as a whole."""
+        self._answering.discard(request.protocol)
+
+    @contextlib.contextmanager
+    def arriving(self, deadline: asyncio.Timeout) -> Iterator[Callable[[int], None]]:
+        """While a body is on its way: tell what this gives of each piece's size. The oldest body may meet its deadline
+        early."""
+        size = 0
+
+        def came(more: int) -> None:
+            nonlocal size
+            size += more
+            self._bytes += more
+            self._give_one_up()
+
+        self._arriving[deadline] = None
+        try:
+            yield came
+        finally:
+            self._arriving.pop(deadline, None)
+            self._bytes -= size
+
+    @contextlib.asynccontextmanager
+    async def parsing(self, size: int) -> AsyncIterator[None]:
+        """The turn of one large body: two at once would only take the interpreter from one another. Raises NoRoom when
+        it does not come in time."""
+        self._bytes += size
+        try:
+            async with _held(self._parser):
+                yield
+        finally:
+            self._bytes -= size
+
+    def _give_one_up(self) -> None:
+        if self._bytes > self._most_bytes and self._arriving:
+            oldest = next(iter(self._arriving))
+            del self._arriving[oldest]
+            oldest.reschedule(asyncio.get_running_loop().time())
+
+    def _has_room_beside(self, connections: list[RequestHandler]) -> bool:
+        """Whether one more fits, by closing another if need be."""
+        there = [it for it in connections if it.connected]
+        if len(there) < self._most_connections:
+            return True
+        self._say_full(len(there))
+        idle = next((it for it in there if it not in self._answering), None)
+        if idle is not None:
+            idle.force_close()
+        return idle is not None
+
+    def _say_full(self, connections: int) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._said_at >= SAID_AGAIN_SECONDS:
+            self._said_at = now
+            log.warning("connections.full", connections=connections, why="the oldest idle ones are closed for new ones")
+
+
+class _Closed(asyncio.Protocol):
+    """A connection that there is no room for."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def _held(lock: asyncio.Lock) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(TURN_WITHIN_SECONDS):
+            await lock.acquire()
+    except TimeoutError:
+        raise NoRoom(f"other large bodies have been parsed for {TURN_WITHIN_SECONDS:.0f} s") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _wait_in_the_kernel(descriptor: int, family: int) -> None:
+    """asyncio takes as many connections in one go as the queue is long; the queue may be longer than that. Accepted
+    sockets inherit that who does not read its answer is cut off."""
+    with socket.fromfd(descriptor, family, socket.SOCK_STREAM) as same:
+        same.listen(QUEUE)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+            same.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_FOR_MS)

@@ -1,0 +1,108 @@
+"""The door to PagerDuty asks for its turn first, and says so when none comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from responder.clients.pagerduty import BURST, LONGEST_BUSY_SECONDS, PagerDutyApi, Turns, rate_of
+from responder.demo.pagerduty import TOKEN, StandInPagerDuty
+from responder.errors import StoreUnavailable, Throttled
+
+
+class Shared:
+    """Turns that come as it was told; it remembers what it was asked."""
+
+    def __init__(self, *, waits: float = 0, is_away: bool = False, hangs: bool = False) -> None:
+        self.waits, self.is_away, self.hangs = waits, is_away, hangs
+        self.taken: list[float] = []
+        self.pauses: list[float] = []
+
+    async def take(self, *, within: float) -> float:
+        self.taken.append(within)
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.is_away:
+            raise StoreUnavailable("store: away")
+        return self.waits
+
+    async def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+@pytest.fixture
+async def pagerduty() -> AsyncIterator[StandInPagerDuty]:
+    server = await StandInPagerDuty.start()
+    yield server
+    await server.stop()
+
+
+async def asked(pagerduty: StandInPagerDuty, turns: Turns | None, *, times: int = 1, within: float = 8.0) -> list[int]:
+    """The statuses of so many requests at once."""
+    api = PagerDutyApi(token=TOKEN, url=pagerduty.url, turns=turns)
+    try:
+        answers = await asyncio.gather(*(api.request("GET", "/users/me", within=within) for _ in range(times)))
+        return [it.status for it in answers]
+    finally:
+        await api.close()
+
+
+async def test_each_request_asks_for_one_turn_and_keeps_time_for_its_answer(pagerduty: StandInPagerDuty) -> None:
+    shared = Shared()
+
+    assert await asked(pagerduty, shared, times=3, within=6) == [200] * 3
+    assert shared.taken == [4.0] * 3
+
+
+async def test_without_a_turn_in_time_nothing_is_sent(pagerduty: StandInPagerDuty) -> None:
+    with pytest.raises(Throttled, match="our turn comes in 40 s") as throttled:
+        await asked(pagerduty, Shared(waits=40))
+
+    assert throttled.value.after_seconds == 40
+    assert pagerduty.requests == []
+
+
+async def test_a_store_that_hangs_costs_the_time_for_the_turn_and_nothing_is_sent(pagerduty: StandInPagerDuty) -> None:
+    with pytest.raises(Throttled, match="no turn within"):
+        await asked(pagerduty, Shared(hangs=True), within=0.3)
+
+    assert pagerduty.requests == []
+
+
+@pytest.mark.parametrize("turns", [None, Shared(is_away=True)], ids=["none is shared", "the store is away"])
+async def test_alone_it_keeps_to_the_rate_by_itself(pagerduty: StandInPagerDuty, turns: Turns | None) -> None:
+    with pytest.raises(Throttled):
+        await asked(pagerduty, turns, times=BURST + 20, within=0.6)
+
+    assert BURST <= len(pagerduty.requests) <= BURST + 10
+
+
+@pytest.mark.parametrize(
+    ("headers", "pause"),
+    [
+        pytest.param({"Retry-After": "7"}, 7, id="Retry-After"),
+        pytest.param({"ratelimit-reset": "31", "Retry-After": "7"}, 31, id="the longer of two"),
+        pytest.param({"Retry-After": "86400"}, LONGEST_BUSY_SECONDS, id="no more than its minute"),
+        pytest.param({"Retry-After": "soon"}, 1, id="what is no number says nothing"),
+        pytest.param({}, 1, id="without headers"),
+    ],
+)
+async def test_a_429_makes_all_who_share_the_key_wait(
+    pagerduty: StandInPagerDuty, headers: dict[str, str], pause: float
+) -> None:
+    shared = Shared()
+    pagerduty.fault("GET /users/me", "status", status=429, headers=headers)
+
+    assert await asked(pagerduty, shared) == [429]
+    assert shared.pauses == [pause]
+
+
+def test_the_name_of_a_rate_does_not_tell_the_key_and_its_minute_stays_under_900() -> None:
+    rate = rate_of(TOKEN)
+
+    assert TOKEN not in rate.name
+    assert rate == rate_of(TOKEN)
+    assert rate != rate_of("another")
+    assert 60 / rate.every_seconds + rate.burst <= 900

@@ -1,0 +1,75 @@
+"""Tests of responder/store/store.py: who holds a lock and stands still loses it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from responder.errors import StoreUnavailable
+from responder.store.store import SESSION, Store
+
+FROZEN_WITHIN_SECONDS = 15.0  # five, and waits for the lock of a second and a half each
+
+
+@pytest.fixture
+async def other(store: Store, database: str) -> AsyncIterator[asyncpg.Connection]:
+    """Another replica's session, which has changed incident 1 and not committed it."""
+    async with store.connection() as connection:
+        await connection.execute("insert into incidents (id, slug, first_report_due) values (1, 'inc-0001', now())")
+    session = await asyncpg.connect(database, server_settings=SESSION)
+    await session.execute("begin")
+    await session.execute("update incidents set title = 'of the other' where id = 1")
+    yield session
+    session.terminate()
+
+
+async def locks(store: Store, statement: str = "select id from incidents where id = 1 for update") -> bool:
+    """Whether a lock is to be had: that of incident 1, if nothing else is said."""
+    try:
+        async with store.transaction() as connection:
+            await connection.fetch(statement)
+    except StoreUnavailable:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("parsed", [False, True], ids=["idle", "with a statement that was parsed and not executed"])
+async def test_a_replica_that_froze_in_a_transaction_loses_its_lock(
+    store: Store, other: asyncpg.Connection, parsed: bool
+) -> None:
+    if parsed:
+        await other.prepare("select 1")
+
+    began = time.monotonic()
+    assert not await locks(store)
+    while not await locks(store):
+        assert time.monotonic() - began < FROZEN_WITHIN_SECONDS
+
+
+async def test_a_replica_that_froze_with_the_lock_of_a_group_loses_it(store: Store, database: str) -> None:
+    frozen = await asyncpg.connect(database, server_settings=SESSION)
+    await frozen.execute("begin")
+    await frozen.execute("select pg_advisory_xact_lock(7)")  # it has changed nothing yet
+    await frozen.prepare("select 1")
+
+    began = time.monotonic()
+    while not await locks(store, "select pg_advisory_xact_lock(7)"):
+        assert time.monotonic() - began < FROZEN_WITHIN_SECONDS
+    frozen.terminate()
+
+
+async def test_a_replica_that_goes_on_in_its_transaction_keeps_its_lock(
+    store: Store, other: asyncpg.Connection
+) -> None:
+    for step in range(7):
+        await asyncio.sleep(1)
+        await other.fetch("select $1::int", step)
+        assert not await locks(store, "select id from incidents where id = 1 for update nowait")
+
+    await other.execute("commit")
+
+    assert await locks(store)

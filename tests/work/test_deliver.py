@@ -1,0 +1,32 @@
+"""What a sink refused once is tried again, when whoever could mend it has had time to."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+
+from tests.work.conftest import World
+from tests.work.test_order_of_events import one_note
+
+Start = Callable[..., Awaitable[World]]
+
+
+async def test_an_edit_that_was_refused_is_made_later(world: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("responder.report.compare.BETWEEN_EDITS", timedelta(0))
+    monkeypatch.setattr("responder.delivery.send.REFUSED_AGAIN_SECONDS", 2.0)
+    monkeypatch.setattr("responder.work.deliver.REFUSED_AGAIN_SECONDS", 2.0)
+    it = await world()
+    incident = await it.page()
+    await it.post()
+    before = await one_note(it, incident)
+    it.pagerduty.fault("PUT /incidents/*/notes/*", "status", status=400, times=2)  # whole, and short
+    it.target.status = 200
+    await it.post(cluster="another")
+    await it.until(lambda: it.events("delivery.refused"))
+    await it.until(lambda: it.notes(incident) != [before])
+
+    assert before.startswith("P1")
+    assert len(it.pagerduty.asked("PUT *")) == 3
+    assert await it.rows("select state from deliveries") == [("visible",)]

@@ -1,0 +1,81 @@
+"""Links follow PagerDuty also where no webhook tells of it, and however long it cannot be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+
+from tests.work.conftest import World
+from tests.work.test_order_of_events import SECOND_SERVICE, marker, one_note, settled
+
+Start = Callable[..., Awaitable[World]]
+AGAIN = "2026-11-21T03:51:38.961Z"
+
+
+@pytest.fixture(autouse=True)
+def _edits_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("responder.report.compare.BETWEEN_EDITS", timedelta(0))
+
+
+async def ended(it: World, incident: str) -> None:
+    """The group is resolved on both sides, and its note says so."""
+    await it.page(action="resolve")
+    await it.post(status="resolved")
+    await it.until(lambda: "Resolved after" in it.notes(incident)[0])
+
+
+async def test_a_second_pagerduty_incident_soon_after_is_found_without_webhooks(world: Start) -> None:
+    """The first one is resolved by then, which only the reading that comes before the search can tell."""
+    it = await world()
+    first = await it.page()
+    await it.post()
+    await one_note(it, first)
+    await ended(it, first)
+    second = await it.page()
+    await it.post(starts=AGAIN)
+    note = await one_note(it, second)
+
+    assert await it.incidents() == [("inc-0001", "open")]
+    assert "continues inc-0001" in note
+    assert await it.rows("select external_id, state from links where kind = 'pagerduty' order by id") == [
+        (first, "resolved"),
+        (second, "triggered"),
+    ]
+
+
+async def test_an_outage_longer_than_the_looks_loses_no_note(world: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("responder.work.link.LOOK_AT_SECONDS", (0, 0.2, 0.4, 0.6))
+    monkeypatch.setattr("responder.work.link.EACH_MINUTE", 2)
+    it = await world()
+    it.pagerduty.fault("GET /incidents", "status", status=401, times=8)
+    incident = await it.page()
+    await it.post()
+    await it.rows("update incidents set opened_at = now() - interval '2 days' returning id")
+    await one_note(it, incident)
+
+    assert len(it.pagerduty.asked("GET /incidents")) > 8
+
+
+async def test_an_incident_that_cannot_be_read_hides_no_other(world: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("responder.work.link.LOOK_AT_SECONDS", (0, *range(1, 60)))
+    it = await world()
+    it.pagerduty.add_service("second", SECOND_SERVICE)
+    first = await it.page()
+    await it.page(service=SECOND_SERVICE)
+    second = next(id_ for id_ in it.pagerduty.account.incidents if id_ != first)
+    await it.post()
+    await it.until(lambda: it.notes(first) and it.notes(second))
+    await settled(it)
+    await it.page(action="resolve")
+    await it.page(action="resolve", service=SECOND_SERVICE)
+    await it.post(status="resolved")
+    await it.until(lambda: "Resolved after" in it.notes(first)[0] and "Resolved after" in it.notes(second)[0])
+    it.pagerduty.fault(f"GET /incidents/{first}", "status", status=403, times=None)
+    it.pagerduty.fault(f"GET /incidents/{second}", "status", status=403, times=1)
+    third = await it.page()
+    await it.post(starts=AGAIN)
+    await it.until(lambda: it.notes(third))
+
+    assert marker(it.notes(third)[0]) == "inc-0001"
