@@ -39,16 +39,14 @@ class SmallDisk:
     def fill(self, *, but_megabytes: int = 0) -> None:
         """Take all that is free, or all but so much."""
         with (self.folder / "filling").open("ab") as file:
-            disk = os.statvfs(self.folder)
-            left = disk.f_bavail * disk.f_frsize - but_megabytes * 1024 * 1024
-            while left >= SMALLEST_PIECE_BYTES:
-                try:
+            while (left := self._free() - but_megabytes * 1024 * 1024) >= SMALLEST_PIECE_BYTES:
+                with contextlib.suppress(OSError):  # somebody else was faster
                     os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, left)
-                except OSError:  # somebody else was faster
-                    left //= 2
-                else:
-                    return
 
     def empty(self) -> None:
         """Give it back."""
         (self.folder / "filling").unlink(missing_ok=True)
+
+    def _free(self) -> int:
+        disk = os.statvfs(self.folder)
+        return disk.f_bavail * disk.f_frsize

@@ -246,13 +246,13 @@ async def test_three_replicas_that_die_freeze_and_restart_lose_nothing_and_say_n
         )
         await until_quiet(database_url)
 
-        assert struck_in_time, "the stream was over before the last blow"
         for blow in blows:
             seconds = moved_on(blow, daemons)
             shown = ", ".join(f"{it:.1f}" for it in sorted(seconds.values()))
             print(f"{blow.what} with {len(blow.in_hand)} looks in hand; others claimed them after {shown} s")
             tally.count(fell=bool(seconds))
             assert max(seconds.values()) <= MOVES_ON_WITHIN_SECONDS
+        assert struck_in_time, "the stream was over before the last blow"
         print(f"refused and repeated: {dict(stream.refused)}; connections: {front.served}")
         for case, incident in stream.paged.items():
             check_one_note(case, incident)

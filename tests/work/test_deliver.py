@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tests.work.conftest import World
-from tests.work.test_order_of_events import one_note
+from tests.work.test_order_of_events import one_note, settled
 
 Start = Callable[..., Awaitable[World]]
 
@@ -26,6 +26,7 @@ async def test_an_edit_that_was_refused_is_made_later(world: Start, monkeypatch:
     await it.post(cluster="another")
     await it.until(lambda: it.events("delivery.refused"))
     await it.until(lambda: it.notes(incident) != [before])
+    await settled(it)
 
     assert before.startswith("P1")
     assert len(it.pagerduty.asked("PUT *")) == 3
