@@ -323,6 +323,8 @@ def _desk(
             "webhooks": settings.retain_webhooks,
             "quarantine": settings.retain_quarantine,
             "samples": settings.retain_samples,
+            "findings": settings.retain_findings,
+            "incidents": settings.retain_incidents,
         },
     )
 

@@ -34,8 +34,6 @@ NOT_YET = (
     "slack_url",
     "smtp_from",
     "smtp_url",
-    "retain_findings",
-    "retain_incidents",
 )
 SET_BY_KUBERNETES = re.compile(r"RESPONDER_(\w+_)?(SERVICE_\w+|PORT(_\w+)?)")  # for a Service of our name
 

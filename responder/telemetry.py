@@ -5,6 +5,7 @@ One `Metrics` is made in `app.py` and handed down; nothing is created at import.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import Callable
@@ -93,9 +94,21 @@ def set_up_log(
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(_Lossy()),  # type: ignore[arg-type] # it prints, no more
         cache_logger_on_first_use=False,
     )
+
+
+class _Lossy:
+    """Standard error, less what it does not take: a full disk behind it must not stop the work."""
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
 
 
 def _remembering(redact: Callable[[str], str]) -> Callable[[str], str]:

@@ -76,11 +76,18 @@ def _incident(it: One, shown: Mapping[str, Any], now: datetime, wide: int) -> It
     yield "Delivered"
     yield from (f"  {line}" for line in deliveries(it.deliveries, now, wide - 2))
     for wait in shown["waits"]:
-        failed = f", failed {wait['failures']} times" if wait["failures"] else ""
-        due = terminal.clock(datetime.fromisoformat(wait["due_at"]), now)
-        yield from _say("Waits", f"{wait['work']}: {wait['why']}, next at {due}{failed}", wide)
+        yield from _say("Waits", _wait(wait, now), wide)
     for line in it.timeline:
         yield from _say("Timeline", f"{terminal.clock(line['at'], now)} {line['what']}", wide)
+
+
+def _wait(wait: Mapping[str, Any], now: datetime) -> str:
+    """What, why, since when, until when, how often it has failed."""
+    what = f"{wait['work']} {wait['object']}".strip()
+    since, until = (terminal.clock(datetime.fromisoformat(wait[it]), now) for it in ("since", "due_at"))
+    then = f"held until {until} or longer" if wait["held"] else f"next at {until}"
+    failed = f", failed {wait['failures']} times in a row" if wait["failures"] else ""
+    return f"{what}: {wait['why']}; asked for at {since}, {then}{failed}"
 
 
 def _accepted(webhooks: Sequence[Mapping[str, Any]], now: datetime, wide: int) -> Iterator[str]:

@@ -43,10 +43,18 @@ ALERTS = """select encode(a.fingerprint, 'hex') as fingerprint, case a.status wh
 LINKS = """select incident as number, kind, source, encode(key, 'hex') as key, external_id, url, seen_at from links
            where incident = any($1) order by kind, source, id"""
 TIMELINE = "select at, what from timeline where incident = $1 order by id desc limit $2"
-WORK = """select w.kind, w.due_at, w.held, w.failures, w.waits_for, coalesce(d.incident::text, w.key) as number, d.id as delivery
-          from work w left join deliveries d on w.kind like 'deliver:%' and d.id::text = w.key
-          where (w.kind like 'deliver:%' and d.incident = any($1)) or (w.kind not like 'deliver:%' and w.key = any($2))
-          order by w.kind, w.due_at"""
+# Last what senders are asked for every incident at once.
+WORK = """with of (number, kind, key, object) as (
+            select n, k, n::text, '' from unnest($1::bigint[]) n, unnest(array['respond', 'link']) k
+            union all select d.incident, 'deliver:' || d.sink, d.id::text, d.object from deliveries d where d.incident = any($1)
+            union all select n, 'read_note', w.key, split_part(w.key, '/', 2) from unnest($1::bigint[]) n
+                      join work w on w.kind = 'read_note' and w.key like n || '/%'
+            union all select distinct l.incident, 'ask_alertmanager', l.source, l.source from links l join incidents i on i.id = l.incident
+                      where l.incident = any($1) and l.kind = 'alertmanager' and i.state = 'open'
+            union all select distinct l.incident, 'ask_pagerduty', '', '' from links l join incidents i on i.id = l.incident
+                      where l.incident = any($1) and l.kind = 'pagerduty' and i.state = 'open')
+          select of.number, of.object, w.kind, w.since, w.due_at, w.due_at <= now() as is_due, w.held, w.failures, w.waits_for
+          from of join work w on w.kind = of.kind and w.key = of.key order by w.kind like 'ask_%', w.kind, w.due_at"""
 WEBHOOKS = """select id, at, kind, source, outcome from webhooks where incident = $1 order by id desc limit $2"""
 ELSEWHERE = """select id, at, kind, source, outcome from webhooks where incident is null
                and (key = $1 or outcome -> 'alerts' @> $2) order by id desc limit $3"""
@@ -163,7 +171,7 @@ async def trace(store: Store, name: str, *, webhooks_most: int = 200) -> Trace:
         webhooks[None] = _rows(
             await connection.fetch(ELSEWHERE, key, [[fingerprint]] if fingerprint else ["-"], webhooks_most)
         )
-        work = await connection.fetch(WORK, numbers, [str(it) for it in numbers])
+        work = await connection.fetch(WORK, numbers)
         aside = await connection.fetch(
             f"{QUARANTINE} where identities ->> 'key' = $1 or identities ->> 'fingerprint' = $2 order by id",
             key.hex(),
@@ -172,6 +180,12 @@ async def trace(store: Store, name: str, *, webhooks_most: int = 200) -> Trace:
     return Trace(
         name=name, read_as=read_as, incidents=found, webhooks=webhooks, work=_rows(work), quarantine=_rows(aside)
     )
+
+
+async def waits(store: Store, number: int) -> list[dict[str, Any]]:
+    """The work that is left to do for an incident, each row with what it waits for, since when, until when."""
+    async with store.connection() as connection:
+        return _rows(await connection.fetch(WORK, [number]))
 
 
 async def quarantine(

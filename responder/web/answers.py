@@ -110,6 +110,30 @@ def trace(it: Trace) -> dict[str, Any]:
     }
 
 
+def wait(row: Row) -> dict[str, Any]:
+    """One piece of work that is left to do. `since`: when it was first asked for; `due_at`: when it is taken up next,
+    of what is `held` when somebody else may take it over."""
+    return {
+        "work": row["kind"],
+        "object": row["object"],
+        "why": why_it_waits(row),
+        "since": moment(row["since"]),
+        "due_at": moment(row["due_at"]),
+        "held": row["held"],
+        "failures": row["failures"],
+    }
+
+
+def why_it_waits(row: Row) -> str:
+    """In words; what is held goes on now, whatever it waited for before."""
+    if row["held"]:
+        after = f"; before that: {row['waits_for']}" if row["waits_for"] else ""
+        return ("its worker has not been heard of, another takes it over" if row["is_due"] else "under way") + after
+    if row["is_due"]:
+        return "due, and not taken up yet" + (f" (it waited for: {row['waits_for']})" if row["waits_for"] else "")
+    return row["waits_for"] or "its time"
+
+
 def webhook(row: Row) -> dict[str, Any]:
     """One accepted webhook and what became of each alert in it."""
     outcome: Mapping[str, Any] = row["outcome"]
@@ -143,16 +167,7 @@ def _traced(it: One, of: Trace) -> dict[str, Any]:
         "matched": [verdict.rule for verdict in report.verdicts] if report else [],
         "decided_by": report.assessment.decided_by if report else None,
         "why": list(report.why) if report else [],
-        "waits": [
-            {
-                "work": row["kind"],
-                "why": row["waits_for"] or ("under way" if row["held"] else "due"),
-                "due_at": moment(row["due_at"]),
-                "failures": row["failures"],
-            }
-            for row in of.work
-            if row["number"] == str(number)
-        ],
+        "waits": [wait(row) for row in of.work if row["number"] == number],
         "timeline": timeline(it)["timeline"],
     }
 

@@ -59,6 +59,20 @@ class DeliveryLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitLine:
+    """One piece of work that is left to do for an incident. `since`: when it was first asked for; `until`: when it is
+    taken up next, of what is `held` when somebody else may take it over; `failures`: in a row."""
+
+    work: str
+    object: str
+    why: str
+    since: datetime
+    until: datetime
+    held: bool
+    failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentView:
     """All that one incident's page shows. `report`: None before the first; `timeline`: oldest first."""
 
@@ -67,6 +81,7 @@ class IncidentView:
     pack: str
     timeline: tuple[TimelineEntry, ...] = ()
     deliveries: tuple[DeliveryLine, ...] = ()
+    waits: tuple[WaitLine, ...] = ()
 
 
 class Pages:

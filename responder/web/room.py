@@ -16,10 +16,10 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 MOST_CONNECTIONS = 512  # with the rest of the daemon below the 1,024 descriptors that many systems give
-MOST_BYTES = 64 * 1024 * 1024
+MOST_BYTES = 32 * 1024 * 1024
 TURN_WITHIN_SECONDS = 3.0
 TAKEN_AT_ONCE = 64  # new connections before any of them is served
-QUEUE = 1024  # in the kernel; a connection that finds it full comes again after a second
+QUEUE = 4096  # in the kernel; a connection that finds it full comes again after a second
 UNREAD_FOR_MS = 10_000
 SAID_AGAIN_SECONDS = 60.0
 log = structlog.get_logger()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 
 from aiohttp import web
 
 from responder.store import deliveries, incidents, look_up
 from responder.store.store import Store
-from responder.web.pages import DeliveryLine, IncidentView, Line, Pages, TimelineEntry
+from responder.web.answers import why_it_waits
+from responder.web.pages import DeliveryLine, IncidentView, Line, Pages, TimelineEntry, WaitLine
 
 LOWEST = 99  # an incident without a severity goes last
 ENTRIES_MOST = 200  # of the quarantine; the API has them all
@@ -58,6 +60,7 @@ class Views:
                 TimelineEntry(at=at, what=what) for at, what in await incidents.timeline(self._store, number)
             ),
             deliveries=tuple(DeliveryLine(**it) for it in told),
+            waits=tuple(_wait_line(it) for it in await look_up.waits(self._store, number)),
         )
         return 200, self._pages.incident(view, self._clock())
 
@@ -65,3 +68,15 @@ class Views:
         """`/quarantine`: what was accepted but not understood."""
         rows = await look_up.quarantine(self._store, limit=ENTRIES_MOST + 1)
         return 200, self._pages.quarantine(rows[:ENTRIES_MOST], self._clock(), more=len(rows) > ENTRIES_MOST)
+
+
+def _wait_line(row: Mapping[str, Any]) -> WaitLine:
+    return WaitLine(
+        work=row["kind"],
+        object=row["object"],
+        why=why_it_waits(row),
+        since=row["since"],
+        until=row["due_at"],
+        held=row["held"],
+        failures=row["failures"],
+    )

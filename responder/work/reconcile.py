@@ -181,6 +181,8 @@ class _AskingPagerDuty:
         if type_ is None or not decide.is_missed(paged.as_of, self.now, grace=decide.GRACE):
             return
         for webhook in self.desk.arrange(webhook_of(raw, type_, paged.as_of, self.desk.redactor, Limits())):
+            if held is None and webhook.unwanted:  # `intake.ignore`: it stays unknown, and would be told each minute
+                continue
             accepted = await self.desk.accept(webhook)
             if accepted.accepted:
                 slugs = list(accepted.incidents)

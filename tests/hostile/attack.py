@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+import os
 import re
 import socket
 import subprocess
@@ -128,7 +129,7 @@ async def honest_beside(daemon: Daemon) -> AsyncIterator[list[tuple[int, float]]
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a daemon holds."""
+    """What a daemon holds. `descriptors`: without those of the store's pool, which comes and goes as it is needed."""
 
     descriptors: int
     tasks: int
@@ -136,8 +137,30 @@ class Footprint:
 
 
 async def footprint(daemon: Daemon) -> Footprint:
-    folder = Path(f"/proc/{daemon.pid}/fd")
-    return Footprint(len(list(folder.iterdir())), await daemon.tasks(), len(established(daemon)))
+    held = len(descriptors(daemon)) - store_sessions(daemon)
+    return Footprint(held, await daemon.tasks(), len(established(daemon)))
+
+
+def descriptors(daemon: Daemon) -> list[str]:
+    """What each open one leads to."""
+    found = []
+    for it in Path(f"/proc/{daemon.pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            found.append(os.readlink(it))
+    return found
+
+
+def store_sessions(daemon: Daemon) -> int:
+    """The processes that its embedded PostgreSQL has for it."""
+    postmaster = int((daemon.folder / "data" / "postgres" / "postmaster.pid").read_text().split()[0])
+    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+    return sum(b"responder responder" in _title(pid) for pid in children)
+
+
+def _title(pid: str) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 async def settled(daemon: Daemon) -> Footprint:
@@ -147,7 +170,7 @@ async def settled(daemon: Daemon) -> Footprint:
 
 
 async def back_to(daemon: Daemon, before: Footprint) -> None:
-    """Wait until it holds no more than before; the store's pool and the worker move by a few."""
+    """Wait until it holds no more than before."""
     after = before
     end = time.monotonic() + BACK_WITHIN_SECONDS
     while True:
@@ -224,9 +247,7 @@ async def answer_of(reader: asyncio.StreamReader, began: float, *, until_closed:
     headers = dict(line.split(": ", 1) for line in top.decode("latin-1").split("\r\n")[1:] if ": " in line)
     named = {name.lower(): value for name, value in headers.items()}
     length = int(named.get("content-length", 0))
-    return Answer(
-        status=int(found[1]), headers=named, body=body[:length], rest=body[length:], seconds=seconds
-    )
+    return Answer(status=int(found[1]), headers=named, body=body[:length], rest=body[length:], seconds=seconds)
 
 
 def is_whole(received: bytes) -> bool:

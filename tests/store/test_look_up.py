@@ -60,8 +60,8 @@ async def test_work_is_told_of_its_own_incident_only(store: Store) -> None:
 
     first, second = await look_up.trace(store, "inc-0001"), await look_up.trace(store, "inc-0002")
 
-    assert [(it["kind"], it["waits_for"], it["number"]) for it in first.work] == [("respond", "a look", "1")]
-    assert [(it["kind"], it["waits_for"], it["number"]) for it in second.work] == [("deliver:x", "the sink", "2")]
+    assert [(it["kind"], it["waits_for"], it["number"]) for it in first.work] == [("respond", "a look", 1)]
+    assert [(it["kind"], it["waits_for"], it["number"]) for it in second.work] == [("deliver:x", "the sink", 2)]
 
 
 async def test_links_without_an_external_id_are_not_what_an_empty_name_means(store: Store) -> None:
