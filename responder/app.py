@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -38,6 +38,7 @@ from responder.model.intake import merged
 from responder.model.pack import Pack
 from responder.model.verdict import Level
 from responder.redaction.redact import Redactor
+from responder.redaction.rules import RULES
 from responder.rules.packs import Loaded, is_ignored, load_packs
 from responder.settings import Settings, not_acted_on, revealed
 from responder.store import deliveries, incidents
@@ -45,24 +46,32 @@ from responder.store import reconcile as asked
 from responder.store import work as rows
 from responder.store.accept import Acceptor
 from responder.store.migrate import migrate
+from responder.store.overdue import overdue
 from responder.store.rates import SharedRate
 from responder.store.store import Store
+from responder.store.targets import delivery_states
 from responder.telemetry import Metrics
 from responder.web.access import Access, is_loopback
 from responder.web.api import Api
+from responder.web.looking import LookingAt
 from responder.web.pages import Pages
 from responder.web.server import MAX_BODY_BYTES, Site, application, malformed_requests
 from responder.web.views import Views
 from responder.web.webhooks import Reception
 from responder.work import reconcile
+from responder.work.asked import write_down
 from responder.work.desk import Desk
+from responder.work.heartbeat import MARGIN
 from responder.work.work import LEASE_SECONDS, Worker, kinds
 
 REQUESTS_END_WITHIN_SECONDS = 4.0  # acceptance answers within three; aiohttp gives what it cuts off the same again
 WORK_ENDS_WITHIN_SECONDS = 8.0  # at the same time; longer than sending, which is not cut in the middle
 LET_GO_SECONDS = 1.0
 STORE_AGAIN_SECONDS = 2.0
+NOT_WRITABLE = "the store cannot be written to"
 STILL_MOVING_SECONDS = 15.0
+STUCK_SECONDS = 10.0  # senders are refused after three
+STUCK_KNOWN_WITHIN_SECONDS = 2.0
 MEASURED_WITHIN_SECONDS = 2.0  # a database that hangs must not cost the other figures
 AWAITS_ALERTS_FOR = timedelta(seconds=10)  # an incident that PagerDuty opened, for its alerts' own webhook
 AWAITS_AT_MOST = 2 / 3  # of the time to the first report: the rest is for looking
@@ -221,6 +230,9 @@ async def _serving(
     desk.accept = acceptor.accept
     desk.arrange = lambda webhook: [without_ignored(it, desk.packs) for it in arrange(webhook, desk.intake)]
     worker = Worker(desk, kinds(desk), is_pressed=lambda: acceptor.is_pressed)
+    desk.metrics.begin_at_zero(
+        sources=sources(), sinks=desk.sinks, kinds=worker.kinds, redactions={it.kind for it in RULES}
+    )
     beside = [group.create_task(acceptor.run())]
     working: list[asyncio.Task[None]] = []
     site = _site(settings, desk, acceptor, redactor, worker, embedded)
@@ -248,6 +260,7 @@ async def _serving(
             await _reached(desk.store, settings, embedded, redactor)
             working.append(group.create_task(worker.run()))
             beside.append(group.create_task(_learn_who_we_are(desk)))
+            beside.append(group.create_task(write_down(desk)))
             yield Running(url=f"http://{settings.host}:{port}", desk=desk, worker=worker, embedded=embedded)
     finally:
         worker.stop()
@@ -288,7 +301,7 @@ async def _drained(working: asyncio.Task[None]) -> None:
 def _desk(
     settings: Settings, loaded: Loaded, redactor: Redactor, metrics: Metrics, store: Store, write: Callable[[str], None]
 ) -> Desk:
-    pagerduty = _pagerduty(settings, store)
+    pagerduty = _pagerduty(settings, store, lambda what: metrics.writes.labels("pagerduty", what).inc())
     metrics.rules_loaded.set(sum(len(pack.rules) for pack in loaded.packs))
     metrics.reload_success.set(1)
     metrics.reload_time.set(clock().timestamp())
@@ -339,7 +352,7 @@ def _alertmanagers(settings: Settings) -> Mapping[str, tuple[AlertmanagerDoor, .
         raise UsageError(f"RESPONDER_ALERTMANAGER_URLS: {wrong}") from None
 
 
-def _pagerduty(settings: Settings, store: Store) -> PagerDutyApi | None:
+def _pagerduty(settings: Settings, store: Store, on_write: Callable[[str], None]) -> PagerDutyApi | None:
     if not settings.pagerduty_token:
         return None
     token = settings.pagerduty_token.get_secret_value()
@@ -348,6 +361,7 @@ def _pagerduty(settings: Settings, store: Store) -> PagerDutyApi | None:
         sender=settings.pagerduty_from,
         url=settings.pagerduty_url,
         turns=SharedRate(store, rate_of(token)),
+        on_write=on_write,
     )
 
 
@@ -386,6 +400,7 @@ def _site(
         trusted_proxies=settings.trusted_proxies,
     )
     metrics_token = settings.metrics_token
+    looking = LookingAt(packs=desk.packs, doors=desk.doors, sinks=tuple(desk.sinks), store=desk.store)
     reception = Reception(
         sources=sources(),
         credentials=_credentials(settings),
@@ -400,13 +415,13 @@ def _site(
     )
     return Site(
         reception=reception,
-        views=Views(desk.store, Pages(settings.name, settings.public_url), clock),
-        api=Api(desk.store, settings.name),
+        views=Views(desk.store, Pages(settings.name, settings.public_url), clock, looking),
+        api=Api(desk.store, settings.name, looking),
         metrics=desk.metrics,
         access=access,
         metrics_access=replace(access, tokens=(metrics_token.get_secret_value(),)) if metrics_token else access,
-        ready=lambda: _why_not_ready(desk, worker, embedded),
-        measure=lambda: _measure(desk, worker),
+        ready=lambda: _why_not_ready(desk, acceptor, worker, embedded),
+        measure=lambda: _measure(desk, acceptor, worker, embedded),
     )
 
 
@@ -453,40 +468,76 @@ def without_ignored(webhook: Webhook, packs: tuple[Pack, ...]) -> Webhook:
     return replace(webhook, alerts=tuple(kept), ignored=webhook.ignored + left_out, unwanted=frozenset(unwanted))
 
 
-async def _why_not_ready(desk: Desk, worker: Worker, embedded: EmbeddedPostgres | None) -> str | None:
+async def _why_not_ready(
+    desk: Desk, acceptor: Acceptor, worker: Worker, embedded: EmbeddedPostgres | None
+) -> str | None:
     if not await desk.store.writable():
-        return "the store cannot be written to"
+        return NOT_WRITABLE
     if embedded is not None and embedded.free_disk_bytes() < LOW_DISK_BYTES:
         return f"less than {LOW_DISK_BYTES >> 20} MB of disk is free in {embedded.data_dir}"
     if not desk.packs:
         return "no rules are loaded"
     if asyncio.get_running_loop().time() - worker.moved_at > STILL_MOVING_SECONDS:
         return f"no work was claimed for {STILL_MOVING_SECONDS:.0f} s"
-    return None
-
-
-async def _measure(desk: Desk, worker: Worker) -> None:
-    """Bring the gauges that are read off the store up to date; they stay as they were while it is away."""
+    if acceptor.stuck_seconds > STUCK_SECONDS:
+        return f"webhooks wait, and none was committed or refused for {STUCK_SECONDS:.0f} s"
     try:
-        async with asyncio.timeout(MEASURED_WITHIN_SECONDS):
-            counted = await incidents.counts(desk.store)
-            waiting = await deliveries.pending(desk.store)
-            oldest, overdue = await rows.backlog(desk.store, worker.kinds, lease_seconds=LEASE_SECONDS)
-            subscriptions = await asked.subscriptions(desk.store)
-    except (StoreUnavailable, TimeoutError):
+        async with asyncio.timeout(STUCK_KNOWN_WITHIN_SECONDS):
+            stuck = await worker.stuck()
+    except TimeoutError:  # the store is slow, which is not to say that nothing moves
+        stuck = []
+    except StoreUnavailable as away:
+        return str(away)
+    return f"work is due and is not taken up: {', '.join(stuck)}" if stuck else None
+
+
+async def _measure(desk: Desk, acceptor: Acceptor, worker: Worker, embedded: EmbeddedPostgres | None) -> None:
+    """Bring the gauges up to date; those that are read off the store stay as they were while it is away."""
+    why_not = await _why_not_ready(desk, acceptor, worker, embedded)
+    desk.metrics.ready.set(why_not is None)
+    desk.metrics.store_writable.set(why_not != NOT_WRITABLE)
+    desk.metrics.webhooks_waiting.set(acceptor.waiting)
+    if why_not == NOT_WRITABLE:
         return
+    with suppress(StoreUnavailable, TimeoutError):
+        async with asyncio.timeout(MEASURED_WITHIN_SECONDS):
+            await _measure_work(desk, worker)
+            await _measure_reports(desk)
+
+
+async def _measure_work(desk: Desk, worker: Worker) -> None:
+    oldest, _ = await rows.backlog(desk.store, worker.kinds, lease_seconds=LEASE_SECONDS)
+    late = await overdue(
+        desk.store,
+        worker.kinds,
+        list(desk.told),
+        lease_seconds=LEASE_SECONDS,
+        within=timedelta(seconds=desk.first_report_within_seconds),
+        margin=MARGIN,
+    )
+    desk.metrics.oldest_pending.set(oldest)
+    desk.metrics.timers_overdue.set(late.work)
+    desk.metrics.first_reports_overdue.set(len(late.incidents))
+
+
+async def _measure_reports(desk: Desk) -> None:
+    counted = await incidents.counts(desk.store)
+    states = await delivery_states(desk.store)
+    waiting = await deliveries.pending(desk.store)
+    subscriptions = await asked.subscriptions(desk.store)
     desk.metrics.incidents.clear()
     for state, severity, number in counted:
         desk.metrics.incidents.labels(state, severity).set(number)
+    desk.metrics.deliveries.clear()
+    for it in states:
+        desk.metrics.deliveries.labels(it["sink"], it["state"]).set(it["n"])
     for sink in desk.sinks:
         desk.metrics.deliveries_pending.labels(sink).set(waiting.get(sink, 0))
     desk.metrics.subscription_active.clear()
-    for it in subscriptions:
-        desk.metrics.subscription_active.labels(it.id).set(it.active)
+    for one in subscriptions:
+        desk.metrics.subscription_active.labels(one.id).set(one.active)
     if desk.hears_pagerduty and desk.pagerduty is not None and not subscriptions:
         desk.metrics.subscription_active.labels("none").set(0)
-    desk.metrics.oldest_pending.set(oldest)
-    desk.metrics.timers_overdue.set(overdue)
 
 
 def _secrets_of_targets(packs: tuple[Pack, ...], environment: Mapping[str, str]) -> list[str]:

@@ -28,7 +28,11 @@ class UsageError(ResponderError):
 
 
 class StoreUnavailable(ResponderError):
-    """The database cannot take or give anything now."""
+    """The database cannot take or give anything now. `reason`, for the metric: `store`, `full` or `disk`."""
+
+    def __init__(self, why: str, *, reason: str = "store") -> None:
+        super().__init__(why)
+        self.reason = reason
 
 
 class LeaseLost(ResponderError):

@@ -8,17 +8,20 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from responder import __version__
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0)
 SHORT_TEXT = 64
 MOST_REMEMBERED = 1000
+REFUSALS = ("400", "401", "403", "404", "413", "415", "503")
+REFUSED_BECAUSE = ("not_configured", "store", "full", "disk", "slow")  # 503
+REPORT_OUTCOMES = ("delivered", "edited", "postponed", "uncertain", "refused", "gone")
 
 
 class Metrics:
@@ -27,6 +30,8 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.webhooks = self._counter("responder_webhooks", "Webhooks answered", "source", "outcome")
+        self.webhooks_refused = self._counter("responder_webhooks_refused", "Webhooks sent away", "source", "reason")
+        self.webhooks_waiting = self._gauge("responder_webhooks_waiting", "Webhooks not committed or refused yet")
         self.webhook_seconds = self._seconds("responder_webhook_seconds", "Time from request to answer", "source")
         self.alerts = self._counter("responder_alerts", "Alerts accepted", "source", "status")
         self.incidents = self._gauge("responder_incidents", "Incidents held", "state", "severity")
@@ -36,6 +41,11 @@ class Metrics:
         self.diagnostic_seconds = self._seconds("responder_diagnostic_seconds", "Time of one diagnostic", "check")
         self.reports = self._counter("responder_reports", "Reports handed to a sink", "sink", "outcome")
         self.first_report_seconds = self._seconds("responder_first_report_seconds", "Acceptance to first report")
+        self.first_reports_overdue = self._gauge("responder_first_reports_overdue", "First reports past their deadline")
+        self.deliveries = self._gauge("responder_deliveries", "Deliveries by what became of them", "sink", "state")
+        self.duplicates = self._counter(
+            "responder_duplicates", "Second notes of ours that were found", "sink", "outcome"
+        )
         self.deliveries_pending = self._gauge("responder_deliveries_pending", "Deliveries not yet visible", "sink")
         self.oldest_pending = self._gauge("responder_oldest_pending_seconds", "Age of the oldest overdue work")
         self.quarantined = self._counter("responder_quarantined", "Accepted, not understood", "source", "reason")
@@ -43,13 +53,44 @@ class Metrics:
         self.reload_success = self._gauge("responder_rules_last_reload_success", "1 when the last load was good")
         self.reload_time = self._gauge("responder_rules_last_reload_timestamp_seconds", "When rules were last loaded")
         self.timers_overdue = self._gauge("responder_timers_overdue", "Work rows overdue by more than a lease")
+        self.work_failures = self._counter("responder_work_failures", "Pieces of work that failed by a bug", "kind")
+        self.work_found_again = self._counter("responder_work_found_again", "Work that nobody would have done")
+        self.leases_lost = self._counter(
+            "responder_leases_lost", "Work that another took over while it was held", "kind"
+        )
+        self.store_writable = self._gauge("responder_store_writable", "1 while the store takes what is written")
+        self.ready = self._gauge("responder_ready", "1 while /readyz says so")
+        self.writes = self._counter("responder_writes", "Requests to elsewhere that change something", "to", "object")
         self.target_up = self._gauge("responder_target_up", "1 when the last look at the target was answered", "target")
         self.subscription_active = self._gauge(
             "responder_pagerduty_subscription_active", "1 while PagerDuty's webhook subscription sends", "subscription"
         )
         self.redactions = self._counter("responder_redactions", "Pieces of text taken out", "kind")
         self.loop_lag = self._seconds("responder_loop_lag_seconds", "How long the event loop let its callers wait")
+        ProcessCollector(registry=self.registry)
         self._gauge("responder_build_info", "Always 1", "version").labels(__version__).set(1)
+
+    def begin_at_zero(
+        self, *, sources: Iterable[str], sinks: Iterable[str], kinds: Iterable[str], redactions: Iterable[str]
+    ) -> None:
+        """Have the counters that alerts watch there before they count: Prometheus sees no step from nothing to one."""
+        for source in sources:
+            for status in REFUSALS:
+                self.webhooks.labels(source, status)
+            for reason in REFUSED_BECAUSE:
+                self.webhooks_refused.labels(source, reason)
+        for sink in sinks:
+            for outcome in REPORT_OUTCOMES:
+                self.reports.labels(sink, outcome)
+            for outcome in ("deleted", "stays"):
+                self.duplicates.labels(sink, outcome)
+        for kind in kinds:
+            self.leases_lost.labels(kind)
+            self.work_failures.labels(kind)
+        for kind in redactions:
+            self.redactions.labels(kind)
+        for what in ("note", "other"):
+            self.writes.labels("pagerduty", what)
 
     def _counter(self, name: str, says: str, *labels: str) -> Counter:
         return Counter(name, says, labels, registry=self.registry)

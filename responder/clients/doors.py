@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from responder.clients.budget import Budget
+from responder.clients.budget import Budget, Tally
 from responder.clients.resolve import Resolved, resolve
 from responder.model.pack import Target
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # a plain start loads no library of a target that nobody asks
 HTTP = frozenset({"http", "https"})
 POSTGRES = frozenset({"postgres", "postgresql"})
 REDIS = frozenset({"redis", "rediss"})
+SCHEMES = {"http": HTTP, "prometheus": HTTP, "postgres": POSTGRES, "redis": REDIS}
 
 
 class Door(Protocol):
@@ -42,31 +43,40 @@ class Doors:
         self._environment = environment
         self._open: dict[tuple[object, ...], tuple[Resolved, Door]] = {}
         self._retired: list[Door] = []
+        self._tallies: dict[tuple[object, ...], Tally] = {}
 
     def http(self, target: Target) -> HttpDoor:
         """GET and HEAD below one base address."""
         from responder.clients.http import HttpDoor
 
-        return self._door(target, "http", HTTP, lambda it: HttpDoor(it, _budget(it)))
+        return self._door(target, "http", HTTP, lambda it: HttpDoor(it, self._budget(target, it)))
 
     def prometheus(self, target: Target) -> PrometheusDoor:
         """Instant and range queries."""
         from responder.clients.http import HttpDoor
         from responder.clients.prometheus import PrometheusDoor
 
-        return self._door(target, "prometheus", HTTP, lambda it: PrometheusDoor(HttpDoor(it, _budget(it))))
+        return self._door(target, "prometheus", HTTP, lambda it: PrometheusDoor(HttpDoor(it, self._budget(target, it))))
 
     def postgres(self, target: Target) -> PostgresDoor:
         """Named, reviewed queries in a read-only session."""
         from responder.clients.postgres import PostgresDoor
 
-        return self._door(target, "postgres", POSTGRES, lambda it: PostgresDoor(it, _budget(it)))
+        return self._door(target, "postgres", POSTGRES, lambda it: PostgresDoor(it, self._budget(target, it)))
 
     def redis(self, target: Target) -> RedisDoor:
         """The commands of an explicit list."""
         from responder.clients.redis import RedisDoor
 
-        return self._door(target, "redis", REDIS, lambda it: RedisDoor(it, _budget(it)))
+        return self._door(target, "redis", REDIS, lambda it: RedisDoor(it, self._budget(target, it)))
+
+    def tally(self, target: Target) -> Tally:
+        """What was asked of it, through whichever door; targets that are written alike are one."""
+        return self._tallies.setdefault(_as_written(target), Tally())
+
+    def shown(self, target: Target) -> str:
+        """Scheme, host and port, nothing that could be a secret; raises NotConfigured where it could not be opened."""
+        return resolve(target, self._environment, SCHEMES.get(target.kind, HTTP)).shown
 
     async def close(self) -> None:
         """Close every connection that was opened."""
@@ -76,10 +86,12 @@ class Doors:
         for door in doors:
             await door.close()
 
+    def _budget(self, target: Target, resolved: Resolved) -> Budget:
+        return Budget(concurrency=resolved.concurrency, per_minute=resolved.per_minute, tally=self.tally(target))
+
     def _door(self, target: Target, kind: str, schemes: frozenset[str], opened: Callable[[Resolved], D]) -> D:
         resolved = resolve(target, self._environment, schemes)
-        as_written = (target.name, str(target.address), tuple(sorted(target.headers.items())))
-        key = (kind, *as_written, target.ca, target.certificate, target.key, target.concurrency, target.per_minute)
+        key = (kind, *_as_written(target))
         held = self._open.get(key)
         if held is not None and held[0] == resolved:
             return held[1]  # type: ignore[return-value]  # the kind is part of the key
@@ -90,5 +102,7 @@ class Doors:
         return door
 
 
-def _budget(resolved: Resolved) -> Budget:
-    return Budget(concurrency=resolved.concurrency, per_minute=resolved.per_minute)
+def _as_written(target: Target) -> tuple[object, ...]:
+    headers = tuple(sorted(target.headers.items()))
+    how = (target.ca, target.certificate, target.key, target.concurrency, target.per_minute)
+    return (target.name, str(target.address), headers, *how)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -31,6 +32,7 @@ WITHIN_SECONDS = 8.0
 TURN_SHARE = 2 / 3  # of the time for a request may go by until its turn; the rest is for its answer
 BUSY_SECONDS = 1.0  # after a 429 that says nothing
 LONGEST_BUSY_SECONDS = 60.0  # its minute; what asks for more is not believed: it must not silence us
+NOTE = re.compile(r"/incidents/\w+/notes(/\w+)?")
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 log = structlog.get_logger()
 
@@ -66,13 +68,23 @@ class PagerDutyApi:
 
     `turns`: the rate that other processes with this key share; without it, and while the store is away, this process
     keeps to the rate alone. `ourselves`: ids of the users that our own writes come from, as far as they are known.
+    `on_write`: told of each request that changes something there, what: `note` or `other`.
     """
 
-    def __init__(self, *, token: str, sender: str = "", url: str = PUBLIC_URL, turns: Turns | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        token: str,
+        sender: str = "",
+        url: str = PUBLIC_URL,
+        turns: Turns | None = None,
+        on_write: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Token token={token}", "Accept": ACCEPT, "Content-Type": "application/json"}
         self._sender = {"From": sender} if sender else {}
         self._turns = turns
+        self._on_write = on_write
         self._alone = AsyncLimiter(BURST, BURST * rate_of(token).every_seconds)
         self._session: aiohttp.ClientSession | None = None
         self.ourselves: set[str] = set()
@@ -102,6 +114,8 @@ class PagerDutyApi:
         return answer
 
     async def _send(self, method: str, path: str, query: Sequence[tuple[str, str]], body: Any, within: float) -> Answer:
+        if method != "GET":
+            self._on_write("note" if NOTE.fullmatch(path) else "other")
         async with (
             asyncio.timeout(within),
             self._open().request(

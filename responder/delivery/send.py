@@ -42,6 +42,10 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 
+def _nobody_counts(_: str) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
     """What came of it: `outcome` delivered, edited, postponed, uncertain, refused or gone; `again_in` seconds."""
@@ -81,11 +85,13 @@ async def send(
     redact: Callable[[str], str],
     deadline: Deadline,
     again_in: float,
+    on_duplicate: Callable[[str], None] = _nobody_counts,
 ) -> Sent:
     """Show the report.
 
     `digest`: of what a reader must know in it; `markers`: the incident's own first, then those of the incidents that it
-    goes on for; `again_in`: seconds to wait after what may pass.
+    goes on for; `again_in`: seconds to wait after what may pass. `on_duplicate`: told what became of each second one of
+    ours that is found, `deleted` or `stays`.
     """
     sending = _Sending(
         store=store,
@@ -96,6 +102,7 @@ async def send(
         markers=markers,
         redact=redact,
         deadline=deadline,
+        on_duplicate=on_duplicate,
     )
     delivery = begun.delivery
     try:
@@ -115,10 +122,17 @@ async def send(
         return Sent(outcome="gone" if refused.gone else "refused", again_in=again, why=str(refused))
 
 
-async def verify(store: Store, sink: Sink, begun: Begun, *, markers: Sequence[str]) -> None:
+async def verify(
+    store: Store,
+    sink: Sink,
+    begun: Begun,
+    *,
+    markers: Sequence[str],
+    on_duplicate: Callable[[str], None] = _nobody_counts,
+) -> None:
     """List the object once more and keep only the oldest of ours, whichever of them the ledger knew."""
     delivery = begun.delivery
-    kept = await _keep_the_oldest(sink, delivery.object, markers)
+    kept = await _keep_the_oldest(sink, delivery.object, markers, on_duplicate)
     await ledger.verified(store, delivery, foreign_id=kept or delivery.foreign_id or "")
 
 
@@ -132,6 +146,7 @@ class _Sending:
     markers: Sequence[str]
     redact: Callable[[str], str]
     deadline: Deadline
+    on_duplicate: Callable[[str], None]
 
     async def edit(self) -> Sent:
         delivery = self.begun.delivery
@@ -179,7 +194,7 @@ class _Sending:
     async def _another(self) -> str | None:
         """Ours under another id, when the one that the ledger knew is gone: the younger of two was deleted."""
         try:
-            return await _keep_the_oldest(self.sink, self.begun.delivery.object, self.markers)
+            return await self._keep_the_oldest()
         except CouldNotLook as unread:
             why = f"our note is gone, and whether another of ours stands there could not be read: {unread}"
             raise DeliveryPostponed(why, after_seconds=0.0) from unread
@@ -206,7 +221,7 @@ class _Sending:
         marked = await self._shown(posted, verify=doubtful, tag=tag)
         if self.sink.reads_back and (doubtful or not marked):
             try:
-                kept = await _keep_the_oldest(self.sink, self.begun.delivery.object, self.markers)
+                kept = await self._keep_the_oldest()
             except CouldNotLook:
                 kept = None  # the look after half a minute will tell
             if kept not in (None, posted):
@@ -227,13 +242,16 @@ class _Sending:
             return None, "" if self.sink.repeats_safely else MAY_BE_A_DUPLICATE
         try:
             async with asyncio.timeout(max(self.deadline.rest(), 0.0) * READ_BACK_SHARE):
-                return await _keep_the_oldest(self.sink, delivery.object, self.markers), ""
+                return await self._keep_the_oldest(), ""
         except (CouldNotLook, TimeoutError) as unreadable:
             since = delivery.uncertain_since
             blindly = since is not None and self.begun.now - since >= UNREADABLE_FOR
             if blindly and not delivery.tag:  # once: a tag says that it was tried already
                 return None, MAY_BE_A_DUPLICATE
             raise DeliveryUncertain(f"could not read back: {str(unreadable) or 'no answer in time'}") from unreadable
+
+    async def _keep_the_oldest(self) -> str | None:
+        return await _keep_the_oldest(self.sink, self.begun.delivery.object, self.markers, self.on_duplicate)
 
     async def _shown(self, foreign_id: str, *, verify: bool, tag: str) -> bool:
         marked = await ledger.shown(
@@ -260,15 +278,19 @@ class _Sending:
         return self.redact(self.sink.render(self.report, said))
 
 
-async def _keep_the_oldest(sink: Sink, object_: str, markers: Sequence[str]) -> str | None:
+async def _keep_the_oldest(
+    sink: Sink, object_: str, markers: Sequence[str], on_duplicate: Callable[[str], None]
+) -> str | None:
     """Delete all of ours but the oldest; its id, None when there is none. Raises CouldNotLook."""
     ours = await sink.find(object_, markers)
     for younger in ours[1:]:
         try:
             await sink.delete(object_, younger.id)
             log.warning("delivery.duplicate_deleted", sink=sink.name, note=younger.id)
+            on_duplicate("deleted")
         except DeliveryError as stays:
             log.warning("delivery.duplicate_stays", sink=sink.name, note=younger.id, why=str(stays))
+            on_duplicate("stays")
     return ours[0].id if ours else None
 
 

@@ -184,7 +184,7 @@ class EmbeddedPostgres:
             await self._launch()
         except PermissionError as why:
             raise preflight.not_permitted(self.data_dir, self._user, why) from why
-        except (OSError, asyncpg.PostgresError) as why:
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as why:
             raise StoreUnavailable(f"PostgreSQL on {self.data_dir} cannot be started: {why}") from why
         return False
 

@@ -97,6 +97,17 @@ class Acceptor:
         self._has_room_now, self._room_asked_at = True, float("-inf")
         self._alerts_waiting = 0
         self._pressed_until = 0.0
+        self._undecided, self._decided_at = 0, 0.0
+
+    @property
+    def waiting(self) -> int:
+        """Webhooks that are neither committed nor refused yet."""
+        return self._undecided
+
+    @property
+    def stuck_seconds(self) -> float:
+        """For how long some have waited while none was committed or refused; 0 while none waits."""
+        return asyncio.get_running_loop().time() - self._decided_at if self._undecided else 0.0
 
     @property
     def is_pressed(self) -> bool:
@@ -106,7 +117,7 @@ class Acceptor:
     async def accept(self, webhook: Webhook) -> Accepted:
         """Return once it is committed; raises StoreUnavailable when that cannot be promised within three seconds."""
         if not self._has_room():
-            raise StoreUnavailable("store: less than 256 MB of disk is free")
+            raise StoreUnavailable("store: less than 256 MB of disk is free", reason="disk")
         loop = asyncio.get_running_loop()
         waiting = Waiting(webhook, loop.create_future(), loop.time())
         self._queue(waiting)
@@ -139,6 +150,9 @@ class Acceptor:
                 for waiting in batch:
                     _answer_to(waiting, StoreUnavailable("store: stopping"))
                 raise
+            finally:
+                self._undecided -= len(batch)
+                self._decided_at = asyncio.get_running_loop().time()
 
     def _has_room(self) -> bool:
         now = asyncio.get_running_loop().time()
@@ -150,10 +164,13 @@ class Acceptor:
         """Raises StoreUnavailable where there is no room; a webhook larger than all of it is taken when none waits."""
         alerts = len(waiting.webhook.alerts)
         if self._waiting.full():
-            raise StoreUnavailable(f"store: {MAX_WAITING} webhooks are waiting already")
+            raise StoreUnavailable(f"store: {MAX_WAITING} webhooks are waiting already", reason="full")
         if self._alerts_waiting and self._alerts_waiting + alerts > MAX_ALERTS_WAITING:
-            raise StoreUnavailable(f"store: {self._alerts_waiting} alerts are waiting already")
+            raise StoreUnavailable(f"store: {self._alerts_waiting} alerts are waiting already", reason="full")
         self._waiting.put_nowait(waiting)
+        if not self._undecided:
+            self._decided_at = waiting.since
+        self._undecided += 1
         self._alerts_waiting += alerts
 
     async def _next_batch(self) -> list[Waiting]:
@@ -164,6 +181,7 @@ class Acceptor:
             waiting = self._waiting.get_nowait()
             self._alerts_waiting -= len(waiting.webhook.alerts)
             if waiting.answer.done():  # its request has given up and was told to come again
+                self._undecided -= 1
                 continue
             batch.append(waiting)
             alerts += len(waiting.webhook.alerts)

@@ -17,13 +17,14 @@ from responder.store.store import Store
 CHANNEL = "responder_work"
 
 # What a row is asked for with while it is held stands apart, until whoever holds it has written down what is left.
-ASK = """insert into work as w (kind, key, due_at, gravity, payload)
+ASK = f"""with asked as (insert into work as w (kind, key, due_at, gravity, payload)
          select kind, key, now() + make_interval(secs => $4), gravity, $5 from unnest($1::text[], $2::text[], $3::smallint[]) as a (kind, key, gravity)
          order by 1, 2
          on conflict (kind, key) do update set asked = w.asked + 1, gravity = least(w.gravity, excluded.gravity),
-             payload = w.payload || case when w.held and excluded.payload <> '{}' then
-                 jsonb_build_object('asked', coalesce(w.payload->'asked', '{}') || excluded.payload) else excluded.payload end,
-             due_at = case when w.held then w.due_at else least(w.due_at, excluded.due_at) end"""
+             payload = w.payload || case when w.held and excluded.payload <> '{{}}' then
+                 jsonb_build_object('asked', coalesce(w.payload->'asked', '{{}}') || excluded.payload) else excluded.payload end,
+             due_at = case when w.held then w.due_at else least(w.due_at, excluded.due_at) end)
+         select pg_notify('{CHANNEL}', '')"""
 CLAIM = """update work w set attempt = nextval('fence'), held = true, seen = asked, due_at = now() + make_interval(secs => $3),
              payload = (payload - 'asked') || coalesce(payload->'asked', '{}')
            from (select id from work where kind = $1 and due_at <= now() order by gravity, due_at limit $2 for update skip locked) c
@@ -39,6 +40,9 @@ REST = """update work set held = false, gravity = case when kind = 'respond' the
 END = "delete from work where id = $1 and attempt = $2 and asked = seen returning id"
 AGE = """select coalesce(extract(epoch from max(now() - due_at)), 0)::float8 as oldest,
          count(*) filter (where due_at < now() - make_interval(secs => $1)) as overdue from work where due_at < now() and kind = any($2)"""
+
+BEHIND = """select k from unnest($1::text[]) k
+            where exists (select 1 from work where kind = k and due_at < now() - make_interval(secs => $2)) order by k"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +80,6 @@ async def ask(
         in_seconds,
         dict(payload or {}),
     )
-    await connection.execute(f"select pg_notify('{CHANNEL}', '')")
 
 
 async def claim(store: Store, kind: str, *, limit: int, lease_seconds: float) -> list[Claimed]:
@@ -124,3 +127,9 @@ async def backlog(store: Store, kinds: Sequence[str], *, lease_seconds: float) -
     async with store.connection() as connection:
         row = await connection.fetchrow(AGE, lease_seconds, list(kinds))
         return row["oldest"], row["overdue"]
+
+
+async def behind(store: Store, kinds: Sequence[str], *, by_seconds: float) -> list[str]:
+    """Of these kinds those with a row that has been due for longer than that."""
+    async with store.connection() as connection:
+        return [it["k"] for it in await connection.fetch(BEHIND, list(kinds), by_seconds)]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from responder.delivery.as_json import as_json, moment
 from responder.model.incident import marker_of
 from responder.store.look_up import One, PutAside, Row, Trace
+from responder.web.looking import Looked
 
 TOLD = ("accepted", "duplicates", "stale", "ignored")
 
@@ -96,6 +98,22 @@ def put_aside(row: Row | PutAside) -> dict[str, Any]:
 def quarantine(rows: Sequence[Row], *, more: bool) -> dict[str, Any]:
     """Newest first."""
     return {"quarantine": [put_aside(it) for it in rows], "more": more}
+
+
+def targets(it: Looked) -> dict[str, Any]:
+    """What is looked at, where reports go, who is asked for what webhooks did not bring."""
+    return {
+        "targets": [_plain(asdict(line)) for line in it.targets],
+        "sinks": [_plain(asdict(line)) for line in it.sinks],
+        "asked": [
+            {"whom": one.whom, "at": moment(one.at), "answered_at": moment(one.answered_at), "why": one.why}
+            for one in it.senders
+        ],
+        "subscriptions": [
+            {"id": one.id, "active": one.active, "scope": one.scope.name, "tells_of_new": one.tells_of_new}
+            for one in it.subscriptions
+        ],
+    }
 
 
 def trace(it: Trace) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from responder.store import look_up
 from responder.store.look_up import MOST, One
 from responder.store.store import Store
 from responder.web import answers
+from responder.web.looking import LookingAt
 from responder.web.webhooks import RETRY_AFTER_SECONDS, Refused
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -28,8 +29,9 @@ _MARKED = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&])")
 class Api:
     """Answers of the API. `name`: of this installation, as it stands in markers."""
 
-    def __init__(self, store: Store, name: str) -> None:
+    def __init__(self, store: Store, name: str, looking: LookingAt) -> None:
         self._store = store
+        self._looking = looking
         self._name = name
 
     def add_to(self, router: web.UrlDispatcher, guard: Callable[[Handler], Handler]) -> None:
@@ -42,6 +44,7 @@ class Api:
             ("/quarantine", self.quarantine),
             ("/quarantine/{id}", self.put_aside),
             ("/trace", self.trace),
+            ("/targets", self.targets),
         ):
             router.add_get(PREFIX + path, guard(_answering(handler)))
 
@@ -105,6 +108,10 @@ class Api:
         if not (found.incidents or found.quarantine or found.webhooks[None]):
             raise Refused(404, f"nothing was kept of {found.name!r}; webhooks are kept for RESPONDER_RETAIN_WEBHOOKS")
         return _json(answers.trace(found))
+
+    async def targets(self, request: web.Request) -> web.Response:
+        """What is looked at, where reports go, who is asked, and what each waits for."""
+        return _json(answers.targets(await self._looking.now()))
 
     async def _one(self, request: web.Request) -> One:
         slug = request.match_info["id"]

@@ -17,6 +17,7 @@ from responder.model.incident import Incident
 from responder.model.quantities import show_duration
 from responder.model.report import Report
 from responder.model.verdict import Pending, SignalVerdict, Verdict, key_of
+from responder.web.looking import Looked
 
 STATIC = Path(__file__).parent / "static"  # served at /static/ by the server
 ALERTS_MOST = 200  # a page of a storm stays one that a phone can open; the API has them all
@@ -121,6 +122,10 @@ class Pages:
     def quarantine(self, entries: Sequence[Mapping[str, object]], now: datetime, *, more: bool = False) -> str:
         """What was accepted but not understood, newest first. `more`: older entries are left out."""
         return self._render("quarantine.html", now, entries=entries, more=more)
+
+    def targets(self, looked: Looked, now: datetime) -> str:
+        """What is looked at, where reports go, who is asked."""
+        return self._render("targets.html", now, looked=looked)
 
     def not_found(self, slug: str) -> str:
         """There is no such incident (here, or any more)."""

@@ -67,6 +67,7 @@ def application(site: Site) -> web.Application:
     app.router.add_get("/metrics", _guarded(site.metrics_access)(_metrics(site)))
     app.router.add_get("/", pages(_page(site.views.listing)))
     app.router.add_get("/incidents/{slug}", pages(_page(site.views.incident)))
+    app.router.add_get("/targets", pages(_page(site.views.targets)))
     app.router.add_get("/quarantine", pages(_page(site.views.quarantine)))
     app.router.add_static("/static", STATIC)
     site.api.add_to(app.router, pages)

@@ -11,6 +11,7 @@ from aiohttp import web
 from responder.store import deliveries, incidents, look_up
 from responder.store.store import Store
 from responder.web.answers import why_it_waits
+from responder.web.looking import LookingAt
 from responder.web.pages import DeliveryLine, IncidentView, Line, Pages, TimelineEntry, WaitLine
 
 LOWEST = 99  # an incident without a severity goes last
@@ -20,8 +21,9 @@ ENTRIES_MOST = 200  # of the quarantine; the API has them all
 class Views:
     """Status and HTML of each page."""
 
-    def __init__(self, store: Store, pages: Pages, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, pages: Pages, clock: Callable[[], datetime], looking: LookingAt) -> None:
         self._store = store
+        self._looking = looking
         self._pages = pages
         self._clock = clock
 
@@ -63,6 +65,10 @@ class Views:
             waits=tuple(_wait_line(it) for it in await look_up.waits(self._store, number)),
         )
         return 200, self._pages.incident(view, self._clock())
+
+    async def targets(self, request: web.Request) -> tuple[int, str]:
+        """`/targets`: what is looked at and where reports go."""
+        return 200, self._pages.targets(await self._looking.now(), self._clock())
 
     async def quarantine(self, request: web.Request) -> tuple[int, str]:
         """`/quarantine`: what was accepted but not understood."""

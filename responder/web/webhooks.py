@@ -65,12 +65,13 @@ class Reception:
 
 
 class Refused(Exception):
-    """An answer that ends the request; `extra` headers go with it."""
+    """An answer that ends the request; `extra` headers go with it. `reason`: of a 503, for the metric."""
 
-    def __init__(self, status: int, text: str, extra: Mapping[str, str] | None = None) -> None:
+    def __init__(self, status: int, text: str, extra: Mapping[str, str] | None = None, *, reason: str = "") -> None:
         super().__init__(text)
         self.status = status
         self.extra = dict(extra or {})
+        self.reason = reason
 
 
 async def receive(request: web.Request, reception: Reception) -> Accepted:
@@ -78,17 +79,19 @@ async def receive(request: web.Request, reception: Reception) -> Accepted:
     started = asyncio.get_running_loop().time()
     kind = request.match_info["kind"]
     name = request.match_info.get("source", "")
-    outcome = "failed"
+    outcome, reason = "failed", ""
     try:
         accepted = await _receive(request, reception, kind, name)
         outcome = "accepted"
         return accepted
     except Refused as refused:
-        outcome = str(refused.status)
+        outcome, reason = str(refused.status), refused.reason
         raise
     finally:
         label = kind if kind in reception.sources else "unknown"
         reception.metrics.webhooks.labels(label, outcome).inc()
+        if reason:
+            reception.metrics.webhooks_refused.labels(label, reason).inc()
         reception.metrics.webhook_seconds.labels(label).observe(asyncio.get_running_loop().time() - started)
 
 
@@ -106,7 +109,7 @@ async def _receive(request: web.Request, reception: Reception, kind: str, named:
     try:
         accepted = await _all_accepted(reception.acceptor, groups)
     except StoreUnavailable as away:
-        raise Refused(503, str(away), {"Retry-After": RETRY_AFTER_SECONDS}) from away
+        raise Refused(503, str(away), {"Retry-After": RETRY_AFTER_SECONDS}, reason=away.reason) from away
     for webhook, one in zip(groups, accepted, strict=True):
         _count(reception.metrics, webhook, one)
     return accepted[0] if len(accepted) == 1 else Accepted.sum(accepted)
@@ -153,7 +156,7 @@ def _refuse_if(refusal: Refusal | None) -> None:
     extra = {"WWW-Authenticate": refusal.challenge} if refusal.challenge else {}
     if refusal.status == 503:
         extra["Retry-After"] = NOT_CONFIGURED_AGAIN_SECONDS
-    raise Refused(refusal.status, refusal.problem, extra)
+    raise Refused(refusal.status, refusal.problem, extra, reason="not_configured" if refusal.status == 503 else "")
 
 
 async def _body(request: web.Request, limit: int, room: Room) -> bytes:
@@ -177,6 +180,7 @@ async def _body(request: web.Request, limit: int, room: Room) -> bytes:
             503,
             f"the body did not arrive within {within}",
             {"Retry-After": RETRY_AFTER_SECONDS, "Connection": "close"},
+            reason="slow",
         ) from slow
     room.answer(request)
     return body
@@ -208,7 +212,7 @@ async def _parsed(source: Source, post: Post, reception: Reception) -> Webhook:
     except UnknownSender as unknown:
         raise Refused(404, str(unknown)) from unknown
     except NoRoom as full:
-        raise Refused(503, str(full), {"Retry-After": RETRY_AFTER_SECONDS}) from full
+        raise Refused(503, str(full), {"Retry-After": RETRY_AFTER_SECONDS}, reason="full") from full
 
 
 def _count(metrics: Metrics, webhook: Webhook, accepted: Accepted) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -85,6 +85,7 @@ async def _send(
         redact=desk.store.redacted,  # a sink's form may be a text, or data with texts in it
         deadline=deadline,
         again_in=AGAIN_SECONDS[min(tries, len(AGAIN_SECONDS) - 1)],
+        on_duplicate=_counted(desk, sink),
     )
     desk.metrics.reports.labels(sink.name, sent.outcome).inc()
     shown, refused = sent.outcome in ("delivered", "edited"), sent.outcome == "refused"
@@ -107,13 +108,17 @@ async def _send(
     return Next(in_seconds=sent.again_in, waits_for=sent.why, payload={"tries": tries + 1 if failed else 0})
 
 
+def _counted(desk: Desk, sink: Sink) -> Callable[[str], None]:
+    return lambda outcome: desk.metrics.duplicates.labels(sink.name, outcome).inc()
+
+
 async def _verified(desk: Desk, sink: Sink, begun: Begun, markers: Sequence[str]) -> Next:
     """List once more, half a minute after the post and not before: what is late must have had time to arrive."""
     rest = VERIFY_AFTER_SECONDS - _seconds_since(begun.delivery.delivered_at or begun.now, begun.now)
     if rest > 0:
         return Next(in_seconds=rest, waits_for="to list it once more")
     try:
-        await verify(desk.store, sink, begun, markers=markers)
+        await verify(desk.store, sink, begun, markers=markers, on_duplicate=_counted(desk, sink))
     except CouldNotLook as unread:
         log.warning("delivery.not_verified", incident=begun.slug, sink=sink.name, why=str(unread))
         return Next(in_seconds=VERIFY_AFTER_SECONDS, waits_for="to list it once more")

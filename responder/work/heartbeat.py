@@ -38,6 +38,7 @@ async def audit(row: Claimed, desk: Desk) -> Next:
     if late.lost:
         log.warning("work.found_again", rows=[f"{it.kind} {it.key}" for it in late.lost[:MOST_NAMED]])
         await ask_again(desk.store, late.lost)
+        desk.metrics.work_found_again.inc(len(late.lost))
     if desk.heartbeat_url and not late:
         await _beat(desk, desk.heartbeat_url)
     return Next(in_seconds=EVERY_SECONDS)

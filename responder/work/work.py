@@ -25,6 +25,8 @@ from responder.work.desk import Desk, Next
 LEASE_SECONDS = 9.0  # work of a process that died moves on within ten
 RENEW_SECONDS = 3.0
 POLL_SECONDS = 1.0
+UNCLAIMED_SECONDS = LEASE_SECONDS + 6.0  # so long work may be due which this process could take up and does not
+BUSY_SECONDS = 120.0  # the same while it does as much of the kind as it may: a sink or a target may be slow
 PRESSED_SECONDS = 0.1  # between claims of one row a kind, while acceptance needs the processor
 LEAST_NAP_SECONDS = 0.02  # a due row that somebody else has locked must not be asked for without end
 AGAIN_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
@@ -71,10 +73,12 @@ class Worker:
         self._running: dict[str, int] = dict.fromkeys(self._kinds, 0)
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._stirred_at = dict.fromkeys(self._kinds, 0.0)
         self.moved_at = 0.0
 
     async def run(self) -> None:
         """Until `stop()`; then until what runs is done. Cancelling it abandons what runs to its lease."""
+        self._stirred_at = dict.fromkeys(self._kinds, asyncio.get_running_loop().time())
         async with asyncio.TaskGroup() as group:
             listener = group.create_task(self._listen())
             while not self._stopping.is_set():
@@ -101,6 +105,18 @@ class Worker:
         """How many pieces of work run now."""
         return sum(self._running.values())
 
+    async def stuck(self) -> list[str]:
+        """Kinds whose work is due for longer than a lease while this process neither begins nor ends any of it.
+
+        What waits for a sink is not due, and many that wait their turn at a slow one move, one by one.
+        """
+        behind = await rows.behind(self._desk.store, self.kinds, by_seconds=UNCLAIMED_SECONDS)
+        return [kind for kind in behind if self._stands_still(self._kinds[kind])]
+
+    def _stands_still(self, kind: Kind) -> bool:
+        patience = UNCLAIMED_SECONDS if self._running[kind.name] < kind.at_once else BUSY_SECONDS
+        return asyncio.get_running_loop().time() - self._stirred_at[kind.name] > patience
+
     async def _claim_all(self, group: asyncio.TaskGroup) -> None:
         self._woken.clear()
         for kind in self._kinds.values():
@@ -111,6 +127,7 @@ class Worker:
                 free = 1
             for row in await rows.claim(self._desk.store, kind.name, limit=free, lease_seconds=LEASE_SECONDS):
                 self._running[kind.name] += 1
+                self._stirred_at[kind.name] = asyncio.get_running_loop().time()
                 group.create_task(self._hold(kind, row), name=f"{row.kind} {row.key}")
         self.moved_at = asyncio.get_running_loop().time()
 
@@ -135,13 +152,14 @@ class Worker:
             with structlog.contextvars.bound_contextvars(work=row.kind, key=row.key):
                 await self._do(kind, row)
         except LeaseLost as lost:
-            log.warning("work.lease_lost", row=str(lost))
+            self._say_lost(row, lost)
         except StoreUnavailable as away:
             log.warning("work.left_to_its_lease", kind=row.kind, why=str(away))
         except Exception as bug:  # not even the failure could be written down: its lease will end
             log.exception("work.left_to_its_lease", kind=row.kind, why=type(bug).__name__)
         finally:
             self._running[kind.name] -= 1
+            self._stirred_at[kind.name] = asyncio.get_running_loop().time()
             self._woken.set()
 
     async def _do(self, kind: Kind, row: Claimed) -> None:
@@ -155,6 +173,7 @@ class Worker:
             raise
         except Exception as bug:  # the one boundary of work: a bug in one piece must not stop the others
             log.exception("work.failed", why=f"{type(bug).__name__}: {bug}")
+            self._desk.metrics.work_failures.labels(row.kind).inc()
             again = AGAIN_SECONDS[min(row.failures, len(AGAIN_SECONDS) - 1)]
             why = f"failed {row.failures + 1} times: {type(bug).__name__}"
             await rows.finish(store, row, next_in=again, failures=row.failures + 1, waits_for=why)
@@ -181,8 +200,12 @@ class Worker:
             except LeaseLost as lost:
                 if not kind.to_the_end:
                     raise
-                log.warning("work.lease_lost", row=str(lost))
+                self._say_lost(row, lost)
                 return
+
+    def _say_lost(self, row: Claimed, lost: LeaseLost) -> None:
+        log.warning("work.lease_lost", row=str(lost))
+        self._desk.metrics.leases_lost.labels(row.kind).inc()
 
     async def _listen(self) -> None:
         """Wake early when work is asked for; without it, polling finds the work a second later."""

@@ -338,6 +338,28 @@ async def test_an_orphan_is_adopted_after_our_own_death_supervised_and_stopped(
     assert not exists(orphan)
 
 
+async def test_a_server_that_ends_while_its_database_is_looked_for_is_started_again(
+    used_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_running, ends = EmbeddedPostgres._now_running, [asyncpg.InterfaceError("connection is closed")]
+
+    async def ended(store: EmbeddedPostgres, *more: Any) -> None:
+        while ends:
+            raise ends.pop()
+        await now_running(store, *more)
+
+    async with store_in(used_dir) as store:
+        monkeypatch.setattr(EmbeddedPostgres, "_now_running", ended)
+        with capture_logs() as logs:
+            async with supervised(store):
+                os.kill(store.pid, signal.SIGKILL)
+                await until_logged(logs, "store.restarted")
+                answer = await ask(store, "SELECT 1")
+
+    assert answer == 1
+    assert "connection is closed" in next(it["why"] for it in logs if it["event"] == "store.restart_failed")
+
+
 async def test_an_adopted_orphan_is_stopped(used_dir: Path, drive: Callable[..., Any]) -> None:
     driver = drive(used_dir)
     orphan = driver.says()["pid"]

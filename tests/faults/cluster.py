@@ -37,11 +37,33 @@ class Cluster:
         with folder_for("postgres", postgres_user()) as folder:
             self = cls(folder=folder, data=(disk or folder) / "data", settings=settings)
             await asyncio.to_thread(subprocess.run, ["cp", "-a", str(template), str(self.data)], check=True)
-            try:
-                await asyncio.to_thread(self.start)
+            async with self._started():
                 yield self
-            finally:
-                await asyncio.to_thread(self.clean_up)
+
+    @asynccontextmanager
+    async def standby(self) -> AsyncIterator[Cluster]:
+        """Another one that follows this one, ended with the block."""
+        with folder_for("postgres", postgres_user()) as folder:
+            other = Cluster(folder=folder, data=folder / "data")
+            copied = f"-h {LOOPBACK} -p {self.port} -U postgres -D {other.data} -R -c fast --no-sync"
+            await asyncio.to_thread(
+                subprocess.run,
+                [str(postgres_programs() / "pg_basebackup"), *copied.split()],
+                check=True,
+                cwd=folder,
+                user=postgres_user(),
+                group=postgres_user(),
+            )
+            async with other._started():
+                yield other
+
+    @asynccontextmanager
+    async def _started(self) -> AsyncIterator[None]:
+        try:
+            await asyncio.to_thread(self.start)
+            yield
+        finally:
+            await asyncio.to_thread(self.clean_up)
 
     @property
     def dsn(self) -> str:

@@ -244,7 +244,7 @@ async def test_three_replicas_that_die_freeze_and_restart_lose_nothing_and_say_n
         await until(
             lambda: all(noted(it) for it in stream.paged.values()), 120, else_tell=lambda: daemons[0].log[-5000:]
         )
-        await until_quiet(database_url)
+        await until_settled(database_url)
         await until_kept(database_url, {"incidents": INCIDENTS, "alerts": INCIDENTS, "handled": INCIDENTS})
 
         for blow in blows:
@@ -320,17 +320,17 @@ async def left_of_a_newer_version(url: str) -> list[tuple[str, str]]:
         await connection.close()
 
 
-async def until_quiet(url: str) -> None:
-    """Until nothing is due but what waits for a later time, and whoever woke has had his say."""
+async def until_settled(url: str) -> None:
+    """Until every note is shown and needs no second look, and whoever woke has had his say."""
     connection = await asyncpg.connect(url)
-    due = """select count(*) from work where due_at < now() + interval '1 second' and kind <> all($1)
-             or kind like 'deliver:%' and kind <> all($1)"""
-    quiet = 0
+
+    async def is_settled() -> bool:
+        open_ones = "select count(*) from deliveries where state <> 'visible' or verify"
+        return bool(await connection.fetchval(open_ones) == 0)
+
     try:
-        async with asyncio.timeout(120):
-            while quiet < 3:
-                quiet = quiet + 1 if await connection.fetchval(due, [kind for kind, _ in NEWER]) == 0 else 0
-                await asyncio.sleep(1)
+        await until(is_settled, 120, every_seconds=0.5)
+        await asyncio.sleep(3)
     finally:
         await connection.close()
 

@@ -185,6 +185,7 @@ async def check_all_is_well(stream: Stream, before: Open | None = None) -> None:
     assert daemon.runs == 1
     for event in ("work.failed", "request.failed"):
         assert f'"event": "{event}"' not in daemon.log
+    assert "Traceback" not in daemon.log
     if before is not None:
         await check_nothing_is_left_open(daemon, before, most_sessions=POOL_SIZE)
 
@@ -199,6 +200,23 @@ async def test_a_database_that_is_away_for_long_is_waited_for(postgres_template:
             await asyncio.sleep(AWAY_SECONDS)
             await asyncio.to_thread(cluster.start)
             print(f"away for {AWAY_SECONDS} s: taken again {await taken_again(stream):.1f} s after the return")
+        await check_all_is_well(stream)
+
+
+async def test_a_failover_under_load_costs_nothing(postgres_template: Path) -> None:
+    async with Cluster.opened(postgres_template) as primary, primary.standby() as standby, World.opened() as world:
+        await asked(primary, "alter system set synchronous_standby_names = '*'", "select pg_reload_conf()")
+        hosts = ",".join(f"127.0.0.1:{it.port}" for it in (primary, standby))
+        daemon = await world.daemon(DATABASE_URL=f"postgresql://postgres@{hosts}/postgres?target_session_attrs=primary")
+        await world.start(daemon)
+        async with Stream.opened(world, daemon) as stream:
+            await until(lambda: stream.taken >= TAKEN_BEFORE)
+            await asyncio.to_thread(primary.end, "kill -9")
+            await refused_for_a_while(stream)
+            await asked(standby, "select pg_promote()")
+            print(f"failover: taken again {await taken_again(stream):.1f} s after the promotion")
+            taken = stream.taken
+            await until(lambda: stream.taken >= taken + TAKEN_BEFORE)
         await check_all_is_well(stream)
 
 

@@ -1,4 +1,4 @@
-"""An attack on a daemon, measured from outside: answers, the honest request beside it, memory, and what stays behind."""
+"""An attack on a daemon, measured from outside: answers, the honest request beside it, memory, what stays behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of responder/store/store.py: who holds a lock and stands still loses it."""
+"""Tests of responder/store/store.py: not reached yet, a wrong address; who holds a lock and stands still loses it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from responder.errors import StoreUnavailable
+from responder.errors import StoreUnavailable, UsageError
 from responder.store.store import SESSION, Store
 
 FROZEN_WITHIN_SECONDS = 15.0  # five, and waits for the lock of a second and a half each
@@ -73,3 +73,50 @@ async def test_a_replica_that_goes_on_in_its_transaction_keeps_its_lock(
     await other.execute("commit")
 
     assert await locks(store)
+
+
+async def test_a_store_that_was_not_reached_yet_has_nothing_until_it_takes_another_over(database: str) -> None:
+    store = Store(redact=lambda text: text)
+
+    with pytest.raises(StoreUnavailable, match="the database was not reached yet"):
+        async with store.transaction():
+            pass
+    assert not await store.writable()
+    await store.close()
+    store.take_over(await Store.open(database, redact=lambda text: text))
+
+    assert await store.writable()
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("mysql://u:pw@127.0.0.1/db", 'found the scheme "mysql"'),
+        ("127.0.0.1/db", 'found the scheme ""'),
+        ("postgresql:///db", "it names no host"),
+        ("postgresql://u:pw@:5432/db", "it names no host"),
+        ("postgresql://u:pw@[::1/db", "Invalid IPv6 URL"),
+        ("postgresql://u:p/w@127.0.0.1/db", "a port is no number"),
+    ],
+)
+async def test_an_address_that_no_waiting_makes_right_is_a_usage_error(address: str, why: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        await Store.open(address, redact=lambda text: text)
+
+    assert str(refused.value).startswith(f"RESPONDER_DATABASE_URL: {why}; expected postgresql://user:…@host/db")
+    assert "pw" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgres://u@127.0.0.1:1/db",
+        "postgresql://127.0.0.1:1,localhost:1/db",
+        "postgresql://u@[::1]:1/db",
+        "postgresql://u@/db?host=/nowhere",
+    ],
+)
+async def test_an_address_at_which_nobody_answers_is_waited_for(address: str) -> None:
+    with pytest.raises(StoreUnavailable, match="no answer from the database"):
+        await Store.open(address, redact=lambda text: text)

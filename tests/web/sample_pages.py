@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from responder.model.asked import TRIGGERED, Asked, Scope, Subscription
 from responder.model.finding import Outcome, Table
 from responder.model.pack import Suggest
 from responder.model.verdict import Clear, Unknown
-from responder.web.pages import DeliveryLine, IncidentView, Line, Pages, TimelineEntry
+from responder.store.targets import SinkKept
+from responder.web.looking import Looked, TargetLine
+from responder.web.pages import DeliveryLine, IncidentView, Line, Pages, TimelineEntry, WaitLine
 from tests.report.situations import (
     CRITICAL,
     FINDINGS,
@@ -48,6 +51,22 @@ DELIVERIES = (
         state="waiting",
         why="rate limited: 1 message a second, 3 ahead of this one",
         delivered_at=None,
+    ),
+)
+
+
+WAITS = (
+    WaitLine(
+        work="respond", object="", why="under way", since=ONSET, until=NOW + timedelta(seconds=9), held=True, failures=0
+    ),
+    WaitLine(
+        work="deliver:pagerduty_note",
+        object="Q2X9ABCDEF",
+        why="PagerDuty answered 429 Too Many Requests",
+        since=NOW - timedelta(seconds=40),
+        until=NOW + timedelta(seconds=12),
+        held=False,
+        failures=3,
     ),
 )
 
@@ -96,7 +115,9 @@ def p1_view() -> IncidentView:
         former=report(assessment=P4),
         notices=("Rule files on disk have a mistake; the last good set is in use (loaded 02:50).",),
     )
-    return IncidentView(incident=of_incident, report=made, pack="carecircle", timeline=TIMELINE, deliveries=DELIVERIES)
+    return IncidentView(
+        incident=of_incident, report=made, pack="carecircle", timeline=TIMELINE, deliveries=DELIVERIES, waits=WAITS
+    )
 
 
 def healthy_view() -> IncidentView:
@@ -146,7 +167,10 @@ def hostile_view() -> IncidentView:
     )
     deliveries = (DeliveryLine(sink=HOSTILE, object=LONG, state=HOSTILE, why=LONG, delivered_at=None),)
     timeline = (TimelineEntry(at=NOW, what=HOSTILE), TimelineEntry(at=NOW, what=LONG))
-    return IncidentView(incident=of_incident, report=made, pack=HOSTILE, timeline=timeline, deliveries=deliveries)
+    waits = (replace(WAITS[0], work=HOSTILE, object=LONG, why=HOSTILE + LONG),)
+    return IncidentView(
+        incident=of_incident, report=made, pack=HOSTILE, timeline=timeline, deliveries=deliveries, waits=waits
+    )
 
 
 def lines() -> tuple[Line, ...]:
@@ -179,6 +203,65 @@ def lines() -> tuple[Line, ...]:
     )
 
 
+def target(name: str, outcome: str, why: str = "", **more: object) -> TargetLine:
+    kept: dict[str, object] = {
+        "pack": "carecircle",
+        "kind": "http",
+        "address": f"https://{name}.example.com",
+        "at": NOW - timedelta(seconds=20),
+        "answered_at": NOW - timedelta(seconds=20),
+        "asked_last_hour": 61,
+        "per_minute": 60,
+        "concurrency": 2,
+        "waiting": 0,
+    }
+    return TargetLine(name=name, outcome=outcome, why=why, **(kept | more))  # type: ignore[arg-type]
+
+
+def looked() -> Looked:
+    targets = (
+        target("api", "answered"),
+        target("prometheus", "answered", kind="prometheus", address="http://prometheus.monitoring.svc:9090", waiting=4),
+        target(
+            "database",
+            "no answer",
+            "postgres://db-0.prod.example.com:5432: connection refused",
+            kind="postgres",
+            address="postgres://db-0.prod.example.com:5432",
+            answered_at=NOW - timedelta(minutes=7),
+        ),
+        target("admin", "refused", "https://admin.example.com: the certificate is for another name", answered_at=None),
+        target("cache", "not configured", "REDIS_URL is not set", kind="redis", address="", at=None, asked_last_hour=0),
+        target("status", "not asked yet", at=None, answered_at=None, asked_last_hour=1),
+    )
+    kept = SinkKept(
+        sink="pagerduty_note",
+        pending=3,
+        pending_since=NOW - timedelta(minutes=2),
+        why="PagerDuty answered 503 Service Unavailable",
+        without_object=1,
+        refused=1,
+        delivered_at=NOW - timedelta(minutes=4),
+    )
+    calm = replace(kept, sink="report_webhook", pending=0, pending_since=None, why="", without_object=0, refused=0)
+    senders = (
+        Asked(whom="alertmanager/default", at=NOW - timedelta(seconds=50), answered_at=NOW, why=""),
+        Asked(whom="pagerduty", at=NOW, answered_at=NOW - timedelta(hours=1), why="PagerDuty answered 401"),
+    )
+    subscription = Subscription(id="PF9KMXH", url="", active=False, scope=Scope(kind="account"), events=(TRIGGERED,))
+    return Looked(targets=targets, sinks=(kept, calm), senders=senders, subscriptions=(subscription,))
+
+
+def hostile_looked() -> Looked:
+    seen = looked()
+    return Looked(
+        targets=(target(LONG, HOSTILE, HOSTILE + LONG, kind=HOSTILE, address=LONG, pack=HOSTILE),),
+        sinks=(replace(seen.sinks[0], sink=LONG, why=HOSTILE + LONG),),
+        senders=(replace(seen.senders[0], whom=LONG, why=HOSTILE),),
+        subscriptions=(replace(seen.subscriptions[0], id=LONG),),
+    )
+
+
 def all_pages() -> dict[str, str]:
     """Name → HTML."""
     views = {"p1": p1_view(), "healthy": healthy_view(), "resolved": resolved_view(), "hostile": hostile_view()}
@@ -191,4 +274,7 @@ def all_pages() -> dict[str, str]:
         "hostile-list": PAGES.listing((hostile_line,), NOW),
         "bare": PAGES.incident(bare, NOW),
         "missing": PAGES.not_found(HOSTILE),
+        "targets": PAGES.targets(looked(), NOW),
+        "no-targets": PAGES.targets(Looked(targets=(), sinks=(), senders=(), subscriptions=()), NOW),
+        "hostile-targets": PAGES.targets(hostile_looked(), NOW),
     }

@@ -84,7 +84,7 @@ def test_headings_leave_out_no_level(pages: dict[str, str]) -> None:
 
 
 def test_labels_that_mean_harm_are_only_text(pages: dict[str, str]) -> None:
-    for name in ("hostile", "hostile-list", "missing"):
+    for name in ("hostile", "hostile-list", "missing", "hostile-targets"):
         outline = Outline(pages[name])
 
         assert "<script>alert(1)</script>" in outline.text
@@ -127,6 +127,43 @@ def test_the_page_of_an_incident_says_everything(pages: dict[str, str]) -> None:
         "03:12:09 UTC (0s ago) · 05:12 Bucharest",
     ):
         assert expected in text
+
+
+def test_each_wait_is_told_with_its_reason_since_when_until_when_and_who_holds_it(pages: dict[str, str]) -> None:
+    text = Outline(pages["p1"]).text
+
+    assert (
+        "respond : under way asked for 03:07:59 UTC (4m10s ago) · held until 03:12:18 UTC (in 9s) "
+        "deliver:pagerduty_note Q2X9ABCDEF: PagerDuty answered 429 Too Many Requests, failed 3 times in a row "
+        "asked for 03:11:29 UTC (40s ago) · next at 03:12:21 UTC (in 12s)"
+    ) in text
+    assert "Waits" not in Outline(pages["healthy"]).words
+
+
+def test_the_targets_say_what_came_of_asking_and_the_sinks_what_they_wait_for(pages: dict[str, str]) -> None:
+    text = Outline(pages["targets"]).text
+
+    for expected in (
+        "answered api http · https://api.example.com · pack carecircle",
+        "4 questions wait for a turn in this process",
+        "no answer database postgres · postgres://db-0.prod.example.com:5432 · pack carecircle "
+        "postgres://db-0.prod.example.com:5432: connection refused last asked 03:11:49 UTC (20s ago) , "
+        "last answered 03:05:09 UTC (7m ago)",
+        "never answered",
+        "not configured cache redis · pack carecircle REDIS_URL is not set",
+        "1 question in the last hour (at most 60/min, 2 at once)",
+        "Sinks (3 waiting)",
+        "3 waiting pagerduty_note last delivered 03:08:09 UTC (4m ago) "
+        "The first since 03:10:09 UTC (2m ago) : PagerDuty answered 503 Service Unavailable",
+        "1 incident has nothing there yet to report to",
+        "1 refused; each incident's page says why",
+        "nothing waits report_webhook",
+        "could not be used pagerduty last asked 03:12:09 UTC (0s ago) , last answered 02:12:09 UTC (1h ago) "
+        "PagerDuty answered 401",
+        "does not send PagerDuty's webhook subscription PF9KMXH, for account",
+    ):
+        assert expected in text, expected
+    assert "no sink is configured" in Outline(pages["no-targets"]).text
 
 
 def test_lines_point_at_their_findings(pages: dict[str, str]) -> None:
@@ -260,7 +297,7 @@ def address(pages: dict[str, str]) -> Iterator[str]:
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("page", ["p1", "hostile", "hostile-list", "list", "missing"])
+@pytest.mark.parametrize("page", ["p1", "hostile", "hostile-list", "list", "missing", "targets", "hostile-targets"])
 def test_no_page_scrolls_sideways_on_a_narrow_phone(page: str, address: str, tmp_path: Path) -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:

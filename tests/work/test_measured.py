@@ -1,0 +1,78 @@
+"""What `/metrics` says of each guarantee, of a daemon to which it happens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from responder.telemetry import REFUSED_BECAUSE
+from tests.work.conftest import World
+
+LATE = "update deliveries set first_at = null, state = 'uncertain', known_at = known_at - interval '10 minutes'"
+OPENED = "update incidents set opened_at = opened_at - interval '10 minutes'"
+
+
+async def value(world: World, series: str) -> float | None:
+    """Of one series, its labels as they are written; None when it is not there."""
+    found = re.search(rf"^{re.escape(series)} (\S+)$", await world.get("/metrics"), re.MULTILINE)
+    return float(found[1]) if found else None
+
+
+async def test_rare_counters_are_there_before_they_count(world: Callable[..., Any]) -> None:
+    it: World = await world()
+
+    wanted = [f'responder_webhooks_refused_total{{reason="{why}",source="grafana"}}' for why in REFUSED_BECAUSE]
+    wanted += [
+        'responder_writes_total{object="other",to="pagerduty"}',
+        'responder_duplicates_total{outcome="stays",sink="pagerduty_note"}',
+        'responder_leases_lost_total{kind="respond"}',
+        'responder_work_failures_total{kind="deliver:pagerduty_note"}',
+        'responder_reports_total{outcome="refused",sink="pagerduty_note"}',
+        'responder_redactions_total{kind="jwt"}',
+        "responder_work_found_again_total",
+    ]
+    assert {series: await value(it, series) for series in wanted} == dict.fromkeys(wanted, 0.0)
+
+
+async def test_a_503_is_counted_with_its_reason(world: Callable[..., Any]) -> None:
+    it: World = await world()
+
+    async with it.http.post(f"{it.daemon.url}/webhooks/grafana", json={}) as answer:
+        assert answer.status == 503
+
+    assert await value(it, 'responder_webhooks_refused_total{reason="not_configured",source="grafana"}') == 1
+    assert await value(it, 'responder_webhooks_refused_total{reason="store",source="grafana"}') == 0
+
+
+async def test_it_says_that_it_is_ready_and_what_it_wrote_where(world: Callable[..., Any]) -> None:
+    it: World = await world()
+    paged = await it.page()
+    await it.post()
+    await it.until(lambda: it.events("delivery.sent"))
+
+    assert len(it.notes(paged)) == 1
+    for series, expected in {
+        "responder_ready": 1,
+        "responder_store_writable": 1,
+        "responder_webhooks_waiting": 0,
+        "responder_first_reports_overdue": 0,
+        'responder_writes_total{object="note",to="pagerduty"}': 1,
+        'responder_writes_total{object="other",to="pagerduty"}': 0,
+        'responder_deliveries{sink="pagerduty_note",state="visible"}': 1,
+    }.items():
+        assert (series, await value(it, series)) == (series, expected)
+    assert (await value(it, "process_resident_memory_bytes") or 0) > 1e6
+
+
+async def test_a_first_report_that_is_late_is_counted(world: Callable[..., Any]) -> None:
+    it: World = await world()
+    await it.page()
+    await it.post()
+    await it.until(lambda: it.events("delivery.sent"))
+    await it.rows(OPENED)
+    await it.rows(LATE)
+
+    assert await value(it, "responder_first_reports_overdue") == 1
+    assert await value(it, 'responder_deliveries{sink="pagerduty_note",state="uncertain"}') == 1
+    assert await value(it, 'responder_deliveries{sink="pagerduty_note",state="visible"}') is None
