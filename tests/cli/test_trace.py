@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 
 import pytest
 
@@ -64,6 +65,7 @@ async def test_every_step_is_told(kept: Kept, command: Command) -> None:
     assert lines[6][1] == "P1 by Is it down?"
     assert kept.posts[0]["digest"][:16] in traced.stdout
     assert "Waits        respond: " in traced.stdout
+    assert re.search(r"; asked\s+for\s+at\s+[\d:]{8},\s+(next\s+at|held\s+until)\s+[\d:]{8}", traced.stdout)
     assert "`responder quarantine show 1`" in " ".join(traced.stdout.split())
 
 
@@ -76,6 +78,7 @@ async def test_a_wait_is_told_with_its_reason_and_when_it_ends(kept: Kept, comma
 
     wait = next(it for it in incident["waits"] if it["work"] == "deliver:report_webhook")
     assert "answered 429" in wait["why"]
+    assert (wait["held"], wait["since"] < wait["due_at"]) == (False, True)
     assert "canary-of-the-report-webhook" not in json.dumps(incident)
 
 
