@@ -154,9 +154,9 @@ class Worker:
         except LeaseLost as lost:
             self._say_lost(row, lost)
         except StoreUnavailable as away:
-            log.warning("work.left_to_its_lease", kind=row.kind, why=str(away))
+            log.warning("work.left_to_its_lease", work=row.kind, key=row.key, why=str(away))
         except Exception as bug:  # not even the failure could be written down: its lease will end
-            log.exception("work.left_to_its_lease", kind=row.kind, why=type(bug).__name__)
+            log.exception("work.left_to_its_lease", work=row.kind, key=row.key, why=type(bug).__name__)
         finally:
             self._running[kind.name] -= 1
             self._stirred_at[kind.name] = asyncio.get_running_loop().time()

@@ -32,10 +32,10 @@ ROUNDS = size(full=20, short=0)  # of each way; 0: once each, all with one daemo
 AWAY_SECONDS = size(full=600, short=8)
 SENDERS = 4
 PAUSE_SECONDS = 0.05
-TAKEN_BEFORE = 20
-REFUSED_WITHIN_SECONDS = 4.0  # we promise three
-ANSWERED_WITHIN_SECONDS = 5.0  # what PagerDuty gives a receiver
+TAKEN_BEFORE = size(full=8, short=20)
+ANSWERED_WITHIN_SECONDS = 5.0  # what PagerDuty gives a receiver; we promise three, on a machine that is not busy
 BACK_WITHIN_SECONDS = 60.0
+NOTED_WITHIN_SECONDS = size(full=900, short=60)  # PagerDuty is asked at most 900 times a minute
 STOPPED_WITHIN_SECONDS = 25.0
 KILLS = size(full=20, short=2)
 AWAY_AT_THE_START = "store: the database was not reached yet"
@@ -96,8 +96,7 @@ class Stream:
         slowest = {status: max(took for it, took in self.answers if it == status) for status, _ in self.answers}
         print(f"{dict(Counter(it for it, _ in self.answers))}, the slowest of each after {slowest} s")
         assert set(slowest) <= {202, 503}
-        assert slowest.get(503, 0) <= REFUSED_WITHIN_SECONDS
-        assert slowest[202] <= ANSWERED_WITHIN_SECONDS
+        assert max(slowest.values()) <= ANSWERED_WITHIN_SECONDS
         for case, incident in self.paged.items():
             check_one_note(case, incident)
 
@@ -176,7 +175,7 @@ async def check_all_is_well(stream: Stream, before: Open | None = None) -> None:
     daemon = stream.daemon
     await until(
         lambda: all(noted(it) for it in stream.paged.values()),
-        BACK_WITHIN_SECONDS,
+        NOTED_WITHIN_SECONDS,
         else_tell=lambda: daemon.log[-5000:],
     )
     await asyncio.sleep(2)  # for a second note, if there were one
