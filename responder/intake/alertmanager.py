@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, NotRequired, cast
 
-from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, FailFast, Field, TypeAdapter, ValidationError
 from pydantic_core import to_json
 from typing_extensions import TypedDict  # pydantic takes its own dependency here until Python 3.12
 
@@ -49,7 +49,7 @@ class _WireAlert(TypedDict):
 
 class _WireBody(TypedDict):
     groupKey: Annotated[str, Field(min_length=1)]
-    alerts: list[_WireAlert]
+    alerts: Annotated[list[_WireAlert], FailFast()]  # complaints about 100,000 bad ones would fill the memory
     status: NotRequired[str]
     truncatedAlerts: NotRequired[int]
     groupLabels: NotRequired[dict[str, str] | None]
@@ -86,16 +86,14 @@ class Alertmanager:
 
     def parse(self, post: Post, redactor: Redactor, limits: Limits) -> Webhook:
         """Every alert of the body, understood or quarantined; raises UnreadableBody for what is not JSON."""
-        wire, bad, raw = _read(post.body)
+        wire, bad, raw, over = _read(post.body, limits.alerts)
         if wire is None:
             return self._put_aside(post.source, raw, redactor, limits)
         key = hashlib.sha256(wire["groupKey"].encode("utf-8", "surrogatepass")).digest()
-        over = max(len(wire["alerts"]) - limits.alerts, 0) + max(len(bad) - limits.alerts, 0)
-        wire["alerts"] = wire["alerts"][: limits.alerts]
         clean = _redact(wire, redactor, limits)
         alerts, late = _alerts(wire, clean, limits)
-        quarantined = [_quarantined(it, key, redactor, limits) for it in (*bad[: limits.alerts], *late)]
-        if over:
+        quarantined = [_quarantined(it, key, redactor, limits) for it in (*bad, *late)]
+        if over > 0:
             quarantined.append(_over_the_bound(over, key, limits))
         return Webhook(
             kind=self.kind,
@@ -119,16 +117,23 @@ class Alertmanager:
         return Webhook(kind=self.kind, source=source, key=b"", quarantined=(whole,))
 
 
-def _read(body: bytes) -> tuple[_WireBody | None, list[_Bad], Any]:
-    """The body and its bad alerts; None and the raw JSON when it has no group or no list of alerts."""
+def _read(body: bytes, most: int) -> tuple[_WireBody | None, list[_Bad], Any, int]:
+    """The body with its first alerts, at most that many, the bad ones among them, and by how many more there are; None
+    and the raw JSON when it has no group or no list of alerts."""
     try:
-        return _BODY.validate_json(body), [], None
+        wire = _BODY.validate_json(body)
     except ValidationError:
         raw = read_json(body, sender="alertmanager")
+    else:
+        over = len(wire["alerts"]) - most
+        wire["alerts"] = wire["alerts"][:most]
+        return wire, [], None, over
     if _reason_of_body(raw):
-        return None, [], raw
-    good, bad = _one_by_one(raw["alerts"] or ())
-    return cast(_WireBody, {"groupKey": raw["groupKey"], "alerts": good, **_lenient(raw)}), bad, raw
+        return None, [], raw, 0
+    alerts = raw["alerts"] or ()
+    good, bad = _one_by_one(alerts[:most])
+    wire = cast(_WireBody, {"groupKey": raw["groupKey"], "alerts": good, **_lenient(raw)})
+    return wire, bad, raw, len(alerts) - most
 
 
 def _reason_of_body(raw: Any) -> str:

@@ -35,6 +35,8 @@ from responder.telemetry import Metrics
 from responder.web.room import NoRoom, Room
 
 BODY_WITHIN_SECONDS = 7.0  # with the time to read the answer under ten seconds
+FREE_CHUNKS = 1000
+LEAST_CHUNK_BYTES = 16  # on average; each costs as much as a small request, and honest senders' have thousands of bytes
 PARSED_IN_A_THREAD_BYTES = 128 * 1024
 RETRY_AFTER_SECONDS = "5"
 NOT_CONFIGURED_AGAIN_SECONDS = "60"
@@ -172,7 +174,7 @@ async def _body(request: web.Request, limit: int, room: Room) -> bytes:
         return body
     try:
         async with asyncio.timeout(BODY_WITHIN_SECONDS) as deadline:
-            with room.arriving(deadline) as came:
+            with room.arriving(request, deadline) as came:
                 body = await _read(request, limit, came)
     except TimeoutError as slow:  # be it the network's fault or ours: 408 would be the last that PagerDuty says of it
         within = f"{BODY_WITHIN_SECONDS:.0f} s, sooner while many are on their way"
@@ -188,10 +190,18 @@ async def _body(request: web.Request, limit: int, room: Room) -> bytes:
 
 async def _read(request: web.Request, limit: int, came: Callable[[int], None]) -> bytes:
     body = bytearray()  # and no list: pieces may be a byte each
-    async for piece in request.content.iter_any():
+    chunks = 0
+    async for piece, ends in request.content.iter_chunks():
         came(len(piece))
         _refuse_over(len(body) + len(piece), limit)
         body += piece
+        chunks += ends
+        if chunks > FREE_CHUNKS and len(body) < chunks * LEAST_CHUNK_BYTES:
+            raise Refused(
+                413,
+                f"chunks of at least {LEAST_CHUNK_BYTES} bytes are taken, not thousands of less",
+                {"Connection": "close"},
+            )
     return bytes(body)
 
 

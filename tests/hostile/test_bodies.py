@@ -90,7 +90,8 @@ async def test_packed_bodies_are_415_and_nothing_is_unpacked(daemon: Daemon) -> 
     assert {it.headers["accept-encoding"] for it in answers} == {"identity"}
 
 
-async def test_a_length_that_is_too_short_leaves_a_rest_that_is_no_request(daemon: Daemon) -> None:
+async def test_a_length_that_is_too_short_is_no_request_at_all(daemon: Daemon) -> None:
+    """It comes in one piece, so the parser sees that the rest is none before anything of it is taken."""
     raw = head(PATH, bearer(), "Content-Length: 2") + b'{} and "alerts": []}'
 
     async with attacked(daemon, "Content-Length shorter than the body") as attack:
@@ -99,8 +100,7 @@ async def test_a_length_that_is_too_short_leaves_a_rest_that_is_no_request(daemo
             answer = await answer_of(reader, time.monotonic(), until_closed=True)
         attack.saw(answer)
 
-    assert answer.status == 202
-    assert answer.rest.startswith(b"HTTP/1.0 400 ")
+    assert (answer.status, answer.rest) == (400, b"")
 
 
 SMUGGLED = b"POST /webhooks/alertmanager HTTP/1.1\r\nHost: localhost\r\n" + bearer().encode() + b"\r\n"

@@ -57,7 +57,7 @@ async def test_ten_thousand_labels_are_cut_and_say_so(daemon: Daemon) -> None:
 
     labels, annotations = await stored(daemon, "1")
     assert (answer.status, answer.json["accepted"]) == (202, 1)
-    assert len(labels) == LIMITS.labels
+    assert len(labels) == LIMITS.labels + 1  # `source` is ours
     assert annotations[CUT_NOTE] == f"{10_002 - LIMITS.labels} labels cut"
 
 

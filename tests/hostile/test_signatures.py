@@ -88,6 +88,7 @@ async def test_what_is_sent_again_starts_nothing(daemon: Daemon, seconds: int, n
     body = event(name)
     first = await post(daemon, body, signed(body), f"X-Webhook-Id: webhook-{name}")
     assert first.json["accepted"] == 1
+    await until(lambda: looked_at(daemon), 30)
     before = await counts(daemon)
     await make_older(daemon, seconds)
 
@@ -105,7 +106,7 @@ async def test_a_receipt_outlives_six_days_of_sweeps_and_no_longer_than_needed(d
     connection = await asyncpg.connect(daemon.dsn)
     try:
         await connection.execute("insert into receipts values ('pagerduty', '\\x00', now() - interval '8 days')")
-        await connection.execute("update work set due = now() where kind = 'sweep'")
+        await connection.execute("update work set due_at = now() where kind = 'sweep'")
         await until(lambda: _none_left(connection), 30)
     finally:
         await connection.close()
@@ -117,6 +118,17 @@ async def test_a_receipt_outlives_six_days_of_sweeps_and_no_longer_than_needed(d
 
 async def _none_left(connection: Any) -> bool:
     return not await connection.fetchval("select count(*) from receipts where id = '\\x00'")
+
+
+async def looked_at(daemon: Daemon) -> bool:
+    """Whether no incident waits for a look or has one now: looks write to timelines."""
+    connection = await asyncpg.connect(daemon.dsn)
+    try:
+        return not await connection.fetchval(
+            "select count(*) from work where kind = 'respond' and (held or due_at <= now())"
+        )
+    finally:
+        await connection.close()
 
 
 async def make_older(daemon: Daemon, seconds: int) -> None:
