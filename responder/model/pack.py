@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 from responder.model.catalogue import Parameters
 from responder.model.intake import Intake
 from responder.model.json_expression import Expression
+from responder.model.people import LevelPromises, Notify, People
 from responder.model.verdict import Level
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -219,7 +220,11 @@ class Suggest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule. Without `thresholds` the alert is the evidence, with `level` or by its label `severity`."""
+    """One rule. Without `thresholds` the alert is the evidence, with `level` or by its label `severity`.
+
+    `impact`: a verdict (critical, warning) → its row of the severity matrix. `watch_seconds`: how often it is looked
+    at without an alert, None when it waits for one; `labels`: of the incident that it then opens; `page`: such an
+    incident also goes to PagerDuty. `notify` is added to what the level promises."""
 
     name: str
     written_at: Position
@@ -233,6 +238,11 @@ class Rule:
     diagnose: tuple[Entry, ...] = ()
     suggest: tuple[Suggest, ...] = ()
     private: bool = False
+    impact: Mapping[str, str] = field(default_factory=dict)
+    notify: tuple[Notify, ...] = ()
+    watch_seconds: float | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    page: bool = False
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether any of its lines holds."""
@@ -275,13 +285,25 @@ _FALLBACKS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Matrix:
+    """Rows by impact, columns by a signal: the first of `cells` that holds is the column, unknown takes the last."""
+
+    signal: str
+    cells: tuple[Bound, ...]
+    rows: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SeverityScheme:
-    """The users' own scheme: names, gravest first; the questions in order; what holds otherwise."""
+    """The users' own scheme: names, gravest first; the questions in order; the matrix after them; what holds
+    otherwise; what each level asks of people."""
 
     levels: tuple[str, ...] = ("P1", "P2", "P3", "P4")
     decide: tuple[Question, ...] = ()
+    matrix: Matrix | None = None
     otherwise: Mapping[str, str] = field(default_factory=dict)
     hold_seconds: float = 600.0
+    promises: Mapping[str, LevelPromises] = field(default_factory=dict)
 
     @property
     def lowest(self) -> str:
@@ -317,5 +339,6 @@ class Pack:
     signals: Mapping[str, Signal] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     severity: SeverityScheme = field(default_factory=SeverityScheme)
+    people: People = field(default_factory=People)
     ignore: tuple[MatcherLine, ...] = ()
     intake: Intake = field(default_factory=Intake)

@@ -26,9 +26,9 @@ def intake_of(written: Written[IntakeShape] | None, complaints: Complaints) -> I
         return Intake()
     shape, at = written.shape, written.at
     services = shape.pagerduty.services if shape.pagerduty else {}
-    _check_names(shape.labels, at / "labels", complaints)
+    check_names(shape.labels, at / "labels", complaints)
     for service, labels in services.items():
-        _check_names(labels, at / "pagerduty" / "services" / service, complaints)
+        check_names(labels, at / "pagerduty" / "services" / service, complaints)
     places = {f"services.{it}": (at / "pagerduty" / "services" / it).key for it in services}
     places |= {f"generic.{it}": (at / "generic" / it).key for it in shape.generic}
     return Intake(
@@ -73,7 +73,7 @@ def _sender(name: str, shape: GenericShape, at: At, complaints: Complaints) -> G
         complaints.error(at, f"expected a name of {named}; got `{name}`", key=True)
     elif name in OUR_SENDERS:
         complaints.warn(at, f"its alerts carry `{SOURCE_LABEL}={name}`, as those of the webhook of that name", key=True)
-    _check_names(shape.labels, at / "labels", complaints)
+    check_names(shape.labels, at / "labels", complaints)
     if NAME_LABEL not in shape.labels:
         complaints.error(
             at / "labels", f"missing required key `{NAME_LABEL}`; its text goes in single quotes", key=True
@@ -110,7 +110,7 @@ def _names(label: str, names: Sequence[str], at: At, complaints: Complaints) -> 
     return tuple(names)
 
 
-def _check_names(labels: Iterable[str], at: At, complaints: Complaints) -> None:
+def check_names(labels: Iterable[str], at: At, complaints: Complaints) -> None:
     """Of labels that a pack sets."""
     for label in labels:
         if label == SOURCE_LABEL:

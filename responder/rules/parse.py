@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from responder.model.catalogue import Catalogue
 from responder.model.located_yaml import Document
-from responder.model.pack import Bound, MatcherLine, Pack, Rule, Target, Thresholds
+from responder.model.pack import Bound, MatcherLine, Matrix, Pack, Rule, Target, Thresholds
 from responder.model.verdict import Level
 from responder.rules.bounds import Measured, odd, parse_bound
 from responder.rules.complaints import At, Complaints, suggestion
 from responder.rules.entries import Entries, Targets, parameter_names, suggestion_of
-from responder.rules.intake_section import intake_of
+from responder.rules.intake_section import check_names, intake_of
 from responder.rules.looked_at import Signals, target_of
+from responder.rules.people import people_of, time_zone_known
 from responder.rules.planned import KINDS, PLANNED, SERVED_BY
+from responder.rules.promises import Promises
 from responder.rules.scheme import Known, lines_of, scheme_of
 from responder.rules.sections import Sections, Written, gather
 from responder.rules.shapes import ENTRY_KEYS, RuleShape, ThresholdShape
@@ -37,7 +38,8 @@ def parse_pack(
     entries = Entries(sections, resolver, catalogue, complaints)
     entries.all_bundles()
     _check_defaults(sections, catalogue, resolver, complaints)
-    reader = _Rules(signals, entries, marks_by_giver(catalogue), complaints)
+    promises = Promises(sections, complaints)
+    reader = _Rules(signals, entries, promises, marks_by_giver(catalogue), complaints)
     rules = tuple(reader.rule(written) for written in sections.rules.values())
     if not sections.broken_names("rules"):
         entries.warn_of_unused_bundles()
@@ -46,6 +48,8 @@ def parse_pack(
     grave = {it.signal: bound for rule in rules for it in rule.thresholds for _, bound in it.over()}
     givers = marks_by_giver(catalogue)
     known = Known(signals=signals, rules=names, marks=frozenset(reader.marks), givers=givers, grave=grave)
+    severity = scheme_of(sections.severity, known, promises, complaints)
+    _check_impacts(sections, severity.matrix, complaints)
     return Pack(
         name=sections.pack.shape if sections.pack else name,
         hash=hash_of(files),
@@ -55,7 +59,8 @@ def parse_pack(
         targets=targets,
         signals=signals.compiled,
         rules=rules,
-        severity=scheme_of(sections.severity, known, complaints),
+        severity=severity,
+        people=people_of(sections, promises, severity.levels, signals, complaints),
         ignore=_ignored(sections, complaints),
         intake=intake_of(sections.intake, complaints),
     )
@@ -84,8 +89,16 @@ def marks_by_giver(catalogue: Catalogue) -> dict[str, str]:
 class _Rules:
     """Compiles rules, and remembers the marks that any of them may see."""
 
-    def __init__(self, signals: Signals, entries: Entries, givers: Mapping[str, str], complaints: Complaints) -> None:
-        self._signals, self._entries, self._givers, self._complaints = signals, entries, givers, complaints
+    def __init__(
+        self,
+        signals: Signals,
+        entries: Entries,
+        promises: Promises,
+        givers: Mapping[str, str],
+        complaints: Complaints,
+    ) -> None:
+        self._signals, self._entries, self._promises = signals, entries, promises
+        self._givers, self._complaints = givers, complaints
         self.marks: set[str] = set()
 
     def rule(self, written: Written[RuleShape]) -> Rule:
@@ -104,6 +117,11 @@ class _Rules:
             combine=shape.combine,
             default=shape.default,
             private=shape.private,
+            impact=_impact(shape),
+            notify=self._promises.notify(shape.notify, at / "notify"),
+            watch_seconds=shape.watch,
+            labels=dict(shape.labels),
+            page=shape.page,
             runbook=shape.runbook or "",
             diagnose=asked.entries,
             suggest=tuple(
@@ -125,6 +143,20 @@ class _Rules:
             self._complaints.error(at / "thresholds", "expected at least one signal with its bounds, got none")
         if shape.thresholds and shape.level:
             self._complaints.warn(at / "level", "`level` has no effect beside `thresholds`", key=True)
+
+        self._check_watch(shape, at)
+
+    def _check_watch(self, shape: RuleShape, at: At) -> None:
+        """What only a rule that is looked at without an alert can have, or needs."""
+        for key in ("labels", "page"):
+            if getattr(shape, key) and shape.watch is None:
+                self._complaints.warn(at / key, f"`{key}` has no effect without `watch`", key=True)
+        if shape.watch is not None and not shape.thresholds:
+            why = "without `thresholds` the alert is the evidence, and there is nothing to watch"
+            self._complaints.error(at / "watch", why, key=True)
+        if shape.watch is not None and shape.default:
+            self._complaints.error(at / "watch", "a default rule waits for an alert; leave `watch` out", key=True)
+        check_names(shape.labels, at / "labels", self._complaints)
 
     def _thresholds(self, found: Mapping[str, ThresholdShape], at: At) -> tuple[Thresholds, ...]:
         compiled = (self._threshold(name, shape, at / name) for name, shape in found.items())
@@ -160,6 +192,33 @@ class _Rules:
             return None
 
 
+def _impact(shape: RuleShape) -> dict[str, str]:
+    """A verdict → its row of the matrix; one word stands for both."""
+    if shape.impact is None:
+        return {}
+    if isinstance(shape.impact, str):
+        return {"critical": shape.impact, "warning": shape.impact}
+    return shape.impact.model_dump(exclude_none=True)
+
+
+def _check_impacts(sections: Sections, matrix: Matrix | None, complaints: Complaints) -> None:
+    """Rows that rules name must be there; without a matrix none of them has an effect."""
+    written = sections.severity is not None and sections.severity.shape.matrix is not None
+    doubtful = complaints.partial or any(where == "severity" for where, _ in sections.broken)
+    for rule in sections.rules.values():
+        impact, at = rule.shape.impact, rule.at / "impact"
+        if impact is None:
+            continue
+        if matrix is None:
+            if not written and not doubtful:
+                complaints.warn(at, "`impact` has no effect without a `matrix` under `severity`", key=True)
+            continue
+        named = {at: impact} if isinstance(impact, str) else {at / key: it for key, it in _impact(rule.shape).items()}
+        for where, row in named.items():
+            if row not in matrix.rows:
+                complaints.error(where, f"unknown row `{row}` of the matrix{suggestion(row, matrix.rows)}")
+
+
 def _check_rules(sections: Sections, documents: Sequence[Document], complaints: Complaints) -> None:
     defaults = [it for it in sections.rules.values() if it.shape.default]
     for second in defaults[1:]:
@@ -193,14 +252,8 @@ def _check_defaults(sections: Sections, catalogue: Catalogue, targets: Targets, 
 def _time_zone(sections: Sections, complaints: Complaints) -> str:
     if sections.time_zone is None:
         return "UTC"
-    name = sections.time_zone.shape
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        known = available_timezones()
-        if known:  # a slim image may have none; times are then shown in UTC
-            complaints.error(sections.time_zone.at, f"unknown time zone `{name}`{suggestion(name, known)}")
-    return name
+    time_zone_known(sections.time_zone.shape, sections.time_zone.at, complaints)
+    return sections.time_zone.shape
 
 
 def _ignored(sections: Sections, complaints: Complaints) -> tuple[MatcherLine, ...]:

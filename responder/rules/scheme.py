@@ -8,13 +8,14 @@ from itertools import pairwise
 from typing import Any
 
 from responder.model.matchers import parse_line
-from responder.model.pack import Bound, Conditions, MatcherLine, Question, SeverityScheme
+from responder.model.pack import Bound, Conditions, MatcherLine, Matrix, Question, SeverityScheme
 from responder.rules.bounds import implies, parse_bound, same_direction
 from responder.rules.complaints import At, Complaints, suggestion, what_is
 from responder.rules.entries import complain_of_mark
 from responder.rules.looked_at import RESERVED, Signals
+from responder.rules.promises import Promises
 from responder.rules.sections import Written
-from responder.rules.shapes import ByVerdictShape, QuestionShape, SeverityShape, ThenShape
+from responder.rules.shapes import ByVerdictShape, ColumnsShape, MatrixShape, QuestionShape, SeverityShape, ThenShape
 
 VERDICTS = ("critical", "warning", "pending", "unknown", "clear")
 
@@ -31,7 +32,9 @@ class Known:
     grave: Mapping[str, Bound]
 
 
-def scheme_of(written: Written[SeverityShape] | None, known: Known, complaints: Complaints) -> SeverityScheme:
+def scheme_of(
+    written: Written[SeverityShape] | None, known: Known, promises: Promises, complaints: Complaints
+) -> SeverityScheme:
     """The scheme as written, or P1 to P4 without questions."""
     if written is None:
         return SeverityScheme()
@@ -44,7 +47,14 @@ def scheme_of(written: Written[SeverityShape] | None, known: Known, complaints: 
     reader = _Questions(SeverityScheme(levels=levels), known, complaints, doubtful=doubtful)
     questions = [reader.question(it, at / "decide" / index) for index, it in enumerate(shape.decide)]
     otherwise = reader.by_verdict(shape.otherwise, at / "otherwise") if shape.otherwise else {}
-    scheme = SeverityScheme(levels=levels, decide=tuple(questions), otherwise=otherwise, hold_seconds=shape.hold)
+    scheme = SeverityScheme(
+        levels=levels,
+        decide=tuple(questions),
+        matrix=reader.matrix(shape.matrix, at / "matrix") if shape.matrix else None,
+        otherwise=otherwise,
+        hold_seconds=shape.hold,
+        promises={name: promises.of_level(it, at / "levels" / name) for name, it in (shape.levels or {}).items()},
+    )
     _warn_of_falling(scheme, known, at, complaints)
     return scheme
 
@@ -86,6 +96,30 @@ class _Questions:
                 why = f"{graver} gives a milder level than {milder}: a graver reading lowers the severity"
                 self._complaints.warn(at, why)
         return named
+
+    def matrix(self, shape: MatrixShape, at: At) -> Matrix | None:
+        """The matrix, or None when its columns cannot be read."""
+        bounds = self._cells(shape.columns, at / "columns")
+        for row, levels in shape.rows.items():
+            for index, level in enumerate(levels):
+                self._level(level, at / "rows" / row / index)
+            if len(levels) != len(bounds):
+                expected = f"expected {len(bounds)} levels, one for each of `cells`, got {len(levels)}"
+                self._complaints.error(at / "rows" / row, f"`{row}`: {expected}")
+        if not shape.rows:
+            self._complaints.error(at / "rows", "expected at least one row, got none")
+        if not bounds or None in bounds or any(len(levels) != len(bounds) for levels in shape.rows.values()):
+            return None
+        rows = {row: tuple(levels) for row, levels in shape.rows.items()}
+        return Matrix(signal=shape.columns.signal, cells=tuple(it for it in bounds if it), rows=rows)
+
+    def _cells(self, shape: ColumnsShape, at: At) -> list[Bound | None]:
+        signals = self._known.signals
+        if shape.signal not in signals.measured:
+            if shape.signal not in signals.refused:
+                self._complaints.unknown(at / "signal", "signal", shape.signal, signals.names())
+            return [None for _ in shape.cells]
+        return [self._bound(shape.signal, it, at / "cells" / index) for index, it in enumerate(shape.cells)]
 
     def _level(self, name: str | None, at: At) -> str | None:
         if name is not None and name not in self._scheme.levels and not self._doubtful:

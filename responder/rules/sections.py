@@ -11,12 +11,26 @@ from pydantic import ValidationError
 from responder.model.located_yaml import MAX_DEPTH, Document, Loc, without
 from responder.rules.complaints import At, Complaints, what_is
 from responder.rules.reading_shapes import complain, warn_of_later
-from responder.rules.shapes import FileShape, IntakeShape, RuleShape, SeverityShape, SignalShape, TargetShape
+from responder.rules.shapes import (
+    CalendarShape,
+    ChannelsShape,
+    ContactShape,
+    FileShape,
+    IntakeShape,
+    RuleShape,
+    SeverityShape,
+    SignalShape,
+    SloShape,
+    StepOfEscalationShape,
+    TargetShape,
+)
 
 T = TypeVar("T")
 
-_BY_NAME = ("targets", "signals", "bundles", "defaults")
-_ONCE = ("pack", "for", "time_zone", "severity", "intake")
+_BY_NAME = (
+    "targets", "signals", "bundles", "defaults", "calendars", "contacts", "escalation", "slos", "templates",
+)  # fmt: skip
+_ONCE = ("pack", "for", "time_zone", "severity", "intake", "channels")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +51,12 @@ class Sections:
     bundles: dict[str, Written[list[Any]]] = field(default_factory=dict)
     defaults: dict[str, Written[dict[str, Any]]] = field(default_factory=dict)
     rules: dict[str, Written[RuleShape]] = field(default_factory=dict)
+    calendars: dict[str, Written[CalendarShape]] = field(default_factory=dict)
+    contacts: dict[str, Written[ContactShape]] = field(default_factory=dict)
+    escalation: dict[str, Written[list[StepOfEscalationShape]]] = field(default_factory=dict)
+    slos: dict[str, Written[SloShape]] = field(default_factory=dict)
+    templates: dict[str, Written[str]] = field(default_factory=dict)
+    channels: Written[ChannelsShape] | None = None
     severity: Written[SeverityShape] | None = None
     intake: Written[IntakeShape] | None = None
     pack: Written[str] | None = None

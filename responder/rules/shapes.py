@@ -65,6 +65,7 @@ Later: TypeAlias = Annotated[Any, LATER]
 Text: TypeAlias = Annotated[str, AfterValidator(_not_blank)]
 Seconds: TypeAlias = Annotated[float, BeforeValidator(_duration, json_schema_input_type=str)]
 Step: TypeAlias = Annotated[Seconds, AfterValidator(_at_least(5))]
+Watch: TypeAlias = Annotated[Seconds, AfterValidator(_at_least(5))]
 Timeout: TypeAlias = Annotated[Seconds, AfterValidator(_at_least(0.1))]
 YesNo: TypeAlias = Annotated[bool, BeforeValidator(_bool)]
 Texts: TypeAlias = Annotated[list[Text], BeforeValidator(_one_or_more)]
@@ -178,6 +179,19 @@ class SuggestShape(Shape):
     phase: Literal["now", "verify", "after"] = "now"
 
 
+class ImpactShape(Shape):
+    """A row of the severity matrix for each verdict."""
+
+    critical: Text | None = None
+    warning: Text | None = None
+
+
+Impact: TypeAlias = Annotated[
+    Annotated[ImpactShape, Tag("mapping")] | Annotated[Text, Tag("text")],
+    Discriminator(lambda value: "mapping" if isinstance(value, dict) else "text"),
+]
+
+
 class RuleShape(Shape):
     """One rule. Entries of `diagnose` are a name, or a mapping from one check to its parameters."""
 
@@ -191,12 +205,12 @@ class RuleShape(Shape):
     runbook: Text | None = None
     diagnose: list[Any] = Field(default_factory=list)
     suggest: list[SuggestShape] = Field(default_factory=list)
-    impact: Later = None
-    notify: Later = None
-    watch: Later = None
-    labels: Later = None
+    impact: Impact | None = None
+    notify: dict[str, Texts] = Field(default_factory=dict)
+    watch: Watch | None = None
+    labels: dict[str, Text] = Field(default_factory=dict)
     private: YesNo = False
-    page: Later = None
+    page: YesNo = False
 
 
 class LabelShape(Shape):
@@ -225,16 +239,98 @@ class EntryShape(Shape):
 ENTRY_KEYS = frozenset(field.alias or name for name, field in EntryShape.model_fields.items())
 
 
-class LevelShape(Shape):
-    """What a level asks of people; the levels' order is their gravity."""
+class WithinShape(Shape):
+    """A span of time, counted in the hours of a calendar."""
 
-    acknowledge: Later = None
-    respond: Later = None
-    notify: Later = None
-    update: Later = None
-    roles: Later = None
-    channel: Later = None
-    deadlines: Later = None
+    within: Seconds
+    in_: Text | None = Field(default=None, alias="in")
+
+
+class UpdateShape(Shape):
+    """How often news is owed, and to whom."""
+
+    internal: Seconds | None = None
+    customer: Seconds | None = None
+
+
+Span: TypeAlias = Annotated[
+    Annotated[WithinShape, Tag("mapping")] | Annotated[Seconds, Tag("text")],
+    Discriminator(lambda value: "mapping" if isinstance(value, dict) else "text"),
+]
+Updates: TypeAlias = Annotated[
+    Annotated[UpdateShape, Tag("mapping")] | Annotated[Seconds, Tag("text")],
+    Discriminator(lambda value: "mapping" if isinstance(value, dict) else "text"),
+]
+
+
+class LevelShape(Shape):
+    """What a level asks of people; the levels' order is their gravity. `notify`: `now` or a duration → contacts."""
+
+    acknowledge: Span | None = None
+    respond: Span | None = None
+    notify: dict[str, Texts] = Field(default_factory=dict)
+    update: Updates | None = None
+    roles: dict[str, Texts] = Field(default_factory=dict)
+    channel: YesNo = False
+    deadlines: dict[str, Span] = Field(default_factory=dict)
+
+
+class PagerDutyShape(Shape):
+    """Whom PagerDuty tells, by its ids."""
+
+    escalation_policy: Text | None = None
+    schedule: Text | None = None
+    user: Text | None = None
+    page: YesNo = False
+
+
+class ContactShape(Shape):
+    """Ways to one person or place; or a group of other contacts."""
+
+    slack: Text | None = None
+    email: Texts = Field(default_factory=list)
+    pagerduty: PagerDutyShape | None = None
+    page: YesNo = False
+    group: Texts | None = None
+
+
+class CalendarShape(Shape):
+    """Hours that count."""
+
+    zone: Text
+    days: Texts | None = None
+    hours: Texts | None = None
+    except_: Texts = Field(default_factory=list, alias="except")
+
+
+class StepOfEscalationShape(Shape):
+    """Who is told when nobody acts."""
+
+    after: Seconds
+    to: Texts
+    unless: Literal["acknowledged", "resolved"] = "resolved"
+
+
+class SlackChannelsShape(Shape):
+    """Channels of Slack."""
+
+    incidents: Text | None = None
+    private: Text | None = None
+    incident_channel: Text | None = None
+
+
+class ChannelsShape(Shape):
+    """Places for all incidents of a pack."""
+
+    slack: SlackChannelsShape | None = None
+
+
+class SloShape(Shape):
+    """An objective."""
+
+    objective: Text
+    window: Seconds
+    signal: Text
 
 
 class ByVerdictShape(Shape):
@@ -273,6 +369,20 @@ class QuestionShape(Shape):
     unknown: YesNo = False
 
 
+class ColumnsShape(Shape):
+    """The columns of a matrix: the first bound that holds."""
+
+    signal: Text
+    cells: Texts
+
+
+class MatrixShape(Shape):
+    """Levels by impact and by a signal; a row has one level for each cell of the columns."""
+
+    columns: ColumnsShape
+    rows: dict[str, Texts]
+
+
 class SeverityShape(Shape):
     """The users' own scheme."""
 
@@ -280,7 +390,7 @@ class SeverityShape(Shape):
     levels: dict[str, LevelShape | None] | None = None
     decide: list[QuestionShape] = Field(default_factory=list)
     otherwise: ByVerdictShape | None = None
-    matrix: Later = None
+    matrix: MatrixShape | None = None
 
 
 class GenericShape(Shape):
@@ -324,9 +434,9 @@ class FileShape(Shape):
     intake: IntakeShape | None = None
     include: Later = None
     override: Later = None
-    calendars: Later = None
-    contacts: Later = None
-    escalation: Later = None
-    channels: Later = None
-    slos: Later = None
-    templates: Later = None
+    calendars: dict[str, CalendarShape] | None = None
+    contacts: dict[str, ContactShape] | None = None
+    escalation: dict[str, list[StepOfEscalationShape]] | None = None
+    channels: ChannelsShape | None = None
+    slos: dict[str, SloShape] | None = None
+    templates: dict[str, Text] | None = None

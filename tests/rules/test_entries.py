@@ -9,7 +9,6 @@ import pytest
 from responder.diagnostics.plan import plan
 from responder.model.pack import Entry, Pack
 from responder.model.verdict import Clear, RuleVerdict
-from responder.rules.packs import Loaded
 
 Complaints = Callable[[str], list[str]]
 
@@ -179,18 +178,11 @@ rules: [{name: one, default: true}]
     }
 
 
-def test_a_watched_rule_needs_no_match_and_is_said_to_come_later(load: Callable[..., Loaded]) -> None:
-    loaded = load(
-        {
-            "pack.yaml": "targets: {prometheus: {prometheus: 'http://p'}}\n"
-            "signals: {latency: {unit: seconds, prometheus: {query: q}}}\n"
-            "rules:\n  - name: latency-watch\n    watch: 30s\n    labels: {service: api}\n"
-            "    thresholds: {latency: {warning: '> 500ms for 5m', resolve: '< 400ms for 5m'}}\n"
-        }
+def test_a_watched_rule_needs_no_match(pack: Callable[[str], Pack]) -> None:
+    made = pack(
+        "rules:\n  - name: latency-watch\n    watch: 30s\n    labels: {service: api}\n    page: true\n"
+        "    thresholds: {latency: {warning: '> 500ms for 5m', resolve: '< 400ms for 5m'}}\n"
     )
 
-    assert [it.text for it in loaded.problems] == []
-    assert [it.text for it in loaded.warnings] == [
-        "`watch` is read but not acted on by this version",
-        "`labels` is read but not acted on by this version",
-    ]
+    rule = made.rules[0]
+    assert (rule.match, rule.watch_seconds, rule.labels, rule.page) == ((), 30.0, {"service": "api"}, True)

@@ -9,7 +9,8 @@ from responder.cli.check import format_problems
 from responder.rules.packs import Loaded
 
 FILES = {
-    "pack.yaml": "rules:\n  - {name: one, macth: []}\ntargets: {a: {http: 'https://x', consurrency: 1}}\nslos: {}\n"
+    "pack.yaml": "rules:\n  - {name: one, macth: []}\ntargets: {a: {http: 'https://x', consurrency: 1}}\n"
+    "intake: {labels: {a: a}}\n"
 }
 
 
@@ -22,9 +23,9 @@ def test_text_shows_the_line_with_a_caret_except_where_a_secret_may_stand(load: 
         "      - {name: one, macth: []}\n"
         "                    ^\n"
         "p/pack.yaml:3:34: unknown key `consurrency`; did you mean `concurrency`?\n"
-        "p/pack.yaml:4:1: warning: `slos` is read but not acted on by this version\n"
-        "    slos: {}\n"
-        "    ^"
+        "p/pack.yaml:4:19: warning: `a` has no other name here; expected one, as in [a, other_name]\n"
+        "    intake: {labels: {a: a}}\n"
+        "                      ^"
     )
 
 
@@ -41,9 +42,9 @@ def test_json_is_for_programs(load: Callable[..., Loaded]) -> None:
         {
             "file": "p/pack.yaml",
             "line": 4,
-            "column": 1,
+            "column": 19,
             "severity": "warning",
-            "text": "`slos` is read but not acted on by this version",
+            "text": "`a` has no other name here; expected one, as in [a, other_name]",
         }
     ]
 
