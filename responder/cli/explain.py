@@ -33,6 +33,7 @@ from responder.model.report import Report
 from responder.model.verdict import RuleVerdict, Verdict
 from responder.redaction.redact import Redactor
 from responder.report.compose import compose
+from responder.report.promised import promised
 from responder.rules.evaluate import evaluate
 from responder.rules.match import matching, windows
 from responder.rules.packs import is_ignored, pack_for
@@ -202,6 +203,7 @@ def _lines(it: Explanation, settings: Settings, *, diagnose: bool) -> Iterator[s
         return
     yield from _verdict_lines(it)
     yield from _severity_lines(it.report)
+    yield from _people_lines(it, it.pack)
     yield from _check_lines(it, diagnose=diagnose)
     yield "Note       as it would read; nothing was sent"
     note = plain_text(it.report, marker=marker_of(settings.name, "not-sent"))
@@ -238,11 +240,20 @@ def _verdict_lines(it: Explanation) -> Iterator[str]:
 
 
 def _severity_lines(report: Report) -> Iterator[str]:
-    yield f"Severity   {report.severity}, decided by {report.assessment.decided_by}"
+    because = f" ({report.assessment.because})" if report.assessment.because else ""
+    yield f"Severity   {report.severity}, decided by {report.assessment.decided_by}{because}"
     for answer in report.assessment.answers:
         result = f" → {answer.result}" if answer.result else ""
         because = f" ({answer.because})" if answer.because else ""
         yield f"  {answer.said:<7} {answer.ask}{because}{result}"
+
+
+def _people_lines(it: Explanation, pack: Pack) -> Iterator[str]:
+    assert it.report is not None
+    lines = list(promised(pack, it.rules, it.report.severity))
+    if lines:
+        yield f"People     as promised at {it.report.severity}"
+    yield from (f"  {line}" for line in lines)
 
 
 def _check_lines(it: Explanation, *, diagnose: bool) -> Iterator[str]:
@@ -276,5 +287,6 @@ def _as_json(it: Explanation) -> dict[str, Any]:
         "rules": [rule.name for rule in it.rules],
         "checks": [ask.name for ask in it.plan.asks] if it.plan else [],
         "left_out": [list(pair) for pair in it.plan.left_out] if it.plan else [],
+        "people": list(promised(it.pack, it.rules, it.report.severity)) if it.pack and it.report else [],
         "report": dataclasses.asdict(it.report) if it.report else None,
     }

@@ -31,7 +31,8 @@ class Answer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
     """The severity now. `level`: one of the pack's names, gravest first in `levels`; `raw`: before `hold`;
-    `decided_by`: the question whose level, floor or cap results, else `matrix` or `otherwise`, or a person."""
+    `decided_by`: the question whose level, floor or cap results, else `matrix` or `otherwise`, or a person;
+    `because`: the cell of the matrix that decided."""
 
     level: str
     raw: str
@@ -39,3 +40,4 @@ class Assessment:
     decided_by: str
     answers: tuple[Answer, ...] = ()
     held: str = ""
+    because: str = ""

@@ -25,6 +25,15 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "!=": operator.ne,
 }
 
+# `critical` falls back too: a graver verdict is never milder than the one that a mapping names.
+_FALLBACKS = {
+    "critical": ("critical", "warning", "pending", "unknown"),
+    "warning": ("warning", "critical"),
+    "pending": ("pending", "warning", "critical"),
+    "unknown": ("unknown", "warning", "critical"),
+    "clear": ("clear",),
+}
+
 Unit = Literal["percent", "ratio", "seconds", "milliseconds", "bytes", "count", "per_second"]
 
 
@@ -222,7 +231,7 @@ class Suggest:
 class Rule:
     """One rule. Without `thresholds` the alert is the evidence, with `level` or by its label `severity`.
 
-    `impact`: a verdict (critical, warning) → its row of the severity matrix. `watch_seconds`: how often it is looked
+    `watch_seconds`: how often it is looked
     at without an alert, None when it waits for one; `labels`: of the incident that it then opens; `page`: such an
     incident also goes to PagerDuty. `notify` is added to what the level promises."""
 
@@ -238,7 +247,6 @@ class Rule:
     diagnose: tuple[Entry, ...] = ()
     suggest: tuple[Suggest, ...] = ()
     private: bool = False
-    impact: Mapping[str, str] = field(default_factory=dict)
     notify: tuple[Notify, ...] = ()
     watch_seconds: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -274,23 +282,20 @@ class Question:
     at_most: str | None = None
 
 
-# `critical` falls back too: a graver verdict is never milder than the one that a mapping names.
-_FALLBACKS = {
-    "critical": ("critical", "warning", "pending", "unknown"),
-    "warning": ("warning", "critical"),
-    "pending": ("pending", "warning", "critical"),
-    "unknown": ("unknown", "warning", "critical"),
-    "clear": ("clear",),
-}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
-    """Rows by impact, columns by a signal: the first of `cells` that holds is the column, unknown takes the last."""
+    """Rows by impact, columns by a signal: the first of `cells` that holds is the column, unknown takes the last.
+    `impacts`: rule → verdict (critical, warning) → row."""
 
     signal: str
     cells: tuple[Bound, ...]
     rows: Mapping[str, tuple[str, ...]]
+    impacts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def row_of(self, rule: str, verdict: str) -> str | None:
+        """The row of a rule's verdict; the other verdict's where only that one has a row, None where none has."""
+        impact = self.impacts.get(rule, {})
+        return next((impact[key] for key in _FALLBACKS.get(verdict, ()) if key in impact), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,7 +148,7 @@ def _decided_line(assessment: Assessment, gravest: RuleVerdict | None) -> str:
     verdict = key_of(gravest.verdict) if gravest else "no rule matched"
     if BY_A_PERSON in assessment.decided_by:
         return f"set by {assessment.decided_by}"
-    return f"decided by {assessment.decided_by} ({verdict} → {assessment.raw})"
+    return f"decided by {assessment.decided_by} ({assessment.because or verdict} → {assessment.raw})"
 
 
 def _with_signal(summary: str, signal: str) -> str:

@@ -28,4 +28,7 @@ def windows(pack: Pack, rules: Sequence[Rule]) -> dict[str, tuple[float, ...]]:
         for part in question.when:
             for name, bound in part.signals:
                 wanted.setdefault(name, set()).add(bound.for_seconds)
-    return {name: tuple(sorted(fors - {0.0})) for name, fors in wanted.items() if name in pack.signals}
+    if pack.severity.matrix is not None:
+        fors = (cell.for_seconds for cell in pack.severity.matrix.cells)
+        wanted.setdefault(pack.severity.matrix.signal, set()).update(fors)
+    return {name: tuple(sorted(lasting - {0.0})) for name, lasting in wanted.items() if name in pack.signals}

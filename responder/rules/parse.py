@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 
 from responder.model.catalogue import Catalogue
 from responder.model.located_yaml import Document
-from responder.model.pack import Bound, MatcherLine, Matrix, Pack, Rule, Target, Thresholds
+from responder.model.pack import Bound, MatcherLine, Pack, Rule, SeverityScheme, Target, Thresholds
 from responder.model.verdict import Level
 from responder.rules.bounds import Measured, odd, parse_bound
 from responder.rules.complaints import At, Complaints, suggestion
 from responder.rules.entries import Entries, Targets, parameter_names, suggestion_of
 from responder.rules.intake_section import check_names, intake_of
 from responder.rules.looked_at import Signals, target_of
+from responder.rules.matrix import warn_of_impact
 from responder.rules.people import people_of, time_zone_known
 from responder.rules.planned import KINDS, PLANNED, SERVED_BY
 from responder.rules.promises import Promises
@@ -49,7 +51,10 @@ def parse_pack(
     givers = marks_by_giver(catalogue)
     known = Known(signals=signals, rules=names, marks=frozenset(reader.marks), givers=givers, grave=grave)
     severity = scheme_of(sections.severity, known, promises, complaints)
-    _check_impacts(sections, severity.matrix, complaints)
+    if severity.matrix is not None:
+        impacts = {name: _impact(it.shape) for name, it in sections.rules.items() if it.shape.impact is not None}
+        severity = replace(severity, matrix=replace(severity.matrix, impacts=impacts))
+    _check_impacts(sections, severity, complaints)
     return Pack(
         name=sections.pack.shape if sections.pack else name,
         hash=hash_of(files),
@@ -117,7 +122,6 @@ class _Rules:
             combine=shape.combine,
             default=shape.default,
             private=shape.private,
-            impact=_impact(shape),
             notify=self._promises.notify(shape.notify, at / "notify"),
             watch_seconds=shape.watch,
             labels=dict(shape.labels),
@@ -201,8 +205,9 @@ def _impact(shape: RuleShape) -> dict[str, str]:
     return shape.impact.model_dump(exclude_none=True)
 
 
-def _check_impacts(sections: Sections, matrix: Matrix | None, complaints: Complaints) -> None:
+def _check_impacts(sections: Sections, scheme: SeverityScheme, complaints: Complaints) -> None:
     """Rows that rules name must be there; without a matrix none of them has an effect."""
+    matrix = scheme.matrix
     written = sections.severity is not None and sections.severity.shape.matrix is not None
     doubtful = complaints.partial or any(where == "severity" for where, _ in sections.broken)
     for rule in sections.rules.values():
@@ -213,10 +218,11 @@ def _check_impacts(sections: Sections, matrix: Matrix | None, complaints: Compla
             if not written and not doubtful:
                 complaints.warn(at, "`impact` has no effect without a `matrix` under `severity`", key=True)
             continue
-        named = {at: impact} if isinstance(impact, str) else {at / key: it for key, it in _impact(rule.shape).items()}
-        for where, row in named.items():
+        rows = {(): impact} if isinstance(impact, str) else {(key,): it for key, it in _impact(rule.shape).items()}
+        for below, row in rows.items():
             if row not in matrix.rows:
-                complaints.error(where, f"unknown row `{row}` of the matrix{suggestion(row, matrix.rows)}")
+                complaints.error(at.below(below), f"unknown row `{row}` of the matrix{suggestion(row, matrix.rows)}")
+        warn_of_impact(rule.shape.name, matrix, scheme, at, complaints)
 
 
 def _check_rules(sections: Sections, documents: Sequence[Document], complaints: Complaints) -> None:

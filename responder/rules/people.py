@@ -23,7 +23,7 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HOURS = re.compile(r"([01]?[0-9]|2[0-4]):([0-5][0-9])\s*-\s*([01]?[0-9]|2[0-4]):([0-5][0-9])")
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _SLACK = re.compile(r"[@#][^\s@#]+|[A-Z0-9]{6,}")
-_PAGERDUTY_ID = re.compile(r"[A-Z0-9]{4,}")
+_PAGERDUTY_ID = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def people_of(

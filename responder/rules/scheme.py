@@ -13,6 +13,7 @@ from responder.rules.bounds import implies, parse_bound, same_direction
 from responder.rules.complaints import At, Complaints, suggestion, what_is
 from responder.rules.entries import complain_of_mark
 from responder.rules.looked_at import RESERVED, Signals
+from responder.rules.matrix import warn_of_matrix
 from responder.rules.promises import Promises
 from responder.rules.sections import Written
 from responder.rules.shapes import ByVerdictShape, ColumnsShape, MatrixShape, QuestionShape, SeverityShape, ThenShape
@@ -111,7 +112,9 @@ class _Questions:
         if not bounds or None in bounds or any(len(levels) != len(bounds) for levels in shape.rows.values()):
             return None
         rows = {row: tuple(levels) for row, levels in shape.rows.items()}
-        return Matrix(signal=shape.columns.signal, cells=tuple(it for it in bounds if it), rows=rows)
+        matrix = Matrix(signal=shape.columns.signal, cells=tuple(it for it in bounds if it), rows=rows)
+        warn_of_matrix(matrix, self._scheme, at, self._complaints)
+        return matrix
 
     def _cells(self, shape: ColumnsShape, at: At) -> list[Bound | None]:
         signals = self._known.signals

@@ -12,8 +12,9 @@ from responder.model.quantities import show_duration, show_value
 from responder.model.reading import AnyReading, Reading
 from responder.model.verdict import Breach, Level, RuleVerdict, Unknown, key_of, rank
 from responder.model.window import judge
+from responder.severity.matrix import cells_of
 
-OTHERWISE = "otherwise"
+MATRIX, OTHERWISE = "matrix", "otherwise"
 
 Labels = Mapping[str, str]
 
@@ -55,7 +56,7 @@ def decide(
     answers: list[Answer] = []
     floors: list[tuple[int, str]] = []
     caps: list[tuple[int, str]] = []
-    base = (scheme.rank(scheme.level_for(scheme.otherwise, gravest)), OTHERWISE)
+    base, because = _without_questions(scheme, evidence, gravest)
     for question in scheme.decide:
         answer, level = _ask(question, evidence, scheme, gravest)
         answers.append(answer)
@@ -69,7 +70,13 @@ def decide(
     raw = scheme.levels[position]
     level, held = _hold(scheme, raw, past, now)
     return Assessment(
-        level=level, raw=raw, rank=scheme.rank(level), decided_by=decided_by, answers=tuple(answers), held=held
+        level=level,
+        raw=raw,
+        rank=scheme.rank(level),
+        decided_by=decided_by,
+        answers=tuple(answers),
+        held=held,
+        because=because if decided_by == MATRIX else "",
     )
 
 
@@ -78,7 +85,17 @@ def as_a_person_said(assessment: Assessment, scheme: SeverityScheme, priority: s
     if priority not in scheme.levels or priority == assessment.level:
         return assessment
     decided_by = f"{who or 'a person'}{BY_A_PERSON}{assessment.level}"
-    return replace(assessment, level=priority, rank=scheme.rank(priority), decided_by=decided_by, held="")
+    return replace(assessment, level=priority, rank=scheme.rank(priority), decided_by=decided_by, held="", because="")
+
+
+def _without_questions(scheme: SeverityScheme, evidence: Evidence, gravest: str) -> tuple[tuple[int, str], str]:
+    """Rank, what decided it and why, when no question gives a level: the gravest cell of the matrix, or `otherwise`."""
+    otherwise = ((scheme.rank(scheme.level_for(scheme.otherwise, gravest)), OTHERWISE), "")
+    if scheme.matrix is None:
+        return otherwise
+    cells = cells_of(scheme.matrix, evidence.verdicts, evidence.readings)
+    places = [((scheme.rank(it.level), MATRIX), it.because) if it.level else otherwise for it in cells]
+    return min(places, key=lambda it: it[0], default=otherwise)
 
 
 def _bounded(

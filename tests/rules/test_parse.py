@@ -208,13 +208,19 @@ def test_the_starter_pack_is_right_and_fires_on_the_common_alert() -> None:
 
 
 def test_the_contract_itself_loads_without_a_mistake(load: Callable[..., Loaded]) -> None:
-    """Every example of the language's page as one pack; one rule that is named there but not written is added."""
+    """Every example of the language's page as one pack with one scheme; names that it only uses are added."""
     page = REPOSITORY.parent / "shared" / "rules.md"
     if not page.is_file():
         pytest.skip("the language's page is not beside this repository")
     blocks = page.read_text().split("```yaml\n")[1:]
     texts = [block.split("```")[0] for block in blocks][1:-1]  # the first is pack.yaml with an include, the last tests
-    files = {f"{index}.yaml": text.replace(" …", " x") for index, text in enumerate(texts)}
+    files = {f"{index}.yaml": text.replace(" …", " x").replace("SEV", "P") for index, text in enumerate(texts)}
+
+    people = ("vp-engineering", "tech-lead", "support", "dba", "security")
+    contacts = "".join(f"  {name}: {{slack: '@{name}'}}\n" for name in people)
+    files["named.yaml"] = (
+        f"contacts:\n{contacts}signals: {{affected_users: {{unit: count, prometheus: {{query: q}}}}}}\n"
+    )
 
     loaded = load({**files, "payments.yaml": "rules: [{name: payments, match: ['service=\"payments\"']}]\n"})
 
