@@ -9,8 +9,8 @@ key to say, so nothing is guessed here.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -61,17 +61,26 @@ class Place:
 class Document:
     """One file: nested dict, list, str and None, and the place of each by its path from the root.
 
-    `cut`: paths below which something was taken away, see `without`."""
+    `cut`: paths below which something was taken away, see `without`. `elsewhere`: paths of what is written in another
+    document, see `overlaid`."""
 
     file: str
     value: Any
     marks: dict[Loc, Marks] = field(repr=False)
     lines: tuple[str, ...] = field(repr=False)
     cut: frozenset[Loc] = frozenset()
+    elsewhere: dict[Loc, tuple[Document, Loc]] = field(default_factory=dict, repr=False)
 
     def place(self, loc: Loc) -> Place:
         """The place of a path; parts that are not written in the file are skipped over."""
-        return _place(self.file, self.marks[self.written(loc)])
+        written = self.written(loc)
+        document, there = self.elsewhere.get(written, (self, written))
+        return _place(document.file, document.marks[there])
+
+    def line(self, loc: Loc, number: int) -> str:
+        """A line, counted from 1, of the file in which a path is written; empty where there is none."""
+        lines = self.elsewhere.get(self.written(loc), (self, loc))[0].lines if self.elsewhere else self.lines
+        return lines[number - 1] if 0 < number <= len(lines) else ""
 
     def written(self, loc: Loc) -> Loc:
         """The parts of a path that are written in the file."""
@@ -85,10 +94,13 @@ class Document:
 def without(document: Document, dropped: Collection[Loc]) -> Document:
     """The document less these paths. What is left keeps its places, entries of lists move up."""
     marks: dict[Loc, Marks] = {}
+    elsewhere: dict[Loc, tuple[Document, Loc]] = {}
     cut = set(document.cut)
 
     def kept(value: Any, old: Loc, new: Loc) -> Any:
         marks[new] = document.marks[old]
+        if old in document.elsewhere:
+            elsewhere[new] = document.elsewhere[old]
         if not isinstance(value, dict | list):
             return value
         parts = list(value.items()) if isinstance(value, dict) else list(enumerate(value))
@@ -100,7 +112,64 @@ def without(document: Document, dropped: Collection[Loc]) -> Document:
         return [kept(it, (*old, part), (*new, index)) for index, (part, it) in enumerate(stay)]
 
     value = kept(document.value, (), ())
-    return Document(file=document.file, value=value, marks=marks, lines=document.lines, cut=frozenset(cut))
+    return replace(document, value=value, marks=marks, cut=frozenset(cut), elsewhere=elsewhere)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graft:
+    """What stands at `source` of another document is to be laid over what stands at `loc`."""
+
+    loc: Loc
+    document: Document
+    source: Loc
+
+
+def overlaid(document: Document, grafts: Iterable[Graft]) -> Document:
+    """The document with these laid over it: mappings are merged, a key with nothing behind it is taken out, all else
+    is replaced. What is new knows where it is written."""
+    layers = _Layers(document)
+    value = document.value
+    for graft in grafts:
+        value = layers.laid(value, graft)
+    return replace(document, value=value, marks=layers.marks, elsewhere=layers.elsewhere)
+
+
+class _Layers:
+    """Lays grafts over a document, keeping where everything is written."""
+
+    def __init__(self, document: Document) -> None:
+        self.marks, self.elsewhere = dict(document.marks), dict(document.elsewhere)
+
+    def laid(self, value: Any, graft: Graft, depth: int = 0) -> Any:
+        """A copy of the value in which what stands at the graft's place is changed; all beside the path is shared."""
+        if depth == len(graft.loc):
+            new = graft.document.value
+            for part in graft.source:
+                new = new[part]
+            return self._merged(value, new, graft.loc, graft, graft.source)
+        copy: Any = dict(value) if isinstance(value, dict) else list(value)
+        part = graft.loc[depth]
+        copy[part] = self.laid(copy[part], graft, depth + 1)
+        return copy
+
+    def _merged(self, old: Any, new: Any, loc: Loc, graft: Graft, source: Loc) -> Any:
+        if not (isinstance(old, dict) and isinstance(new, dict)):
+            self._written(new, loc, graft, source)
+            return new
+        merged = dict(old)
+        for key, value in new.items():
+            if value is None:
+                merged.pop(key, None)
+            else:
+                merged[key] = self._merged(old.get(key), value, (*loc, key), graft, (*source, key))
+        return merged
+
+    def _written(self, value: Any, loc: Loc, graft: Graft, source: Loc) -> None:
+        self.marks[loc] = graft.document.marks[source]
+        self.elsewhere[loc] = graft.document.elsewhere.get(source, (graft.document, source))
+        parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for part, it in parts:
+            self._written(it, (*loc, part), graft, (*source, part))
 
 
 def read(text: str, file: str) -> tuple[Document, tuple[Mistake, ...]]:

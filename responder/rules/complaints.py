@@ -72,7 +72,6 @@ class Complaints:
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self.environment = environment
         self._found: dict[tuple[Position, str], Problem] = {}
-        self.includes = False
         self.partial = False  # a file of the pack could not be read: names may stand there
 
     def error(self, at: At, text: str, *, key: bool = False) -> None:
@@ -86,14 +85,9 @@ class Complaints:
         self._add(at, at.key if key else at.value, text, "warning")
 
     def unknown(self, at: At, what: str, name: str, known: Iterable[str], *, key: bool = False) -> None:
-        """A name that is not there. A pack that includes others may have it from them: then only a warning."""
-        text = f"unknown {what} `{name}`{suggestion(name, known)}"
-        if self.partial:
-            return
-        if self.includes:
-            self.warn(at, f"{text}; included packs are not read by this version", key=key)
-        else:
-            self.error(at, text, key=key)
+        """A name that is not there."""
+        if not self.partial:
+            self.error(at, f"unknown {what} `{name}`{suggestion(name, known)}", key=key)
 
     def take(self, other: Complaints) -> None:
         """Everything that another collection holds."""
@@ -105,9 +99,8 @@ class Complaints:
         self._found.setdefault((position, text), Problem(position=position, text=text, line=line))
 
     def _add(self, at: At, position: Position, text: str, severity: Severity) -> None:
-        lines = at.document.lines
-        hidden = at.loc[:1] == ("targets",)  # an address or a header may hold a secret
-        line = "" if hidden or position.line > len(lines) else lines[position.line - 1]
+        hidden = at.loc[:1] == ("targets",) or at.loc[:2] == ("override", "targets")  # an address may hold a secret
+        line = "" if hidden else at.document.line(at.loc, position.line)
         problem = Problem(position=position, text=text, severity=severity, line=line)
         self._found.setdefault((position, text), problem)
 

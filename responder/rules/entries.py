@@ -60,8 +60,6 @@ class Targets:
         if names:
             several = ", ".join(f"`{it}`" for it in names)
             self._complaints.error(at, f"several targets of kind {kind} ({several}); say which with `target`")
-        elif self._complaints.includes:
-            self._complaints.warn(at, f"no target of kind {kind} in this pack; included packs are not read yet")
         elif not (self._refused or self._complaints.partial):
             self._complaints.error(at, f"no target of kind {kind}; expected one under `targets`")
         return None
@@ -164,8 +162,7 @@ class Entries:
         return [key for key, field in fields if field.is_required() and key not in given]
 
     def _defaults(self, spec: CheckSpec) -> list[Written[dict[str, Any]]]:
-        found = (self._sections.defaults.get(name) for name in (spec.name, spec.name.split(".")[0]))
-        return [it for it in found if it is not None]
+        return self._sections.defaults_of(spec.name, spec.name.split(".")[0])
 
     def _applies(self, key: str, spec: CheckSpec) -> bool:
         # A default of a whole kind may hold what only some of its checks take; what none takes is complained of once.

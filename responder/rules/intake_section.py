@@ -63,7 +63,8 @@ def _contradictions(one: Intake, other: Intake) -> Iterable[str]:
 
 
 def _line(pack: Pack, position: Position) -> str:
-    text = next((it for name, it in pack.files.items() if position.file.endswith(name)), "")
+    names = (it for it in pack.files if position.file.endswith(it.removeprefix("../")))
+    text = pack.files.get(max(names, key=len, default=""), "")
     return "\n".join(text.splitlines()[position.line - 1 : position.line])
 
 

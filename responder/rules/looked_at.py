@@ -246,8 +246,7 @@ class Signals:
         return read.step if read is not None else None
 
     def _default(self, key: str, *kinds: str) -> Written[dict[str, Any]] | None:
-        found = (self._sections.defaults.get(kind) for kind in kinds)
-        return next((it for it in found if it is not None and key in it.shape), None)
+        return next((it for it in self._sections.defaults_of(*kinds) if key in it.shape), None)
 
 
 def _unsafe(query: str) -> Iterator[str]:

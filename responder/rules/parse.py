@@ -13,6 +13,7 @@ from responder.model.verdict import Level
 from responder.rules.bounds import Measured, odd, parse_bound
 from responder.rules.complaints import At, Complaints, suggestion
 from responder.rules.entries import Entries, Targets, parameter_names, suggestion_of
+from responder.rules.include import Assembled
 from responder.rules.intake_section import check_names, intake_of
 from responder.rules.looked_at import Signals, target_of
 from responder.rules.matrix import warn_of_impact
@@ -24,14 +25,12 @@ from responder.rules.sections import Sections, Written, gather
 from responder.rules.shapes import ENTRY_KEYS, RuleShape, ThresholdShape
 
 
-def parse_pack(
-    name: str, files: Mapping[str, str], documents: Sequence[Document], catalogue: Catalogue, complaints: Complaints
-) -> Pack:
-    """The pack that these documents say; `name` stands where none of them names it.
+def parse_pack(name: str, assembled: Assembled, catalogue: Catalogue, complaints: Complaints) -> Pack:
+    """The pack that these documents say; `name` stands where none of its own names it.
 
     Worth using only if `complaints` holds no problem afterwards.
     """
-    sections = gather(documents, complaints)
+    sections = gather(assembled.own, assembled.included, complaints)
     compiled = {it: target_of(it, written, complaints) for it, written in sections.targets.items()}
     targets: dict[str, Target] = {it: target for it, target in compiled.items() if target is not None}
     refused = {*sections.broken_names("targets"), *(set(compiled) - set(targets))}
@@ -45,7 +44,7 @@ def parse_pack(
     rules = tuple(reader.rule(written) for written in sections.rules.values())
     if not sections.broken_names("rules"):
         entries.warn_of_unused_bundles()
-    _check_rules(sections, documents, complaints)
+    _check_rules(sections, assembled.own, complaints)
     names = frozenset({*sections.rules, *sections.broken_names("rules")})
     grave = {it.signal: bound for rule in rules for it in rule.thresholds for _, bound in it.over()}
     givers = marks_by_giver(catalogue)
@@ -57,8 +56,8 @@ def parse_pack(
     _check_impacts(sections, severity, complaints)
     return Pack(
         name=sections.pack.shape if sections.pack else name,
-        hash=hash_of(files),
-        files=dict(files),
+        hash=hash_of(assembled.texts),
+        files=assembled.texts,
         covers=lines_of(tuple(sections.covers.shape), sections.covers.at, complaints) if sections.covers else (),
         time_zone=_time_zone(sections, complaints),
         targets=targets,
@@ -230,13 +229,13 @@ def _check_rules(sections: Sections, documents: Sequence[Document], complaints: 
     for second in defaults[1:]:
         first = (defaults[0].at / "default").key
         complaints.error(second.at / "default", f"found a second default rule; first at {first}", key=True)
-    if not sections.rules and not sections.broken and not complaints.includes and not complaints.partial:
+    if not sections.rules and not sections.broken and not complaints.partial:
         complaints.error(At(document=documents[0]), "no rules in this pack; expected at least one under `rules`")
 
 
 def _check_defaults(sections: Sections, catalogue: Catalogue, targets: Targets, complaints: Complaints) -> None:
     """Kinds and checks that `defaults` names must be there, and so must the parameters and the target."""
-    for name, written in sections.defaults.items():
+    for name, written in (*sections.defaults.items(), *sections.inherited.items()):
         if name not in {*catalogue, *PLANNED, *KINDS}:
             complaints.unknown(written.at, "kind or check", name, (*catalogue, *PLANNED, *KINDS), key=True)
             continue

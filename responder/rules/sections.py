@@ -31,6 +31,7 @@ _BY_NAME = (
     "targets", "signals", "bundles", "defaults", "calendars", "contacts", "escalation", "slos", "templates",
 )  # fmt: skip
 _ONCE = ("pack", "for", "time_zone", "severity", "intake", "channels")
+_INHERITED = ("time_zone", "severity", "intake", "channels")  # an included pack's, where the pack has none of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +44,14 @@ class Written(Generic[T]):
 
 @dataclass(slots=True, kw_only=True)
 class Sections:
-    """One pack as written. `broken`: (section, name) of entries that were refused, so that naming them elsewhere is
-    not complained of a second time."""
+    """One pack as written. `inherited`: defaults of included packs, which come after its own. `broken`: (section,
+    name) of entries that were refused, so that naming them elsewhere is not complained of a second time."""
 
     targets: dict[str, Written[TargetShape]] = field(default_factory=dict)
     signals: dict[str, Written[SignalShape]] = field(default_factory=dict)
     bundles: dict[str, Written[list[Any]]] = field(default_factory=dict)
     defaults: dict[str, Written[dict[str, Any]]] = field(default_factory=dict)
+    inherited: dict[str, Written[dict[str, Any]]] = field(default_factory=dict)
     rules: dict[str, Written[RuleShape]] = field(default_factory=dict)
     calendars: dict[str, Written[CalendarShape]] = field(default_factory=dict)
     contacts: dict[str, Written[ContactShape]] = field(default_factory=dict)
@@ -64,28 +66,34 @@ class Sections:
     time_zone: Written[str] | None = None
     broken: set[tuple[str, str]] = field(default_factory=set)
 
+    def defaults_of(self, *names: str) -> list[Written[dict[str, Any]]]:
+        """What `defaults` says of these checks and kinds, the first that says something of a key counts."""
+        found = [layer.get(name) for layer in (self.defaults, self.inherited) for name in names]
+        return [it for it in found if it is not None]
+
     def broken_names(self, section: str) -> set[str]:
         """Names of a section that exist but were refused."""
         return {name for where, name in self.broken if where == section}
 
 
-def gather(documents: Sequence[Document], complaints: Complaints) -> Sections:
-    """All sections of a pack's files; what is refused is left out and noted."""
+def gather(own: Sequence[Document], included: Sequence[Document], complaints: Complaints) -> Sections:
+    """All sections of a pack's files and of the packs that it includes; what is refused is left out and noted."""
     sections = Sections()
-    complaints.includes = any(isinstance(it.value, dict) and it.value.get("include") for it in documents)
-    for document in documents:
-        if document.value is None:
-            continue
-        if not isinstance(document.value, dict):
-            complaints.error(
-                At(document=document), f"expected sections such as `rules:`, got {what_is(document.value)}"
-            )
-            continue
-        _lay_over(document, sections, complaints)
+    for document in own:
+        _lay(document, sections, _ONCE, complaints)
+    beneath = Sections(broken=sections.broken)
+    for document in included:
+        _lay(document, beneath, _INHERITED, complaints)
+    _lay_under(sections, beneath, complaints)
     return sections
 
 
-def _lay_over(document: Document, sections: Sections, complaints: Complaints) -> None:
+def _lay(document: Document, sections: Sections, once: Sequence[str], complaints: Complaints) -> None:
+    if document.value is None:
+        return
+    if not isinstance(document.value, dict):
+        complaints.error(At(document=document), f"expected sections such as `rules:`, got {what_is(document.value)}")
+        return
     document, shape = _in_shape(document, sections, complaints)
     root = At(document=document)
     warn_of_later(shape, root, complaints)
@@ -93,10 +101,30 @@ def _lay_over(document: Document, sections: Sections, complaints: Complaints) ->
         _add_by_name(sections, section, getattr(shape, section) or {}, root / section, complaints)
     for index, rule in enumerate(shape.rules or []):
         _add_rule(sections, Written(shape=rule, at=root / "rules" / index), complaints)
-    for section in _ONCE:
+    for section in once:
         _add_once(
             sections, section, getattr(shape, "for_" if section == "for" else section), root / section, complaints
         )
+
+
+def _lay_under(sections: Sections, beneath: Sections, complaints: Complaints) -> None:
+    """Entries of included packs are as if written here; what there is once counts where the pack has none."""
+    sections.inherited = beneath.defaults
+    for section in _INHERITED:
+        if getattr(sections, section) is None:
+            setattr(sections, section, getattr(beneath, section))
+    for section in (*_BY_NAME, "rules"):
+        if section == "defaults":
+            continue
+        held, added = getattr(sections, section), getattr(beneath, section)
+        for name, written in added.items():
+            if section == "rules" and written.shape.default and any(it.shape.default for it in held.values()):
+                continue  # the pack says itself what is to be done about any other alert
+            if name in held:
+                sections.broken.add((section, name))
+                _twice(f"{section.removesuffix('s')} `{name}`", written.at, held[name].at, complaints)
+            else:
+                held[name] = written
 
 
 def _in_shape(document: Document, sections: Sections, complaints: Complaints) -> tuple[Document, FileShape]:

@@ -432,8 +432,8 @@ class FileShape(Shape):
     bundles: dict[str, list[Any]] | None = None
     severity: SeverityShape | None = None
     intake: IntakeShape | None = None
-    include: Later = None
-    override: Later = None
+    include: Texts | None = None
+    override: dict[str, Any] | None = None
     calendars: dict[str, CalendarShape] | None = None
     contacts: dict[str, ContactShape] | None = None
     escalation: dict[str, list[StepOfEscalationShape]] | None = None

@@ -92,15 +92,3 @@ def test_a_text_alone_names_the_target_where_the_defaults_give_the_parameters(co
     text = "defaults: {prometheus.query: {query: up}}\n" + rule("diagnose: [{prometheus.query: prometheus}]")
 
     assert complaints(text) == []
-
-
-def test_names_that_an_included_pack_may_have_are_only_warned_of(complaints: Complaints) -> None:
-    text = (
-        "include: [starter]\nrules:\n  - {name: one, match: ['a=\"b\"'], thresholds: {elsewhere: {warning: '> 1'}}}\n"
-    )
-
-    assert complaints(text) == [
-        "1:1: warning: `include` is read but not acted on by this version",
-        "3:48: warning: unknown signal `elsewhere`; expected one of `error_rate`, `latency`, `serving`, `waiting`; "
-        "included packs are not read by this version",
-    ]
