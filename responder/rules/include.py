@@ -8,9 +8,9 @@ from typing import Any
 
 from responder.model.located_yaml import Document, Graft, overlaid, read
 from responder.rules.complaints import At, Complaints, suggestion, what_is
-from responder.rules.files import PACK_FILE
 
-ABOVE = "../"  # texts of included packs are kept as `../FOLDER/file`, beside the pack's own
+PACK_FILE = "pack.yaml"
+INCLUDED = "include:"  # texts of included packs are kept as `include:FOLDER/file`, beside the pack's own
 BY_NAME = ("targets", "signals", "rules", "bundles", "calendars", "contacts", "escalation", "slos", "templates")
 WHOLE = ("severity", "intake", "channels")
 
@@ -18,7 +18,7 @@ WHOLE = ("severity", "intake", "channels")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelf:
     """Where packs stand beside one another. `texts`: of a folder's files, None when there is no such pack; `names`:
-    every folder there is; `shown`: how a file of this pack, or `../FOLDER/file`, is named to people."""
+    every folder there is; `shown`: how a file of this pack, or `include:FOLDER/file`, is named to people."""
 
     texts: Callable[[str], Mapping[str, str] | None]
     names: Callable[[], Iterable[str]]
@@ -94,7 +94,7 @@ class _Assembly:
             self._complaints.error(at, f"no pack `{name}` beside this one{suggestion(name, self._shelf.names())}")
             self._complaints.partial = True
             return False
-        prefix = f"{ABOVE}{name}/"
+        prefix = f"{INCLUDED}{name}/"
         self.texts |= {prefix + file: text for file, text in texts.items()}
         self.folders[name] = self.documents(texts, prefix)
         return True

@@ -9,6 +9,7 @@ from responder.model.intake import GenericSender, Intake
 from responder.model.json_expression import Expression, parse_expression
 from responder.model.pack import Pack, Position
 from responder.rules.complaints import At, Complaints
+from responder.rules.include import INCLUDED
 from responder.rules.sections import Written
 from responder.rules.shapes import GenericShape, IntakeShape
 
@@ -63,7 +64,7 @@ def _contradictions(one: Intake, other: Intake) -> Iterable[str]:
 
 
 def _line(pack: Pack, position: Position) -> str:
-    names = (it for it in pack.files if position.file.endswith(it.removeprefix("../")))
+    names = (it for it in pack.files if position.file.endswith(it.removeprefix(INCLUDED)))
     text = pack.files.get(max(names, key=len, default=""), "")
     return "\n".join(text.splitlines()[position.line - 1 : position.line])
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from responder.errors import UsageError
 from responder.model.catalogue import Catalogue
-from responder.model.pack import Pack
+from responder.model.located_yaml import MAX_CHARACTERS
+from responder.model.pack import Pack, Position
 from responder.rules.complaints import At, Complaints, Problem
-from responder.rules.files import PACK_FILE, pack_folders, texts_of
-from responder.rules.include import ABOVE, Shelf, assemble
+from responder.rules.include import INCLUDED, PACK_FILE, Shelf, assemble
 from responder.rules.intake_section import check_together
 from responder.rules.parse import parse_pack
+
+MAX_FILES = 2_000  # of one pack; above it, a wrong folder was named
 
 _FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -36,9 +39,9 @@ def load_packs(path: Path, catalogue: Catalogue, environment: Mapping[str, str] 
     """
     complaints = Complaints()
     loaded: list[tuple[Pack, At]] = []
-    for folder in pack_folders(path, complaints):
+    for folder in _pack_folders(path, complaints):
         mine = Complaints(environment)
-        files = texts_of(folder, mine)
+        files = _texts(folder, mine)
         own = folder.stem if folder.is_file() else folder.resolve().name
         found = _compile(own, files, _beside(folder, mine), catalogue, mine, folder=own)
         if found is not None and not mine.problems:
@@ -53,7 +56,7 @@ def load_packs(path: Path, catalogue: Catalogue, environment: Mapping[str, str] 
 def pack_from_files(name: str, files: Mapping[str, str], catalogue: Catalogue) -> Pack:
     """A pack from the texts of its files, as the store keeps them; raises UsageError with every problem."""
     complaints = Complaints()
-    own = {file: text for file, text in files.items() if not file.startswith(ABOVE)}
+    own = {file: text for file, text in files.items() if not file.startswith(INCLUDED)}
     found = _compile(name, own, _kept(files), catalogue, complaints)
     if found is None or complaints.problems:
         raise UsageError("\n".join(str(it) for it in complaints.problems) or f"no rule files in the pack {name}")
@@ -90,25 +93,100 @@ def _beside(folder: Path, complaints: Complaints) -> Shelf:
         there = above / name
         if not _FOLDER.fullmatch(name) or not there.is_dir():
             return None
-        return texts_of(there, complaints) or None
+        return _texts(there, complaints) or None
 
     def names() -> list[str]:
         return [it.name for it in above.iterdir() if it.is_dir() and (it / PACK_FILE).is_file()]
 
     def shown(file: str) -> str:
-        return posixpath.normpath(f"{folder.as_posix()}/{file}") if file.startswith(ABOVE) else f"{prefix}{file}"
+        if not file.startswith(INCLUDED):
+            return f"{prefix}{file}"
+        return posixpath.normpath(f"{folder.as_posix()}/../{file.removeprefix(INCLUDED)}")
 
     return Shelf(texts=texts, names=names, shown=shown)
 
 
 def _kept(files: Mapping[str, str]) -> Shelf:
-    """The packs that were kept together with one: `../FOLDER/file`."""
+    """The packs that were kept together with one: `include:FOLDER/file`."""
     folders: dict[str, dict[str, str]] = {}
     for file, text in files.items():
-        if file.startswith(ABOVE):
-            folder, _, name = file.removeprefix(ABOVE).partition("/")
+        if file.startswith(INCLUDED):
+            folder, _, name = file.removeprefix(INCLUDED).partition("/")
             folders.setdefault(folder, {})[name] = text
-    return Shelf(texts=folders.get, names=lambda: folders, shown=lambda file: file)
+    return Shelf(texts=folders.get, names=lambda: folders, shown=lambda file: file.removeprefix(INCLUDED))
+
+
+def _pack_folders(path: Path, complaints: Complaints) -> list[Path]:
+    here = Position(file=path.as_posix(), line=1, column=1)
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        complaints.mistake(here, "no such file or folder; expected a pack or a folder of packs")
+        return []
+    if (path / PACK_FILE).is_file():
+        return [path]
+    below = sorted(it for it in path.iterdir() if it.is_dir() and not it.name.startswith("."))
+    if not any((it / PACK_FILE).is_file() for it in below):
+        if not any(_yaml_files(path)):
+            complaints.mistake(here, "no rule files; expected *.yaml below it")
+            return []
+        return [path]
+    for stray in sorted(it for it in path.glob("*.yaml") if not it.name.endswith(".test.yaml")):
+        complaints.mistake(
+            Position(file=stray.as_posix(), line=1, column=1),
+            f"belongs to no pack; expected it in one of the folders beside it, or a {PACK_FILE} here",
+        )
+    return [it for it in below if any(_yaml_files(it))]
+
+
+def _yaml_files(folder: Path) -> Iterator[Path]:
+    """All rule files below, in order of name; hidden folders are left out (Kubernetes keeps `..data` beside)."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(it for it in folders if not it.startswith("."))
+        for name in sorted(names):
+            if name.endswith((".yaml", ".yml")) and not name.startswith(".") and ".test." not in name:
+                yield Path(root) / name
+
+
+def _texts(folder: Path, complaints: Complaints) -> dict[str, str]:
+    """Relative name → text of every rule file that can be read."""
+    if folder.is_file():
+        text = _text(folder, complaints)
+        return {} if text is None else {folder.as_posix(): text}
+    texts: dict[str, str] = {}
+    for file in _yaml_files(folder):
+        here = Position(file=file.as_posix(), line=1, column=1)
+        if file.suffix == ".yml":
+            complaints.mistake(here, f"rule files end in .yaml; expected the name {file.stem}.yaml")
+            continue
+        if len(texts) >= MAX_FILES:
+            complaints.mistake(here, f"more than {MAX_FILES} rule files in one pack")
+            break
+        text = _text(file, complaints)
+        if text is not None:
+            texts[file.relative_to(folder).as_posix()] = text
+    return texts
+
+
+def _text(file: Path, complaints: Complaints) -> str | None:
+    here = Position(file=file.as_posix(), line=1, column=1)
+    try:
+        with file.open("rb") as opened:
+            # One byte more than can be right shows that there is more; four bytes make the longest character.
+            content = opened.read(4 * MAX_CHARACTERS + 1)
+    except OSError as wrong:
+        complaints.mistake(here, f"cannot be read: {wrong.strerror}")
+        return None
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as wrong:
+        if len(content) > 4 * MAX_CHARACTERS:
+            complaints.mistake(here, "expected a file of at most 1 MiB")
+            return None
+        before = content[: wrong.start].decode("utf-8", "replace").split("\n")
+        at = Position(file=here.file, line=len(before), column=len(before[-1]) + 1)
+        complaints.mistake(at, f"found the byte 0x{content[wrong.start]:02X}; expected UTF-8")
+        return None
 
 
 def _check_packs(loaded: Sequence[tuple[Pack, At]], complaints: Complaints) -> None:

@@ -18,7 +18,7 @@ from responder.diagnostics.catalogue import specs
 from responder.intake.generic import MOST_GROUPS
 from responder.model import json_expression, matchers
 from responder.model.located_yaml import MAX_CHARACTERS, MAX_DEPTH, read
-from responder.rules import files
+from responder.rules import packs
 from responder.rules.complaints import MAX_PROBLEMS
 from responder.rules.looked_at import MAX_QUERY
 from responder.rules.packs import Loaded, load_packs
@@ -170,7 +170,7 @@ def test_limits_are_those_of_the_code() -> None:
     limits = {row[0].strip(): row[1].strip() for row in rows}
 
     assert limits["a rule file"] == f"{MAX_CHARACTERS >> 20} MiB, {MAX_DEPTH} levels of nesting"
-    assert limits["files of a pack"] == f"{files.MAX_FILES:,}"
+    assert limits["files of a pack"] == f"{packs.MAX_FILES:,}"
     assert limits["a query"] == f"{MAX_QUERY:,} characters"
     steps = f"{json_expression.MAX_EXPRESSION:,} characters, {json_expression.MAX_LEVELS} levels of nesting"
     assert limits["a JMESPath expression"] == f"{steps}, {json_expression.MAX_STEPS:,} steps on one answer"

@@ -121,7 +121,7 @@ def test_the_hash_covers_what_was_included_and_the_kept_texts_make_the_same_pack
     again = pack_from_files(one.name, one.files, catalogue)
     other = loaded_pack(load, text, STARTER.replace("> 10", "> 11"))
 
-    assert sorted(one.files) == ["../starter/pack.yaml", "pack.yaml"]
+    assert sorted(one.files) == ["include:starter/pack.yaml", "pack.yaml"]
     assert (again.hash, again.rules[0].summary) == (one.hash, "other")
     assert other.hash != one.hash
 
@@ -211,3 +211,11 @@ def test_a_target_of_an_override_is_never_quoted(load: Load) -> None:
     problems = load({"shop/pack.yaml": text, "starter/pack.yaml": STARTER}, at="p/shop").problems
     assert [it.position.line for it in problems] == [2]
     assert "secret" not in "".join(it.text + it.line for it in problems)
+
+
+def test_a_pack_of_one_file_includes_the_folders_beside_it(load: Load) -> None:
+    loaded = load({"only.yaml": "include: [starter]\n", "starter/pack.yaml": STARTER}, at="p/only.yaml")
+    wrong = load({"starter/pack.yaml": "rulez: []\n"}, at="p/only.yaml")
+
+    assert ([rule.name for rule in loaded.packs[0].rules], said(loaded)) == (["crashing", "anything"], [])
+    assert said(wrong) == ["p/starter/pack.yaml:1:1: unknown key `rulez`; did you mean `rules`?"]
