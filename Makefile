@@ -55,6 +55,7 @@ format: $(DEV)
 	$(BIN)/ruff check --fix .
 
 bench: $(DEV)
+	$(BIN)/python bench/rules.py
 	$(BIN)/python bench/run.py
 
 # HEALTHCHECK is of Docker's format only. Behind a mirror of PyPI: make image IMAGE_ARGS="--secret id=pip,src=pip.conf"

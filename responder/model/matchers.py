@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Literal, cast
 
 import re2
@@ -107,14 +108,22 @@ def _fits(operator: Operator, value: str) -> Callable[[str], bool]:
             return lambda found: pattern.fullmatch(_plain(found)) is None
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    if len(pattern) > MAX_PATTERN:
-        raise ValueError(f"expected a regular expression of at most {MAX_PATTERN} characters, got {len(pattern)}")
+def _options() -> re2.Options:
     options = re2.Options()
     options.log_errors = False
     options.dot_nl = True  # a label's value may hold line ends; in Alertmanager `.` matches those too
+    return options
+
+
+_OPTIONS = _options()
+
+
+@lru_cache(maxsize=1024)  # the same few patterns stand in many rules
+def _compiled(pattern: str) -> re.Pattern[str]:
+    if len(pattern) > MAX_PATTERN:
+        raise ValueError(f"expected a regular expression of at most {MAX_PATTERN} characters, got {len(pattern)}")
     try:
-        return cast("re.Pattern[str]", re2.compile(pattern, options))
+        return cast("re.Pattern[str]", re2.compile(pattern, _OPTIONS))
     except re2.error as wrong:
         why = wrong.args[0].decode() if isinstance(wrong.args[0], bytes) else wrong.args[0]
         raise ValueError(f"expected a regular expression, got {_quote(pattern)}: {why}") from None

@@ -8,12 +8,14 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from responder.model.catalogue import Parameters
 from responder.model.intake import Intake
 from responder.model.json_expression import Expression
 from responder.model.people import LevelPromises, Notify, People
+from responder.model.rule_index import RuleIndex
 from responder.model.verdict import Level
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -328,6 +330,20 @@ class SeverityScheme:
             by_verdict = {"critical": self.levels[:2][-1], "warning": self.levels[:3][-1]}
         keys = _FALLBACKS.get(verdict, ())
         return next((by_verdict[key] for key in keys if key in by_verdict), self.lowest)
+
+
+class Rules(tuple[Rule, ...]):
+    """The rules of a pack, as written, with an index of which may match an alert."""
+
+    @cached_property
+    def by_label(self) -> RuleIndex:
+        """Made when it is first asked."""
+        return RuleIndex(self)
+
+    @cached_property
+    def defaults(self) -> tuple[Rule, ...]:
+        """What is there for alerts that no other rule matches."""
+        return tuple(rule for rule in self if rule.default)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from responder.model.pack import Bound, Thresholds, Unit
 from responder.model.quantities import parse_duration, parse_number
@@ -24,6 +25,7 @@ class Measured:
     highest: float | None = None
 
 
+@lru_cache(maxsize=4096)  # the same few bounds stand in many rules
 def parse_bound(text: str, signal: Measured) -> Bound:
     """A bound in the signal's own unit; raises ValueError with what was expected and what was found."""
     parts = _BOUND.fullmatch(text)

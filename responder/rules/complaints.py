@@ -28,7 +28,7 @@ class Problem:
         return f"{self.position}: {warning}{self.text}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)  # not frozen, which takes three times as long to make: a big pack makes hundreds of thousands
 class At:
     """A place in a document that remembers its path, so that what is built from it can still point there."""
 
@@ -36,7 +36,7 @@ class At:
     loc: Loc = ()
 
     def __truediv__(self, part: str | int) -> At:
-        return At(document=self.document, loc=(*self.loc, part))
+        return At(self.document, (*self.loc, part))
 
     def below(self, loc: Iterable[str | int]) -> At:
         """A place further down."""

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from responder.model.pack import Pack, Rule
+from responder.model.pack import Pack, Rule, Rules
 
 
 def matching(rules: Sequence[Rule], alerts_labels: Sequence[Mapping[str, str]]) -> tuple[Rule, ...]:
     """Every rule that matches any alert, as written; the default rule alone when none does; else nothing."""
-    found = tuple(rule for rule in rules if any(rule.matches(labels) for labels in alerts_labels))
+    asked, defaults = (
+        ([rules[it] for it in rules.by_label.candidates(alerts_labels)], rules.defaults)
+        if isinstance(rules, Rules)
+        else (rules, [rule for rule in rules if rule.default])
+    )
+    found = tuple(rule for rule in asked if any(rule.matches(labels) for labels in alerts_labels))
     if found or not alerts_labels:
         return found
-    return tuple(rule for rule in rules if rule.default)[:1]
+    return tuple(defaults[:1])
 
 
 def windows(pack: Pack, rules: Sequence[Rule]) -> dict[str, tuple[float, ...]]:

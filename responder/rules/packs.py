@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +39,24 @@ def load_packs(path: Path, catalogue: Catalogue, environment: Mapping[str, str] 
 
     `environment`: given to be warned of every `${NAME}` in targets that is not set there.
     """
+    with _nothing_collected():
+        return _load(path, catalogue, environment)
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Loading makes a million small things of which nearly all stay; looking for garbage among them, again and again,
+    takes as long as all else."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _load(path: Path, catalogue: Catalogue, environment: Mapping[str, str] | None) -> Loaded:
     complaints = Complaints()
     loaded: list[tuple[Pack, At]] = []
     for folder in _pack_folders(path, complaints):

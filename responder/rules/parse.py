@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from responder.model.catalogue import Catalogue
 from responder.model.located_yaml import Document
-from responder.model.pack import Bound, MatcherLine, Pack, Rule, SeverityScheme, Target, Thresholds
+from responder.model.pack import Bound, MatcherLine, Pack, Rule, Rules, SeverityScheme, Target, Thresholds
 from responder.model.verdict import Level
 from responder.rules.bounds import Measured, odd, parse_bound
 from responder.rules.complaints import At, Complaints, suggestion
@@ -41,7 +41,7 @@ def parse_pack(name: str, assembled: Assembled, catalogue: Catalogue, complaints
     _check_defaults(sections, catalogue, resolver, complaints)
     promises = Promises(sections, complaints)
     reader = _Rules(signals, entries, promises, marks_by_giver(catalogue), complaints)
-    rules = tuple(reader.rule(written) for written in sections.rules.values())
+    rules = Rules(reader.rule(written) for written in sections.rules.values())
     if not sections.broken_names("rules"):
         entries.warn_of_unused_bundles()
     _check_rules(sections, assembled.own, complaints)

@@ -96,7 +96,8 @@ def _lay(document: Document, sections: Sections, once: Sequence[str], complaints
         return
     document, shape = _in_shape(document, sections, complaints)
     root = At(document=document)
-    warn_of_later(shape, root, complaints)
+    for name, signal in (shape.signals or {}).items():
+        warn_of_later(signal, root / "signals" / name, complaints)
     for section in _BY_NAME:
         _add_by_name(sections, section, getattr(shape, section) or {}, root / section, complaints)
     for index, rule in enumerate(shape.rules or []):

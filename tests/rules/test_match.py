@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from responder.model.pack import Pack
+import pytest
+
+from responder.model.pack import Pack, Rule
 from responder.rules.match import matching, windows
 
 PACK = """\
@@ -45,3 +47,26 @@ def test_signals_of_questions_are_read_though_no_rule_names_them(pack: Callable[
     assert set(windows(made, made.rules[:1])) == {"error_rate", "serving"}
     assert windows(made, made.rules)["error_rate"][-1] == 1200.0
     assert windows(made, made.rules)["latency"] == ()
+
+
+def test_of_many_rules_only_those_are_asked_that_the_labels_lead_to(
+    pack: Callable[[str], Pack], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = "".join(f'  - {{name: r{n}, match: [\'service="s{n}", tier="1"\']}}\n' for n in range(500))
+    made = pack(f"rules:\n{many}  - {{name: rest, default: true}}\n")
+    asked: list[str] = []
+    matches = Rule.matches
+    monkeypatch.setattr(Rule, "matches", lambda rule, labels: asked.append(rule.name) or matches(rule, labels))
+
+    assert names(made, {"service": "s7", "tier": "1"}) == ["r7"]
+    assert names(made, {"service": "none", "tier": "1"}) == ["rest"]
+    assert asked == ["r7"]
+
+
+def test_the_signal_of_the_matrix_is_read(pack: Callable[[str], Pack]) -> None:
+    made = pack(
+        "severity: {matrix: {columns: {signal: waiting, cells: ['< 5 for 1m', '>= 5']}, rows: {outage: [P2, P1]}}}\n"
+        "rules: [{name: one, match: ['a=\"b\"'], impact: outage}]\n"
+    )
+
+    assert windows(made, made.rules) == {"waiting": (60.0,)}
