@@ -13,17 +13,13 @@ from yarl import URL
 
 from responder import __version__
 from responder.clients.budget import Budget
-from responder.clients.network import guarded_socket, in_words, tls
+from responder.clients.network import NoAnswer, guarded_socket, in_words, tls
 from responder.clients.resolve import Resolved
 from responder.errors import CouldNotLook, NotConfigured, Refused, Unreachable
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_PATH = 16 * 1024  # servers refuse longer request lines with 414
 MAX_DECODINGS = 3  # `%252e` is a dot to a server behind a proxy that decodes too
-
-
-class NoAnswer(Unreachable):
-    """The host was there and would not speak HTTP with us: nothing listens, or it hung up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +152,7 @@ class HttpDoor:
             case aiohttp.ClientConnectorDNSError():
                 return Unreachable(f"{self.shown}: host name not found")
             case aiohttp.ClientConnectorError():
-                return _no_answer(in_words(self._resolved, reason.os_error), reason.os_error)
+                return in_words(self._resolved, reason.os_error)
             case aiohttp.ServerDisconnectedError():
                 return NoAnswer(f"{self.shown}: closed the connection without an answer")
             case aiohttp.ClientPayloadError():
@@ -164,13 +160,7 @@ class HttpDoor:
             case aiohttp.ClientResponseError() | aiohttp.InvalidURL():
                 return NoAnswer(f"{self.shown}: the answer is not HTTP")
             case _:
-                return _no_answer(in_words(self._resolved, reason), reason)
-
-
-def _no_answer(translated: CouldNotLook, reason: BaseException) -> CouldNotLook:
-    """A refused or reset connection says something about the service, a missing route only about the way."""
-    refused = isinstance(reason, ConnectionRefusedError | ConnectionResetError | ConnectionAbortedError)
-    return NoAnswer(str(translated)) if refused else translated
+                return in_words(self._resolved, reason)
 
 
 def _headers(resolved: Resolved) -> dict[str, str]:

@@ -31,10 +31,15 @@ METADATA: dict[AnyAddress, str] = {
         "fd20:ce::254",  # Google
     )
 }
+HANGS_UP = (ConnectionRefusedError, ConnectionResetError, ConnectionAbortedError)
 NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
 COMPATIBLE = IPv6Network("::/96")  # RFC 4291 2.5.5.1, deprecated
 THIS_NETWORK = IPv4Network("0.0.0.0/8")  # RFC 1122 3.2.1.3
 FUTURE = IPv4Network("240.0.0.0/4")  # RFC 1112, with 255.255.255.255
+
+
+class NoAnswer(Unreachable):
+    """The host was there and would not speak with us: nothing listens, or it hung up."""
 
 
 class NotAllowed(OSError):
@@ -106,9 +111,11 @@ def in_words(resolved: Resolved, reason: BaseException) -> CouldNotLook:
         return Unreachable(f"{where}: host name not found")
     if isinstance(reason, TimeoutError):
         return Unreachable(f"{where}: no answer in time")
+    # refused or reset says something about the service, a missing route only about the way
+    kind = NoAnswer if isinstance(reason, HANGS_UP) else Unreachable
     if isinstance(reason, OSError) and reason.errno is not None and reason.errno > 0:
-        return Unreachable(f"{where}: {os.strerror(reason.errno).lower()}")
-    return Unreachable(f"{where}: no connection")
+        return kind(f"{where}: {os.strerror(reason.errno).lower()}")
+    return kind(f"{where}: no connection")
 
 
 def _within(address: AnyAddress) -> list[AnyAddress]:

@@ -15,7 +15,7 @@ from typing import Any, cast
 import asyncpg
 
 from responder.clients.budget import Budget
-from responder.clients.network import check_host, in_words, tls
+from responder.clients.network import NoAnswer, check_host, in_words, tls
 from responder.clients.postgres_queries import NamedQuery
 from responder.clients.resolve import Resolved
 from responder.errors import CouldNotLook, Refused, Unreachable
@@ -131,7 +131,7 @@ class PostgresDoor:
         if isinstance(reason, asyncpg.QueryCanceledError | asyncpg.LockNotAvailableError):
             return Unreachable(f"{self.shown}: no answer in time{during}: {text}")
         if isinstance(reason, asyncpg.PostgresConnectionError | asyncpg.OperatorInterventionError):
-            return Unreachable(f"{self.shown}: {text}")
+            return NoAnswer(f"{self.shown}: {text}")  # hangs up, starts or shuts down
         return Refused(f"{self.shown}: {text}{during} (SQLSTATE {reason.sqlstate})")
 
     def _no_connection(self, reason: BaseException) -> CouldNotLook:

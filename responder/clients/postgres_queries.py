@@ -46,3 +46,209 @@ CONNECTION_GROUPS = NamedQuery(
     order by 5 desc, 1, 2, 3
     """,
 )
+
+# What a role outside pg_monitor cannot see is counted beside the rows, in a row of its own when there is no other.
+HIDDEN = "(select count(*)::int from pg_stat_activity where backend_type is null and usesysid is not null)"
+
+SERVER = NamedQuery(
+    name="server",
+    sql="""
+    select current_setting('server_version') as version, pg_is_in_recovery() as standby,
+           pg_postmaster_start_time() as started_at,
+           extract(epoch from clock_timestamp() - pg_postmaster_start_time())::float8 as up_seconds
+    """,
+)
+
+LONG_QUERIES = NamedQuery(
+    name="long queries",
+    sql=f"""
+    select it.*, there.hidden
+    from (select {HIDDEN} as hidden) there
+    left join (
+        select pid, coalesce(usename::text, '') as username, coalesce(application_name, '') as application,
+               coalesce(datname::text, '') as database, query_id::text as query_id,
+               coalesce(wait_event_type || ' ' || wait_event, '') as waits_for,
+               extract(epoch from clock_timestamp() - query_start)::float8 as seconds, count(*) over ()::int as sessions
+        from pg_stat_activity
+        where {CLIENTS} and state = 'active' and pid <> pg_backend_pid()
+              and clock_timestamp() - query_start > make_interval(secs => $1)
+    ) it on true
+    order by it.seconds desc nulls last
+    """,
+)
+
+IDLE_IN_TRANSACTION = NamedQuery(
+    name="sessions idle in transaction",
+    sql=f"""
+    select it.*, there.hidden
+    from (select {HIDDEN} as hidden) there
+    left join (
+        select pid, coalesce(usename::text, '') as username, coalesce(application_name, '') as application,
+               coalesce(datname::text, '') as database,
+               extract(epoch from clock_timestamp() - state_change)::float8 as seconds,
+               extract(epoch from clock_timestamp() - xact_start)::float8 as transaction_seconds,
+               count(*) over ()::int as sessions
+        from pg_stat_activity
+        where {CLIENTS} and state in ('idle in transaction', 'idle in transaction (aborted)')
+    ) it on true
+    order by it.seconds desc nulls last
+    """,
+)
+
+# pg_blocking_pids stops the lock manager for a moment: it is asked only of sessions that wait. Names of tables only of
+# the database that we are in: elsewhere the same number is another table.
+WAITING_SESSIONS = NamedQuery(
+    name="sessions that wait for a lock, and for whom",
+    sql="""
+    select pid, pg_blocking_pids(pid) as blockers, waits_for, seconds, count(*) over ()::int as sessions
+    from (
+        select pid,
+               max(case when database = (select oid from pg_database where datname = current_database())
+                   then relation::regclass::text else locktype end) as waits_for,
+               extract(epoch from clock_timestamp() - min(waitstart))::float8 as seconds
+        from pg_locks
+        where not granted and pid is not null
+        group by pid
+    ) waiting
+    order by seconds desc nulls last
+    """,
+)
+
+SESSIONS = NamedQuery(
+    name="sessions by pid",
+    sql="""
+    select pid, coalesce(usename::text, '') as username, coalesce(application_name, '') as application,
+           coalesce(state, backend_type, '') as state, backend_type is null as hidden,
+           extract(epoch from clock_timestamp() - xact_start)::float8 as transaction_seconds
+    from pg_stat_activity
+    where pid = any($1::int[])
+    """,
+)
+
+# A table that somebody holds, or waits to hold, exclusively is left out: measuring it would queue behind them.
+TABLE_SIZES = NamedQuery(
+    name="table sizes",
+    sql="""
+    select sized.*, sum(total_bytes) over ()::float8 as all_bytes, count(*) over ()::int as tables
+    from (
+        select c.oid::regclass::text as name, pg_total_relation_size(c.oid)::float8 as total_bytes,
+               pg_table_size(c.oid)::float8 as table_bytes, pg_indexes_size(c.oid)::float8 as index_bytes,
+               coalesce(s.n_live_tup, 0)::float8 as live_rows
+        from pg_class c
+        join pg_namespace n on n.oid = c.relnamespace
+        left join pg_stat_all_tables s on s.relid = c.oid
+        where c.relkind in ('r', 'm') and c.relpersistence <> 't'
+              and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
+              and not exists (
+                  select from pg_locks l
+                  where l.relation = c.oid and l.mode = 'AccessExclusiveLock'
+                        and l.database = (select oid from pg_database where datname = current_database()))
+    ) sized
+    order by total_bytes desc, name
+    """,
+)
+
+DATABASE_SIZE = NamedQuery(
+    name="database size",
+    sql="""
+    select current_database()::text as name, pg_database_size(current_database())::float8 as bytes,
+           (select count(distinct relation)::int from pg_locks
+            where mode = 'AccessExclusiveLock' and relation is not null
+                  and database = (select oid from pg_database where datname = current_database())) as held
+    """,
+)
+
+STATEMENT_STATISTICS = NamedQuery(
+    name="whether there are statistics of statements",
+    sql="""
+    select current_database()::text as database,
+           exists (select from pg_extension where extname = 'pg_stat_statements') as installed
+    """,
+)
+
+# `false`: the text of the statements is not even read on the server.
+SLOW_STATEMENTS = NamedQuery(
+    name="slow statements",
+    sql="""
+    select s.queryid::text as query_id, coalesce(r.rolname::text, '') as username,
+           coalesce(d.datname::text, '') as database, s.calls::float8 as calls,
+           s.total_exec_time::float8 as total_ms, s.mean_exec_time::float8 as mean_ms,
+           s.max_exec_time::float8 as max_ms, s.rows::float8 as rows_given, s.shared_blks_read::float8 as blocks_read,
+           sum(s.total_exec_time) over ()::float8 as all_ms,
+           count(*) filter (where s.queryid is null) over ()::int as hidden,
+           extract(epoch from clock_timestamp() - i.stats_reset)::float8 as since_seconds
+    from pg_stat_statements(false) s
+    cross join pg_stat_statements_info i
+    left join pg_roles r on r.oid = s.userid
+    left join pg_database d on d.oid = s.dbid
+    order by s.queryid is null, s.total_exec_time desc
+    """,
+)
+
+WRITTEN = "case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end"
+
+REPLICAS = NamedQuery(
+    name="replicas",
+    sql=f"""
+    select it.*, there.standby
+    from (select pg_is_in_recovery() as standby) there
+    left join (
+        select coalesce(application_name, '') as name, coalesce(host(client_addr), 'socket') as address, state,
+               sync_state, extract(epoch from replay_lag)::float8 as lag_seconds,
+               pg_wal_lsn_diff({WRITTEN}, replay_lsn)::float8 as behind_bytes
+        from pg_stat_replication
+        where state is distinct from 'backup'
+    ) it on true
+    order by it.lag_seconds desc nulls last, it.behind_bytes desc nulls last
+    """,
+)
+
+REPLICATION_SLOTS = NamedQuery(
+    name="replication slots",
+    sql=f"""
+    select slot_name::text as name, slot_type as kind, active, coalesce(wal_status, '') as wal_status,
+           pg_wal_lsn_diff({WRITTEN}, restart_lsn)::float8 as kept_bytes
+    from pg_replication_slots
+    order by kept_bytes desc nulls last
+    """,
+)
+
+OWN_REPLAY = NamedQuery(
+    name="how far this standby has replayed",
+    sql="""
+    select (select count(*)::int from pg_stat_wal_receiver) as receivers,
+           (select count(*)::int from pg_stat_wal_receiver where status = 'streaming') as streaming,
+           (select count(*)::int from pg_stat_wal_receiver where status is null) as hidden,
+           pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn() as caught_up,
+           pg_is_wal_replay_paused() as paused,
+           extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp())::float8 as replayed_seconds_ago
+    """,
+)
+
+# Autovacuum begins at threshold + factor × rows; what a table says for itself is not looked at.
+DEAD_ROWS = NamedQuery(
+    name="dead rows and vacuums by table",
+    sql="""
+    select relid::regclass::text as name, n_live_tup::float8 as live_rows, n_dead_tup::float8 as dead_rows,
+           extract(epoch from clock_timestamp() - greatest(last_vacuum, last_autovacuum))::float8
+           as vacuumed_seconds_ago,
+           current_setting('autovacuum_vacuum_threshold')::float8
+           + current_setting('autovacuum_vacuum_scale_factor')::float8 * n_live_tup as due_at,
+           exists (select from pg_stat_progress_vacuum p
+                   where p.relid = t.relid and p.datname = current_database()) as running
+    from pg_stat_user_tables t
+    where n_dead_tup > 0
+    order by n_dead_tup desc, 1
+    """,
+)
+
+VACUUM_STATE = NamedQuery(
+    name="vacuums and the age of the oldest row",
+    sql="""
+    select (select count(*)::int from pg_stat_progress_vacuum) as running,
+           current_setting('autovacuum_max_workers')::int as workers, current_setting('autovacuum') = 'on' as automatic,
+           current_setting('autovacuum_freeze_max_age')::float8 as freeze_at,
+           (select datname::text from pg_database order by age(datfrozenxid) desc, datname limit 1) as oldest_database,
+           (select max(age(datfrozenxid))::float8 from pg_database) as oldest_age
+    """,
+)

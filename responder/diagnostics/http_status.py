@@ -13,8 +13,10 @@ from urllib.parse import quote
 from pydantic import BeforeValidator, Field
 
 from responder.clients.doors import Doors
-from responder.clients.http import HttpDoor, NoAnswer
+from responder.clients.http import HttpDoor
+from responder.clients.network import NoAnswer
 from responder.diagnostics.diagnostic import Diagnostic
+from responder.diagnostics.parameters import as_list
 from responder.diagnostics.text import table
 from responder.errors import CouldNotLook
 from responder.model.catalogue import Parameters
@@ -32,10 +34,6 @@ def _expectation(value: object) -> object:
     return text
 
 
-def _as_list(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
 def _part_of_path(value: str) -> str:
     """A label value as one part of a path or query."""
     return quote(value, safe="")
@@ -46,7 +44,7 @@ class Asked(Parameters):
 
     escapes: ClassVar[Mapping[str, Callable[[str], str]]] = {"paths": _part_of_path}
 
-    paths: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1, max_length=20)] = ("/",)
+    paths: Annotated[tuple[str, ...], BeforeValidator(as_list), Field(min_length=1, max_length=20)] = ("/",)
     expect: Annotated[str, BeforeValidator(_expectation)] = "<400"
 
 

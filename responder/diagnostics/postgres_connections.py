@@ -9,6 +9,7 @@ from responder.clients.doors import Doors
 from responder.clients.postgres import NoConnectionLeft
 from responder.clients.postgres_queries import CONNECTION_GROUPS, CONNECTION_LIMITS
 from responder.diagnostics.diagnostic import Diagnostic
+from responder.diagnostics.parameters import Nothing
 from responder.diagnostics.text import age, table
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
@@ -24,20 +25,16 @@ EQUIVALENT = (
 Row = Mapping[str, Any]
 
 
-class Asked(Parameters):
-    """There is nothing to say to it."""
-
-
 class PostgresConnections:
     """Counts against the maximum; sessions idle in a transaction are named, since they are most often the cause."""
 
     name = "postgres.connections"
     target_kind = "postgres"
     question = "How many connections are taken, by whom, and how long do they do nothing?"
-    parameters: type[Parameters] = Asked
+    parameters: type[Parameters] = Nothing
     marks = frozenset({"near_limit"})
 
-    async def examine(self, target: Target, parameters: Asked, doors: Doors) -> Finding:
+    async def examine(self, target: Target, parameters: Nothing, doors: Doors) -> Finding:
         """Raises CouldNotLook when there is no answer. That no connection is left is an answer."""
         door = doors.postgres(target)
         try:

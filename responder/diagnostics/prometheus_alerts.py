@@ -14,6 +14,7 @@ from responder.clients.doors import Doors
 from responder.clients.prometheus import ActiveAlert
 from responder.clients.promql import escaped
 from responder.diagnostics.diagnostic import Diagnostic
+from responder.diagnostics.parameters import as_list
 from responder.diagnostics.text import shortened, table
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
@@ -28,10 +29,6 @@ GRAVITY = 30  # other alerts are company, not a cause: whatever else is unhealth
 REDACTED = "[redacted"
 
 Labels = Mapping[str, str]
-
-
-def _as_list(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
 
 
 def _line(text: str) -> str:
@@ -53,7 +50,7 @@ class Asked(Parameters):
     escapes: ClassVar[Mapping[str, Callable[[str], str]]] = {"match": _in_quotes}
 
     match: Annotated[
-        tuple[Annotated[str, AfterValidator(_line)], ...], BeforeValidator(_as_list), Field(max_length=20)
+        tuple[Annotated[str, AfterValidator(_line)], ...], BeforeValidator(as_list), Field(max_length=20)
     ] = ()
 
     def beside(self, alerts: Sequence[Labels], ignored: Sequence[str]) -> AskedBeside:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from responder.clients.doors import Doors
 from responder.clients.redis import NoClientLeft
 from responder.diagnostics.diagnostic import Diagnostic
+from responder.diagnostics.parameters import Nothing
 from responder.diagnostics.text import size, table
 from responder.errors import Unreachable
 from responder.model.catalogue import Parameters
@@ -15,10 +16,6 @@ from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
 
 NEAR_LIMIT = 0.9  # of maxmemory or maxclients
-
-
-class Asked(Parameters):
-    """There is nothing to say to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +48,10 @@ class RedisInfo:
     name = "redis.info"
     target_kind = "redis"
     question = "How full is Redis, how many clients does it have, and does it throw keys away?"
-    parameters: type[Parameters] = Asked
+    parameters: type[Parameters] = Nothing
     marks = frozenset({"near_limit"})
 
-    async def examine(self, target: Target, parameters: Asked, doors: Doors) -> Finding:
+    async def examine(self, target: Target, parameters: Nothing, doors: Doors) -> Finding:
         """Raises CouldNotLook when there is no answer. That it takes no client is an answer."""
         door = doors.redis(target)
         equivalent = f"redis-cli -u {door.shown} info"

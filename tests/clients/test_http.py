@@ -9,7 +9,8 @@ from aiohttp import web
 
 from responder.clients import network
 from responder.clients.doors import Doors
-from responder.clients.http import MAX_BODY_BYTES, HttpDoor, NoAnswer
+from responder.clients.http import MAX_BODY_BYTES, HttpDoor
+from responder.clients.network import NoAnswer
 from responder.errors import NotConfigured, Refused, Unreachable
 from responder.model.pack import Target
 from tests.systems.plugin import free_port, program

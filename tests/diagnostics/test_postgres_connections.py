@@ -6,7 +6,8 @@ import asyncpg
 import pytest
 
 from responder.clients.doors import Doors
-from responder.diagnostics.postgres_connections import DIAGNOSTIC, Asked
+from responder.diagnostics.parameters import Nothing
+from responder.diagnostics.postgres_connections import DIAGNOSTIC
 from responder.model.finding import Outcome, Table
 from responder.model.pack import Target
 from tests.systems.plugin import Postgres
@@ -39,7 +40,7 @@ async def connect(small: Postgres) -> AsyncIterator[Connect]:
 async def test_a_few_connections_are_healthy(small: Postgres, connect: Connect, doors: Doors, target: Made) -> None:
     await connect("api")
 
-    finding = await DIAGNOSTIC.examine(target("postgres", small.readonly_dsn), Asked(), doors)
+    finding = await DIAGNOSTIC.examine(target("postgres", small.readonly_dsn), Nothing(), doors)
 
     assert (finding.outcome, finding.marks) == (Outcome.HEALTHY, ())
     assert finding.headline == "2 of 20 connections"
@@ -60,7 +61,7 @@ async def test_a_pool_that_is_nearly_full_is_named_with_its_cause(
     for _ in range(6):
         await connect("api")
 
-    finding = await DIAGNOSTIC.examine(target("postgres", small.readonly_dsn), Asked(), doors)
+    finding = await DIAGNOSTIC.examine(target("postgres", small.readonly_dsn), Nothing(), doors)
 
     assert (finding.outcome, finding.marks, finding.gravity) == (Outcome.UNHEALTHY, ("near_limit",), 80)
     assert re.sub(r"\d+s", "Ns", finding.headline) == (
@@ -82,7 +83,7 @@ async def test_no_connection_left_is_the_gravest_answer(
     for _ in range(17):
         await connect("worker")
 
-    finding = await DIAGNOSTIC.examine(target("postgres", small.readonly_dsn), Asked(), doors)
+    finding = await DIAGNOSTIC.examine(target("postgres", small.readonly_dsn), Nothing(), doors)
 
     assert (finding.outcome, finding.marks, finding.gravity) == (Outcome.UNHEALTHY, ("near_limit",), 100)
     assert finding.headline.startswith("no connection left: remaining connection slots are reserved")
@@ -94,7 +95,7 @@ async def test_a_role_that_does_not_see_states_says_so(small: Postgres, doors: D
     await admin.execute("create role blind login")
 
     address = small.dsn.replace("postgres@", "blind@")
-    finding = await DIAGNOSTIC.examine(target("postgres", address), Asked(), doors)
+    finding = await DIAGNOSTIC.examine(target("postgres", address), Nothing(), doors)
     await admin.close()
 
     assert finding.headline == "2 of 20 connections, state of 1 not visible (needs pg_monitor)"

@@ -5,7 +5,8 @@ import pytest
 from redis.asyncio import Redis
 
 from responder.clients.doors import Doors
-from responder.diagnostics.redis_info import DIAGNOSTIC, Asked
+from responder.diagnostics.parameters import Nothing
+from responder.diagnostics.redis_info import DIAGNOSTIC
 from responder.errors import CouldNotLook
 from responder.model.finding import Outcome, Table
 from responder.model.pack import Target
@@ -18,7 +19,7 @@ Made = Callable[..., Target]
 async def test_an_empty_one_is_healthy(start_redis: Callable[..., System], doors: Doors, target: Made) -> None:
     server = start_redis("--maxmemory", "64mb")
 
-    finding = await DIAGNOSTIC.examine(target("redis", server.address), Asked(), doors)
+    finding = await DIAGNOSTIC.examine(target("redis", server.address), Nothing(), doors)
 
     assert (finding.outcome, finding.marks) == (Outcome.HEALTHY, ())
     assert finding.headline == "memory 1 % of 64 MiB, 1 client"
@@ -35,7 +36,7 @@ async def test_nearly_all_memory_taken_is_near_the_limit(
         for number in range(700):
             await admin.set(f"key{number}", "x" * 16_000)
 
-        finding = await DIAGNOSTIC.examine(target("redis", server.address), Asked(), doors)
+        finding = await DIAGNOSTIC.examine(target("redis", server.address), Nothing(), doors)
 
     assert (finding.outcome, finding.marks) == (Outcome.UNHEALTHY, ("near_limit",))
     assert finding.gravity >= 90
@@ -56,7 +57,7 @@ async def test_blocked_clients_are_shown_and_not_judged(
         while int((await admin.info("clients"))["blocked_clients"]) < 3:
             await asyncio.sleep(0.01)
 
-        finding = await DIAGNOSTIC.examine(target("redis", server.address), Asked(), doors)
+        finding = await DIAGNOSTIC.examine(target("redis", server.address), Nothing(), doors)
 
         await admin.rpush("queue", "a", "b", "c")
         await asyncio.wait(waiting)
@@ -75,7 +76,7 @@ async def test_clients_near_their_limit(start_redis: Callable[..., System], door
         await it.initialize()
         await it.ping()
 
-    finding = await DIAGNOSTIC.examine(target("redis", server.address), Asked(), doors)
+    finding = await DIAGNOSTIC.examine(target("redis", server.address), Nothing(), doors)
     assert (finding.outcome, finding.marks, finding.gravity) == (Outcome.UNHEALTHY, ("near_limit",), 90)
     assert finding.headline.startswith("9 of 10 clients, memory ")
 
@@ -92,7 +93,7 @@ async def test_no_client_left_is_the_gravest_answer(
     async with Redis(port=server.port, single_connection_client=True) as holder:
         await holder.ping()
 
-        finding = await DIAGNOSTIC.examine(target("redis", server.address), Asked(), doors)
+        finding = await DIAGNOSTIC.examine(target("redis", server.address), Nothing(), doors)
 
     assert (finding.outcome, finding.gravity) == (Outcome.UNHEALTHY, 100)
     assert finding.headline == "no client left: max number of clients reached"
@@ -103,4 +104,4 @@ async def test_something_else_is_no_redis(doors: Doors, target: Made, raw_server
     port = await raw_server(b"$9\r\n# Server\n\r\n")  # type: ignore[misc]
 
     with pytest.raises(CouldNotLook, match="not the INFO of a Redis: 'connected_clients'"):
-        await DIAGNOSTIC.examine(target("redis", f"redis://127.0.0.1:{port}"), Asked(), doors)
+        await DIAGNOSTIC.examine(target("redis", f"redis://127.0.0.1:{port}"), Nothing(), doors)

@@ -16,13 +16,15 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from responder.embedded.preflight import server_user
+from responder.embedded.programs import installed_programs, reachable_programs
 from tests.systems.servers import raw_server, serve  # noqa: F401 - fixtures of this plugin too
 
 STARTS_WITHIN_SECONDS = 30.0
@@ -163,21 +165,27 @@ def postgres_user() -> str | None:
     return "postgres" if os.geteuid() == 0 else None
 
 
+def initialised(programs: Path, folder: Path) -> Path:
+    """A new data folder below this one."""
+    user = postgres_user()
+    initdb = [str(programs / "initdb"), "-D", str(folder / "data"), "-U", "postgres", "-A", "trust"]
+    subprocess.run(
+        [*initdb, "--no-sync", "--locale=C", "-E", "UTF8"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        user=user,
+        group=user,
+        cwd=folder,
+    )
+    return folder / "data"
+
+
 @pytest.fixture(scope="session")
 def postgres_template() -> Iterator[Path]:
     """An initialised data folder to copy; makes each further server a matter of a tenth of a second."""
-    programs, user = postgres_programs(), postgres_user()
-    with folder_for("postgres-template", user) as folder:
-        initdb = [str(programs / "initdb"), "-D", str(folder / "data"), "-U", "postgres", "-A", "trust"]
-        subprocess.run(
-            [*initdb, "--no-sync", "--locale=C", "-E", "UTF8"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            user=user,
-            group=user,
-            cwd=folder,
-        )
-        yield folder / "data"
+    programs = postgres_programs()
+    with folder_for("postgres-template", postgres_user()) as folder:
+        yield initialised(programs, folder)
 
 
 @pytest.fixture(scope="session")
@@ -186,35 +194,57 @@ def start_postgres(postgres_template: Path) -> Iterator[Callable[..., Postgres]]
     with contextlib.ExitStack() as stack:
 
         def start_one(**settings: object) -> Postgres:
-            programs, user = postgres_programs(), postgres_user()
-            folder = stack.enter_context(folder_for("postgres", user))
-            copied = ["cp", "-a", str(postgres_template), str(folder / "data")]
-            subprocess.run(copied, check=True, cwd=folder)
-            port = free_port()
-            given = {"listen_addresses": LOOPBACK, "unix_socket_directories": folder, "fsync": "off"} | settings
-            options = [word for name, value in given.items() for word in ("-c", f"{name}={value}")]
-            command = [str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(port), *options]
-            ask = [str(programs / "psql"), "-h", LOOPBACK, "-p", str(port), "-U", "postgres", "-qAtX"]
-            probe = [str(programs / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(port)]
-            process = start(
-                "postgresql", command, folder, lambda: subprocess.run(probe, check=False).returncode == 0, user=user
-            )
-            stack.callback(stop, process, signal.SIGINT)
-            role = "create role responder login password 'pw' in role pg_monitor"
-            subprocess.run([*ask, "-c", role], check=True, cwd=folder)
-            at = f"{LOOPBACK}:{port}/postgres"
-            return Postgres(
-                name="postgresql",
-                address=f"postgresql://postgres@{at}",
-                port=port,
-                folder=folder,
-                process=process,
-                stopped_by=signal.SIGINT,  # the fast shutdown: it does not wait for clients
-                dsn=f"postgresql://postgres@{at}",
-                readonly_dsn=f"postgresql://responder:pw@{at}",
-            )
+            folder = stack.enter_context(folder_for("postgres", postgres_user()))
+            subprocess.run(["cp", "-a", str(postgres_template), str(folder / "data")], check=True, cwd=folder)
+            return started_postgres(stack, postgres_programs(), folder, settings)
 
         yield start_one
+
+
+@pytest.fixture(scope="session")
+def start_embedded_postgres() -> Iterator[Callable[..., Postgres]]:
+    """The same with the programs of the embedded one."""
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(folder_for("embedded", postgres_user()))
+        user = server_user(os.geteuid(), cluster=folder / "data")
+        programs = reachable_programs(installed_programs(), folder, user).path("initdb").parent
+        template = initialised(programs, folder)
+
+        def start_one(**settings: object) -> Postgres:
+            own = stack.enter_context(folder_for("postgres", postgres_user()))
+            subprocess.run(["cp", "-a", str(template), str(own / "data")], check=True, cwd=own)
+            return started_postgres(stack, programs, own, settings)
+
+        yield start_one
+
+
+def started_postgres(
+    stack: contextlib.ExitStack, programs: Path, folder: Path, settings: Mapping[str, object]
+) -> Postgres:
+    """A server on the data in `folder`, stopped with the stack, with the role that responder is to have."""
+    port, user = free_port(), postgres_user()
+    given = {"listen_addresses": LOOPBACK, "unix_socket_directories": folder, "fsync": "off"} | dict(settings)
+    options = [word for name, value in given.items() for word in ("-c", f"{name}={value}")]
+    command = [str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(port), *options]
+    ask = [str(programs / "psql"), "-h", LOOPBACK, "-p", str(port), "-U", "postgres", "-qAtX"]
+    probe = [str(programs / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(port)]
+    process = start(
+        "postgresql", command, folder, lambda: subprocess.run(probe, check=False).returncode == 0, user=user
+    )
+    stack.callback(stop, process, signal.SIGINT)
+    role = "create role responder login password 'pw' in role pg_monitor"
+    subprocess.run([*ask, "-c", role], check=True, cwd=folder)
+    at = f"{LOOPBACK}:{port}/postgres"
+    return Postgres(
+        name="postgresql",
+        address=f"postgresql://postgres@{at}",
+        port=port,
+        folder=folder,
+        process=process,
+        stopped_by=signal.SIGINT,  # the fast shutdown: it does not wait for clients
+        dsn=f"postgresql://postgres@{at}",
+        readonly_dsn=f"postgresql://responder:pw@{at}",
+    )
 
 
 @pytest.fixture(scope="session")
