@@ -1,8 +1,9 @@
 """Alertmanager's matchers: `service=~"api|gateway", environment!="dev"`.
 
-Syntax as in https://prometheus.io/docs/alerting/latest/configuration/#matcher: classic names or quoted UTF-8 ones,
-values quoted or bare, an optional pair of braces, a comma between two. Regular expressions are anchored and compiled
-by RE2, as Alertmanager's are, so that none of them can take long.
+Read as Alertmanager reads them (https://prometheus.io/docs/alerting/latest/configuration/#matcher): by its classic
+syntax, and what that does not take by the one that knows any UTF-8 name in quotes. Three slips that it takes without a
+word are refused: a brace without its other, a value in quotes of another kind, no matcher at all. Regular expressions
+are anchored and compiled by RE2, as Alertmanager's are, so that none of them can take long.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 import re2
 
@@ -20,30 +21,34 @@ MAX_PATTERN = 2000
 
 Operator = Literal["=", "!=", "=~", "!~"]
 
-# Looser than a name, as in Alertmanager's classic mode (`code=~5[0-9]{2}`); with a blank in it, it takes quotes.
-_BARE_VALUE = re.compile(r"[^\s,\"'`]*")
-_BARE_NAME = re.compile(r"[^\s{}!=~,\\\"'`]+")
+_BLANK = r"[ \t\n\f\r]*"
+_CLASSIC = re.compile(rf"{_BLANK}([a-zA-Z_:][a-zA-Z0-9_:]*){_BLANK}(=~|=|!=|!~){_BLANK}(.*?){_BLANK}", re.DOTALL)
+_CLASSIC_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_CLASSIC_BARE = re.compile(r'(?:[^"\\]|\\.)*\\?', re.DOTALL)
+_BARE = re.compile(r"[^\s{}!=~,\\\"'`]+")
 _OPERATOR = re.compile(r"=~|!~|!=|=")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_ESCAPES = {"n": "\n", '"': '"', "\\": "\\", "t": "\t", "r": "\r"}
+_ESCAPE = re.compile(
+    r'\\(?:(?P<letter>[abfnrtv\\"])|x(?P<byte>[0-9a-fA-F]{2})|(?P<octal>[0-3][0-7]{2})'
+    r"|(?:u(?P<short>[0-9a-fA-F]{4})|U(?P<long>00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4}))|(?P<other>.?))",
+    re.DOTALL,
+)
+_LETTERS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\", '"': '"'}
+
+
+class _Read(NamedTuple):
+    """One matcher as read; `bare`: its value stood without quotes."""
+
+    label: str
+    operator: Operator
+    value: str
+    bare: bool
 
 
 def parse_line(text: str) -> MatcherLine:
     """All matchers of one line; raises ValueError with what was expected and what was found."""
-    inner = text.strip()
-    if inner.startswith("{"):
-        if not inner.endswith("}"):
-            raise ValueError(f"expected a closing brace, got {_quote(text)}")
-        inner = inner[1:-1].strip()
-    if not inner:
-        raise ValueError(f'expected a matcher such as alertname="HighErrorRate", got {_quote(text)}')
-    matchers: list[Matcher] = []
-    position = 0
-    while position < len(inner):
-        matcher, position = _matcher_at(inner, position)
-        matchers.append(matcher)
-        position = _after_comma(inner, position)
-    return MatcherLine(matchers=tuple(matchers), text=text)
+    found = _read(text)
+    return MatcherLine(matchers=tuple(matcher(it.label, it.operator, it.value) for it in found), text=text)
 
 
 def matcher(label: str, operator: Operator, value: str) -> Matcher:
@@ -51,27 +56,99 @@ def matcher(label: str, operator: Operator, value: str) -> Matcher:
     return Matcher(label=label, operator=operator, value=value, fits=_fits(operator, value))
 
 
-def _matcher_at(text: str, position: int) -> tuple[Matcher, int]:
-    label, after_label = _token(text, position, _BARE_NAME, "a label name")
-    found = _OPERATOR.match(text, _skip(text, after_label))
-    if found is None:
-        rest = text[after_label:].strip()
-        raise ValueError(f"expected =, !=, =~ or !~ after `{label}`, got {_quote(rest)}")
-    value, end = _token(text, _skip(text, found.end()), _BARE_VALUE, f"a value after `{label}{found[0]}`")
-    return matcher(label, cast(Operator, found[0]), value), end
+def doubt_of(text: str) -> str | None:
+    """What Alertmanager takes and nobody means: a value without quotes that goes on over another matcher."""
+    for it in _read(text):
+        if it.bare and (not it.value or re.search(r"[\s=~!]", it.value)):
+            shown = _quote(it.value) if it.value else "empty"
+            return f"without quotes the value of `{it.label}` is {shown}; expected a comma, or quotes around it"
+    return None
 
 
-def _token(text: str, position: int, bare_form: re.Pattern[str], expected: str) -> tuple[str, int]:
-    """A quoted or bare token, and where it ends."""
-    quoted = _QUOTED.match(text, position)
-    if quoted is not None:
-        return _unescape(quoted[0][1:-1]), quoted.end()
-    bare = bare_form.match(text, position)
+def why_never(line: MatcherLine) -> str | None:
+    """Why no alert can fit this line, None when one may: two of its matchers ask different things of one label."""
+    for one in line.matchers:
+        others = [it for it in line.matchers if it is not one and it.label == one.label]
+        for value in [one.value] if one.operator == "=" else []:
+            for other in others:
+                if not other.fits(value):
+                    return f"{one.shown} and {other.shown} never hold together"
+    return None
+
+
+def _read(text: str) -> list[_Read]:
+    trimmed = text.strip()
+    if trimmed.strip("{} ,") == "":
+        raise ValueError(f'expected a matcher such as alertname="HighErrorRate", got {_quote(text)}')
+    if trimmed.startswith("{") != trimmed.endswith("}"):
+        hint = " before it; a value that ends with one takes quotes" if trimmed.endswith("}") else ""
+        raise ValueError(f"expected {'an opening' if hint else 'a closing'} brace{hint}, got {_quote(text)}")
+    return _classic(text) or _any_name(trimmed[1:-1] if trimmed.startswith("{") else trimmed)
+
+
+def _classic(text: str) -> list[_Read]:
+    """By the classic syntax; empty when it does not take this."""
+    found: list[_Read] = []
+    for piece in _pieces(text.removeprefix("{").removesuffix("}")):
+        parts = _CLASSIC.fullmatch(piece)
+        value = _classic_value(parts[3]) if parts else None
+        if parts is None or value is None:
+            return []
+        found.append(_Read(parts[1], cast(Operator, parts[2]), value, bare=not parts[3].startswith('"')))
+    return found
+
+
+def _pieces(text: str) -> list[str]:
+    """What stands between commas outside of quotes; blanks after the last comma are nothing."""
+    pieces, start, inside, escaped = [], 0, False, False
+    for index, letter in enumerate(text):
+        if letter == ",":
+            if not inside:
+                pieces.append(text[start:index])
+                start = index + 1
+            continue
+        if letter == '"' and not escaped:
+            inside = not inside
+        escaped = letter == "\\" and not escaped
+    return [*pieces, text[start:]] if text[start:].strip() else pieces
+
+
+def _classic_value(written: str) -> str | None:
+    if written.startswith(("'", "`")):
+        return None
+    form = _CLASSIC_QUOTED if written.startswith('"') else _CLASSIC_BARE
+    body = form.fullmatch(written)
+    # A backslash that stands for nothing stays, so that regular expressions need no doubling.
+    known = {"n": "\n", '"': '"', "\\": "\\"}
+    inner = body[body.lastindex or 0] if body else ""
+    return re.sub(r"\\(.)", lambda it: known.get(it[1], it[0]), inner, flags=re.DOTALL) if body else None
+
+
+def _any_name(text: str) -> list[_Read]:
+    """By the newer syntax, of which all that is wrong with a line is said."""
+    found: list[_Read] = []
+    position = _skip(text, 0)
+    while position < len(text):
+        label, _, position = _token(text, position, "a label name")
+        sign = _OPERATOR.match(text, _skip(text, position))
+        if sign is None:
+            raise ValueError(f"expected =, !=, =~ or !~ after `{label}`, got {_quote(text[position:].strip())}")
+        value, bare, position = _token(text, _skip(text, sign.end()), f"a value after `{label}{sign[0]}`")
+        found.append(_Read(label, cast(Operator, sign[0]), value, bare))
+        position = _after_comma(text, position)
+    return found
+
+
+def _token(text: str, position: int, expected: str) -> tuple[str, bool, int]:
+    """A quoted or bare token, whether it was bare, and where it ends."""
+    if quoted := _QUOTED.match(text, position):
+        return _unquoted(quoted[0]), False, quoted.end()
+    bare = _BARE.match(text, position)
     if bare is None or text[bare.end() : bare.end() + 1] in {"'", '"', "`"}:
         rest = text[position:].strip()
         hint = ", in double quotes" if rest[:1] in {"'", '"', "`"} else ""
         raise ValueError(f"expected {expected}{hint}, got {_quote(rest)}")
-    return bare[0], bare.end()
+    return bare[0], True, bare.end()
 
 
 def _after_comma(text: str, position: int) -> int:
@@ -89,9 +166,30 @@ def _skip(text: str, position: int) -> int:
     return position
 
 
-def _unescape(text: str) -> str:
-    # Alertmanager leaves a backslash it does not know in place, so that regular expressions need no doubling.
-    return re.sub(r"\\(.)", lambda it: _ESCAPES.get(it[1], it[0]), text, flags=re.DOTALL)
+def _unquoted(quoted: str) -> str:
+    """Text in double quotes as Go reads it, which the newer syntax asks for."""
+
+    def value_of(escape: re.Match[str]) -> bytes:
+        if escape["other"] is not None:
+            raise ValueError(f"expected a known escape in {_quote(quoted)}, got `{escape[0]}`; double the backslash")
+        if escape["letter"]:
+            return _LETTERS[escape["letter"]].encode()
+        if number := escape["byte"]:
+            return bytes([int(number, 16)])
+        if number := escape["octal"]:
+            return bytes([int(number, 8)])
+        return chr(int(escape["short"] or escape["long"], 16)).encode("utf-8")
+
+    inner, read, position = quoted[1:-1], b"", 0
+    if "\n" in inner:
+        raise ValueError(f"expected \\n for a line end in {_quote(quoted)}, found one")
+    try:
+        for escape in _ESCAPE.finditer(inner):
+            read += inner[position : escape.start()].encode() + value_of(escape)
+            position = escape.end()
+        return (read + inner[position:].encode()).decode()
+    except UnicodeError:
+        raise ValueError(f"expected UTF-8, got {_quote(quoted)}") from None
 
 
 def _fits(operator: Operator, value: str) -> Callable[[str], bool]:
@@ -111,7 +209,6 @@ def _fits(operator: Operator, value: str) -> Callable[[str], bool]:
 def _options() -> re2.Options:
     options = re2.Options()
     options.log_errors = False
-    options.dot_nl = True  # a label's value may hold line ends; in Alertmanager `.` matches those too
     return options
 
 

@@ -60,6 +60,11 @@ class Matcher:
     value: str
     fits: Callable[[str], bool] = field(compare=False, repr=False)
 
+    @property
+    def shown(self) -> str:
+        """`service="api"`."""
+        return f'{self.label}{self.operator}"{self.value}"'
+
     def holds(self, labels: Mapping[str, str]) -> bool:
         """Whether these labels satisfy it."""
         return self.fits(labels.get(self.label, ""))

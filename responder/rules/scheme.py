@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from responder.model.matchers import parse_line
+from responder.model.matchers import doubt_of, parse_line, why_never
 from responder.model.pack import Bound, Conditions, MatcherLine, Matrix, Question, SeverityScheme
 from responder.rules.bounds import implies, parse_bound, same_direction
 from responder.rules.complaints import At, Complaints, suggestion, what_is
@@ -193,13 +193,23 @@ class _Questions:
 
 
 def lines_of(texts: tuple[str, ...], at: At, complaints: Complaints) -> tuple[MatcherLine, ...]:
-    """Matchers, line by line; what is wrong is noted at its line."""
+    """Matchers, line by line; what is wrong is noted at its line, and so is what no alert can fit."""
     lines: list[MatcherLine] = []
     for index, text in enumerate(texts):
         try:
-            lines.append(parse_line(text))
+            lines.append(line := parse_line(text))
         except ValueError as wrong:
             complaints.error(at / index, f"`{at.name}`: {wrong}")
+            continue
+        quotes_missing = text.count('"') < 2 * len(line.matchers)
+        if quotes_missing and (doubt := doubt_of(text)):
+            complaints.warn(at / index, doubt)
+    never = [(index, why) for index, line in enumerate(lines) if (why := why_never(line))]
+    for index, why in never if len(lines) == len(texts) else ():
+        if len(never) == len(lines):
+            complaints.error(at / index, f"`{at.name}`: no alert can fit this: {why}")
+        else:
+            complaints.warn(at / index, f"no alert can fit this line: {why}")
     return tuple(lines)
 
 

@@ -20,14 +20,16 @@ LABELS = {"alertname": "HighErrorRate", "service": "payments", "path": "a\nb", "
         ("alertname=HighErrorRate", True),
         ('service=~"pay"', False),  # anchored
         ('service=~"pay.*"', True),
-        ("service=~pay.{5}", True),
+        ('service=~"pay.{5}"', True),
+        ("service=~pay.+", True),
         ('service!~"pay.*"', False),
         ('service!="api"', True),
         ('environment=""', True),  # a label that is not there is the empty string
         ('environment!=""', False),
         ('environment=~".*"', True),
         ('environment!~".+"', True),
-        ('path=~"a.b"', True),  # a dot matches a line end, as in Alertmanager
+        ('path=~"a.b"', False),  # a dot matches no line end, as in Alertmanager
+        ('path=~"(?s:a.b)"', True),
         (r'path="a\nb"', True),
         (r'service=~"pay\\w+"', True),
         (r'service=~"pay\w+"', True),
@@ -47,6 +49,9 @@ def test_a_line_holds_as_in_alertmanager(line: str, holds: bool) -> None:
     [
         ("", 'expected a matcher such as alertname="HighErrorRate", got nothing'),
         ('{a="b"', 'expected a closing brace, got `{a="b"`'),
+        ("a=~x{2}", "expected an opening brace before it; a value that ends with one takes quotes, got `a=~x{2}`"),
+        (r'"a.b"=~"\d"', r'expected a known escape in `"\d"`, got `\d`; double the backslash'),
+        (r'"a.b"="\xff"', r'expected UTF-8, got `"\xff"`'),
         ("alertname", "expected =, !=, =~ or !~ after `alertname`, got nothing"),
         ('alertname=="x"', 'expected a value after `alertname=`, got `="x"`'),
         ("a='x'", "expected a value after `a=`, in double quotes, got `'x'`"),
