@@ -17,15 +17,20 @@ from responder.errors import Refused, Unreachable
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
+from responder.model.query import why_not_a_query
 
 SHOWN_IN_HEADLINE = 3
+
+
+def _why_not(query: str) -> str | None:
+    return why_not_fillable(query) or why_not_a_query(query)
 
 
 class Asked(Parameters):
     """`query`: PromQL; label values may stand in it inside quotes."""
 
     escapes: ClassVar[Mapping[str, Callable[[str], str]]] = {"query": escaped}
-    why_not: ClassVar[Mapping[str, Callable[[str], str | None]]] = {"query": why_not_fillable}
+    why_not: ClassVar[Mapping[str, Callable[[str], str | None]]] = {"query": _why_not}
 
     query: Annotated[str, Field(min_length=1, max_length=8192)]
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Parameters(BaseModel):
-    """What a rule may say to a check; every check has its own subclass, unknown keys are refused."""
+    """What a rule may say to a check; every check has its own subclass, unknown keys are refused.
+
+    `why_not`: of a parameter whose text is in a language of its own, what is wrong with a text."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    why_not: ClassVar[Mapping[str, Callable[[str], str | None]]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

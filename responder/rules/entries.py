@@ -192,6 +192,7 @@ class Entries:
         values = {key: it for key, it in merged.items() if key not in ENTRY_KEYS}
         for key, value in values.items():
             check_templates(value, origins[key], {"labels"}, self._complaints)
+        self._check_texts(spec, values, origins)
         try:
             return spec.parameters.model_validate(values)
         except ValidationError as wrong:
@@ -201,6 +202,12 @@ class Entries:
                 base = At(document=origin.document, loc=origin.loc[:-1]) if origin is not None else below
                 complain(spec.parameters, details, base, self._complaints)
         return None
+
+    def _check_texts(self, spec: CheckSpec, values: Mapping[str, Any], origins: Mapping[str, At]) -> None:
+        """Texts in a language of their own, such as PromQL."""
+        for key, why_not in spec.parameters.why_not.items():
+            if isinstance(values.get(key), str) and (why := why_not(values[key])) is not None:
+                self._complaints.error(origins[key], f"`{key}`: {why}")
 
     def _aimed(
         self, entry: Entry, spec: CheckSpec, shape: EntryShape, origins: Mapping[str, At], at: At

@@ -9,6 +9,7 @@ from typing import Any
 from responder.model.json_expression import Expression, parse_expression
 from responder.model.pack import HttpSource, JsonSource, PrometheusSource, Signal, Source, Target
 from responder.model.quantities import UNITS, parse_number
+from responder.model.query import why_not_a_query
 from responder.model.template import PLACE
 from responder.rules.bounds import Measured
 from responder.rules.complaints import At, Complaints, suggestion, what_is
@@ -26,7 +27,6 @@ from responder.rules.shapes import (
     TargetShape,
 )
 
-MAX_QUERY = 8_000  # characters; a promise of the language, far above any query that people read
 RESERVED = frozenset({"labels", "every", "rule", "mark"})  # keys of a question's `when`
 
 _VARIABLE = re.compile(r"\$\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)|file:/[^}]+)\}")
@@ -164,7 +164,10 @@ class Signals:
         for key in ("query", "present"):
             text = getattr(shape, key) or ""
             check_templates(text, at / key, {"labels"}, self._complaints)
-            for why in _unsafe(text):
+            unsafe = list(_unsafe(text))
+            if text and not unsafe and (wrong := why_not_a_query(text)) is not None:
+                unsafe = [wrong]
+            for why in unsafe:
                 self._complaints.error(at / key, f"`{key}`: {why}")
         empty = None
         if shape.empty is not None:
@@ -251,9 +254,6 @@ class Signals:
 
 def _unsafe(query: str) -> Iterator[str]:
     """Why a label's value could change the meaning of a query: it may stand only inside quotes, where it is escaped."""
-    if len(query) > MAX_QUERY:
-        yield f"expected at most {MAX_QUERY} characters, got {len(query)}"
-        return
     places = {it.start() for it in PLACE.finditer(query)}
     quote, escaped = "", False
     for index, character in enumerate(query):

@@ -15,6 +15,7 @@ from responder.rules.looked_at import Signals
 from responder.rules.promises import Promises
 from responder.rules.sections import Sections, Written
 from responder.rules.shapes import CalendarShape, ChannelsShape, ContactShape, SloShape
+from responder.rules.texts import wrong_in
 
 T = TypeVar("T")
 
@@ -192,6 +193,7 @@ def _channels(written: Written[ChannelsShape] | None, complaints: Complaints) ->
         name = getattr(slack, key)
         if name is not None and not _SLACK.fullmatch(name):
             complaints.error(at / key, f'`{key}`: expected "#channel" or an id of Slack, got "{name}"')
+    _check_text(slack.incident_channel or "", at / "incident_channel", complaints)
     return Channels(
         slack=SlackChannels(
             incidents=slack.incidents or "",
@@ -222,3 +224,9 @@ def _slo(name: str, written: Written[SloShape], signals: Signals, complaints: Co
 def _check_template(name: str, text: Written[str], complaints: Complaints) -> None:
     if name not in TEMPLATES:
         complaints.error(text.at, f"unknown template `{name}`{suggestion(name, TEMPLATES)}", key=True)
+    _check_text(text.shape, text.at, complaints)
+
+
+def _check_text(text: str, at: At, complaints: Complaints) -> None:
+    for why in wrong_in(text):
+        complaints.error(at, f"`{at.name}`: {why}")

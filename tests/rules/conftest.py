@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from pydantic import Field
 
 from responder.model.catalogue import Catalogue, CheckSpec, Parameters
 from responder.model.pack import Pack
+from responder.model.query import why_not_a_query
 from responder.rules.packs import Loaded, load_packs, pack_from_files
 
 
@@ -19,6 +21,8 @@ class StatusParameters(Parameters):
 
 
 class QueryParameters(Parameters):
+    why_not: ClassVar[Mapping[str, Callable[[str], str | None]]] = {"query": why_not_a_query}
+
     query: str
 
 

@@ -18,9 +18,10 @@ from responder.diagnostics.catalogue import specs
 from responder.intake.generic import MOST_GROUPS
 from responder.model import json_expression, matchers
 from responder.model.located_yaml import MAX_CHARACTERS, MAX_DEPTH, read
+from responder.model.people import FILTERS, TEMPLATES, VARIABLES
+from responder.model.query import MAX_BRACKETS, MAX_OPERATORS, MAX_QUERY
 from responder.rules import packs
 from responder.rules.complaints import MAX_PROBLEMS
-from responder.rules.looked_at import MAX_QUERY
 from responder.rules.packs import Loaded, load_packs
 from responder.rules.shapes import LATER, FileShape, IntakeShape, LevelShape, RuleShape, SeverityShape, SignalShape
 from responder.settings import NOT_YET, PREFIX, Settings
@@ -171,12 +172,20 @@ def test_limits_are_those_of_the_code() -> None:
 
     assert limits["a rule file"] == f"{MAX_CHARACTERS >> 20} MiB, {MAX_DEPTH} levels of nesting"
     assert limits["files of a pack"] == f"{packs.MAX_FILES:,}"
-    assert limits["a query"] == f"{MAX_QUERY:,} characters"
+    size = f"{MAX_QUERY:,} characters, {MAX_BRACKETS} brackets inside one another, {MAX_OPERATORS} operators"
+    assert limits["a query"] == size
     steps = f"{json_expression.MAX_EXPRESSION:,} characters, {json_expression.MAX_LEVELS} levels of nesting"
     assert limits["a JMESPath expression"] == f"{steps}, {json_expression.MAX_STEPS:,} steps on one answer"
     assert limits["a regular expression"] == f"{matchers.MAX_PATTERN:,} characters"
     assert limits["complaints that are shown"] == str(MAX_PROBLEMS)
     assert limits["incidents that one body of a generic sender can speak of"] == str(MOST_GROUPS)
+
+
+def test_variables_and_filters_of_texts_are_all_named() -> None:
+    said = next(it for it in sections()["People, channels, texts"].split("\n- ") if it.startswith("`templates` are"))
+    named = set(re.findall(r"`(\w+)(?:\(\w+\))?`", said)) - {"templates"}
+
+    assert named == {*TEMPLATES, *VARIABLES, *FILTERS}
 
 
 def test_every_setting_is_named_once_and_those_without_effect_are_set_apart() -> None:
