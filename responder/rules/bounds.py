@@ -60,7 +60,7 @@ def odd(thresholds: Thresholds, signal: Measured) -> Iterator[tuple[str, str]]:
         ("critical", thresholds.critical),
         ("resolve", thresholds.resolve),
     ):
-        if bound is not None and (why := _one_sided(bound, signal)):
+        if bound is not None and (why := one_sided(bound, signal)):
             yield key, why
     warning, critical, resolve = thresholds.warning, thresholds.critical, thresholds.resolve
     if warning and critical and (why := _never_differ(warning, critical)):
@@ -88,7 +88,8 @@ def same_direction(one: Bound, other: Bound) -> bool:
     return any({one.operator, other.operator} <= direction for direction in (_UPWARD, _DOWNWARD))
 
 
-def _one_sided(bound: Bound, signal: Measured) -> str | None:
+def one_sided(bound: Bound, signal: Measured) -> str | None:
+    """Why a bound holds for every value there can be, or for none; None for most bounds."""
     lowest, highest = 0.0, signal.highest
     below = bound.number < lowest or (bound.number == lowest and bound.operator in {"<", ">="})
     above = highest is not None and (

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from responder.model.matchers import doubt_of, parse_line, why_never
 from responder.model.pack import Bound, Conditions, MatcherLine, Matrix, Question, SeverityScheme
-from responder.rules.bounds import implies, parse_bound, same_direction
+from responder.rules.bounds import one_sided, parse_bound
 from responder.rules.complaints import At, Complaints, suggestion, what_is
 from responder.rules.entries import complain_of_mark
 from responder.rules.looked_at import RESERVED, Signals
 from responder.rules.matrix import warn_of_matrix
 from responder.rules.promises import Promises
+from responder.rules.questions import warn_of_questions
 from responder.rules.sections import Written
 from responder.rules.shapes import ByVerdictShape, ColumnsShape, MatrixShape, QuestionShape, SeverityShape, ThenShape
 
@@ -56,7 +57,7 @@ def scheme_of(
         hold_seconds=shape.hold,
         promises={name: promises.of_level(it, at / "levels" / name) for name, it in (shape.levels or {}).items()},
     )
-    _warn_of_falling(scheme, known, at, complaints)
+    warn_of_questions(scheme, known.grave, at / "decide", complaints)
     return scheme
 
 
@@ -173,10 +174,13 @@ class _Questions:
             self._complaints.error(at, f'`{name}`: expected a bound such as "> 5%", got {what_is(value)}')
             return None
         try:
-            return parse_bound(value, signals.measured[name])
+            bound = parse_bound(value, signals.measured[name])
         except ValueError as wrong:
             self._complaints.error(at, f"`{name}`: {wrong}")
             return None
+        if why := one_sided(bound, signals.measured[name]):
+            self._complaints.warn(at, why)
+        return bound
 
     def _lines(self, part: Mapping[str, Any], key: str, at: At) -> tuple[MatcherLine, ...]:
         return lines_of(self._names(part, key, at), at / key, self._complaints)
@@ -211,43 +215,3 @@ def lines_of(texts: tuple[str, ...], at: At, complaints: Complaints) -> tuple[Ma
         else:
             complaints.warn(at / index, f"no alert can fit this line: {why}")
     return tuple(lines)
-
-
-def _warn_of_falling(scheme: SeverityScheme, known: Known, at: At, complaints: Complaints) -> None:
-    """Questions on one signal where a graver reading ends at a milder level, or never gets to its question."""
-    earlier: list[tuple[str, Bound, str]] = []
-    for index, question in enumerate(scheme.decide):
-        where, alone = at / "decide" / index, _only_bound(question)
-        if alone is None:
-            continue
-        name, bound = alone
-        if question.at_most is not None and name in known.grave and same_direction(known.grave[name], bound):
-            complaints.warn(where / "then", f'a reading "{bound.text}" is grave by its rule and lowers the severity')
-        if question.level is not None:
-            _compare(scheme, [it for it in earlier if it[0] == name], bound, question.level, where, complaints)
-            earlier.append((name, bound, question.level))
-
-
-def _compare(
-    scheme: SeverityScheme,
-    earlier: Sequence[tuple[str, Bound, str]],
-    bound: Bound,
-    level: str,
-    at: At,
-    complaints: Complaints,
-) -> None:
-    for _, first, before in earlier:
-        if implies(bound, first) and first.for_seconds <= bound.for_seconds:
-            why = f'never decides: "{first.text}" was asked before and holds whenever "{bound.text}" does'
-            complaints.warn(at, why)
-            return
-        if implies(first, bound) and scheme.rank(before) > scheme.rank(level):
-            complaints.warn(at / "then", f'"{first.text}" gives {before}: a graver reading lowers the severity')
-
-
-def _only_bound(question: Question) -> tuple[str, Bound] | None:
-    if len(question.when) != 1:
-        return None
-    one = question.when[0]
-    others = one.labels or one.every or one.rules or one.marks
-    return one.signals[0] if len(one.signals) == 1 and not others else None
