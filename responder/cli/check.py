@@ -6,11 +6,12 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import indent
 from typing import Any, Literal
 
 import click
 
-from responder.rules.complaints import Problem
+from responder.rules.complaints import Problem, pointed
 from responder.rules.packs import Loaded, load_packs
 from responder.settings import load_settings
 
@@ -27,12 +28,8 @@ def format_problems(problems: Sequence[Problem], style: Literal["text", "json", 
 
 
 def _as_text(problem: Problem) -> str:
-    if not problem.line.strip():
-        return str(problem)
-    # A long line is cut around the place, so that the caret stays on a terminal's screen.
-    start = max(0, problem.position.column - 80)
-    shown = problem.line[start : start + 110].replace("\t", " ")
-    return f"{problem}\n    {shown}\n    {' ' * (problem.position.column - 1 - start)}^"
+    place = pointed(problem)
+    return f"{problem}\n{indent(place, '    ')}" if place else str(problem)
 
 
 def _as_json(problem: Problem) -> dict[str, Any]:
