@@ -165,7 +165,7 @@ def _pack_folders(path: Path, complaints: Complaints) -> list[Path]:
 def _texts(folder: Path, complaints: Complaints) -> dict[str, str]:
     """Relative name → text of every rule file that can be read."""
     if folder.is_file():
-        text = _text(folder, complaints)
+        text = text_of(folder, complaints)
         return {} if text is None else {folder.as_posix(): text}
     texts: dict[str, str] = {}
     for file in rule_files(folder):
@@ -176,13 +176,13 @@ def _texts(folder: Path, complaints: Complaints) -> dict[str, str]:
         if len(texts) >= MAX_FILES:
             complaints.mistake(here, f"more than {MAX_FILES} rule files in one pack")
             break
-        text = _text(file, complaints)
+        text = text_of(file, complaints)
         if text is not None:
             texts[file.relative_to(folder).as_posix()] = text
     return texts
 
 
-def _text(file: Path, complaints: Complaints) -> str | None:
+def text_of(file: Path, complaints: Complaints) -> str | None:
     here = Position(file=file.as_posix(), line=1, column=1)
     try:
         with file.open("rb") as opened:
