@@ -7,11 +7,11 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from urllib.parse import urlsplit
+from pathlib import Path
 
 import structlog
 from aiohttp import web
@@ -19,7 +19,7 @@ from aiohttp import web
 from responder.clients.alertmanager import AlertmanagerDoor
 from responder.clients.doors import Doors
 from responder.clients.pagerduty import PagerDutyApi, rate_of
-from responder.clients.resolve import PLACE
+from responder.clients.resolve import secrets_of
 from responder.delivery.report_webhook import ReportWebhook
 from responder.delivery.sink import Outlets, sinks
 from responder.diagnostics.catalogue import catalogue, specs
@@ -30,49 +30,42 @@ from responder.intake.arrange import arrange
 from responder.intake.registry import sources
 from responder.intake.source import Credentials
 from responder.loop_watch import watched_loop
-from responder.model.alert import AlertStatus, Webhook
 from responder.model.assessment import Said
 from responder.model.finding import Outcome
 from responder.model.incident import IncidentState, marker_of
-from responder.model.intake import merged
 from responder.model.pack import Pack
 from responder.model.verdict import Level
 from responder.redaction.redact import Redactor
 from responder.redaction.rules import RULES
-from responder.rules.packs import Loaded, is_ignored, load_packs
+from responder.reload.reloader import Reloader
+from responder.rules.ignored import without_ignored
+from responder.rules.in_force import RulesInForce, with_clean_words
+from responder.rules.packs import Loaded, load_packs
 from responder.settings import Settings, not_acted_on, revealed
-from responder.store import deliveries, incidents
-from responder.store import reconcile as asked
 from responder.store import work as rows
 from responder.store.accept import Acceptor
 from responder.store.migrate import migrate
-from responder.store.overdue import overdue
 from responder.store.rates import SharedRate
 from responder.store.store import Store
-from responder.store.targets import delivery_states
 from responder.telemetry import Metrics
 from responder.web.access import Access, is_loopback
 from responder.web.api import Api
 from responder.web.looking import LookingAt
 from responder.web.pages import Pages
+from responder.web.rules import RulesApi
 from responder.web.server import MAX_BODY_BYTES, Site, application, malformed_requests
 from responder.web.views import Views
 from responder.web.webhooks import Reception
 from responder.work import reconcile
 from responder.work.asked import write_down
 from responder.work.desk import Desk
-from responder.work.heartbeat import MARGIN
-from responder.work.work import LEASE_SECONDS, Worker, kinds
+from responder.work.vitals import Vitals
+from responder.work.work import Worker, kinds
 
 REQUESTS_END_WITHIN_SECONDS = 4.0  # acceptance answers within three; aiohttp gives what it cuts off the same again
 WORK_ENDS_WITHIN_SECONDS = 8.0  # at the same time; longer than sending, which is not cut in the middle
 LET_GO_SECONDS = 1.0
 STORE_AGAIN_SECONDS = 2.0
-NOT_WRITABLE = "the store cannot be written to"
-STILL_MOVING_SECONDS = 15.0
-STUCK_SECONDS = 10.0  # senders are refused after three
-STUCK_KNOWN_WITHIN_SECONDS = 2.0
-MEASURED_WITHIN_SECONDS = 2.0  # a database that hangs must not cost the other figures
 AWAITS_ALERTS_FOR = timedelta(seconds=10)  # an incident that PagerDuty opened, for its alerts' own webhook
 AWAITS_AT_MOST = 2 / 3  # of the time to the first report: the rest is for looking
 WHO_ARE_WE_AGAIN_SECONDS = 60.0
@@ -88,6 +81,7 @@ class Running:
 
     url: str
     desk: Desk
+    reloader: Reloader
     worker: Worker
     embedded: EmbeddedPostgres | None
 
@@ -99,20 +93,25 @@ def clock() -> datetime:
 
 def redactor_of(settings: Settings, packs: tuple[Pack, ...] = (), metrics: Metrics | None = None) -> Redactor:
     """Redaction that knows our own secrets: those of the settings, and those that targets take from the environment."""
-    secrets = [*settings.secret_values(), *_secrets_of_targets(packs, os.environ)]
+    targets = (it for pack in packs for it in pack.targets.values())
+    secrets = [*settings.secret_values(), *secrets_of(targets, os.environ)]
     counted = (lambda kind, n: metrics.redactions.labels(kind).inc(n)) if metrics else None
     return Redactor(secrets, counted)
 
 
 def load_rules(settings: Settings) -> Loaded:
     """The rules in force; raises UsageError that names every mistake."""
-    loaded = load_packs(settings.rules, specs())
+    loaded = _read_rules(settings.rules)
     if loaded.problems:
         told = "\n".join(f"{it.position}: {it.text}" for it in loaded.problems)
         raise UsageError(
             f"the rules cannot be used:\n{told}\n`responder check {settings.rules}` shows them with their lines"
         )
     return loaded
+
+
+def _read_rules(path: Path) -> Loaded:
+    return load_packs(path, specs(), os.environ)
 
 
 @asynccontextmanager
@@ -130,8 +129,9 @@ async def running(
             supervising = group.create_task(embedded.supervise()) if embedded else None
             async with _closed_behind(Store(redact=redactor.text)) as store:
                 desk = _desk(settings, loaded, redactor, metrics, store, write)
+                reloader = _reloader(desk, loaded)
                 with watched_loop(metrics.loop_lag.observe):
-                    async with _serving(settings, desk, redactor, embedded, group) as daemon:
+                    async with _serving(settings, desk, reloader, embedded, group) as daemon:
                         yield daemon
             if supervising is not None:
                 supervising.cancel()
@@ -149,19 +149,30 @@ async def serve(settings: Settings, loaded: Loaded, redactor: Redactor, metrics:
     starting = asyncio.current_task()
     assert starting is not None
     _on_signals(starting.cancel)
+    hung_up = asyncio.Event()  # a start reads the rules anyway
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hung_up.set)
     started = False
     try:
         async with running(settings, loaded, redactor, metrics, _print) as daemon:
             started = True
             _on_signals(stop.set)
-            rules = sum(len(pack.rules) for pack in loaded.packs)
-            log.info("daemon.started", url=daemon.url, rules=rules, sinks=list(daemon.desk.told))
-            await stop.wait()
+            log.info("daemon.started", url=daemon.url, rules=daemon.desk.rules.rules, sinks=list(daemon.desk.told))
+            async with asyncio.TaskGroup() as group:
+                reloading = group.create_task(_reload_at(hung_up, daemon.reloader))
+                await stop.wait()
+                reloading.cancel()
             log.info("daemon.stopping", busy=daemon.worker.busy)
     except asyncio.CancelledError:
         if started:
             raise
     log.info("daemon.stopped")
+
+
+async def _reload_at(hung_up: asyncio.Event, reloader: Reloader) -> None:
+    while True:
+        await hung_up.wait()
+        hung_up.clear()
+        await reloader.reload("SIGHUP")
 
 
 def _on_signals(do: Callable[[], object]) -> None:
@@ -224,7 +235,7 @@ async def _opened(dsn: str, settings: Settings, redactor: Redactor) -> Store:
 
 @asynccontextmanager
 async def _serving(
-    settings: Settings, desk: Desk, redactor: Redactor, embedded: EmbeddedPostgres | None, group: asyncio.TaskGroup
+    settings: Settings, desk: Desk, reloader: Reloader, embedded: EmbeddedPostgres | None, group: asyncio.TaskGroup
 ) -> AsyncIterator[Running]:
     acceptor = _acceptor(settings, desk, embedded)
     desk.accept = acceptor.accept
@@ -235,7 +246,8 @@ async def _serving(
     )
     beside = [group.create_task(acceptor.run())]
     working: list[asyncio.Task[None]] = []
-    site = _site(settings, desk, acceptor, redactor, worker, embedded)
+    vitals = Vitals(desk=desk, acceptor=acceptor, worker=worker, embedded=embedded)
+    site = _site(settings, vitals, reloader)
     runner = web.AppRunner(
         application(site),
         access_log=None,
@@ -257,11 +269,13 @@ async def _serving(
             ) from taken
         with closing(listening):
             port = listening.sockets[0].getsockname()[1]
-            await _reached(desk.store, settings, embedded, redactor)
+            await _reached(desk.store, settings, embedded, desk.redactor)
             working.append(group.create_task(worker.run()))
+            beside.append(group.create_task(reloader.watch()))
             beside.append(group.create_task(_learn_who_we_are(desk)))
             beside.append(group.create_task(write_down(desk)))
-            yield Running(url=f"http://{settings.host}:{port}", desk=desk, worker=worker, embedded=embedded)
+            url = f"http://{settings.host}:{port}"
+            yield Running(url=url, desk=desk, reloader=reloader, worker=worker, embedded=embedded)
     finally:
         worker.stop()
         await asyncio.gather(runner.cleanup(), *(_drained(it) for it in working))
@@ -302,9 +316,6 @@ def _desk(
     settings: Settings, loaded: Loaded, redactor: Redactor, metrics: Metrics, store: Store, write: Callable[[str], None]
 ) -> Desk:
     pagerduty = _pagerduty(settings, store, lambda what: metrics.writes.labels("pagerduty", what).inc())
-    metrics.rules_loaded.set(sum(len(pack.rules) for pack in loaded.packs))
-    metrics.reload_success.set(1)
-    metrics.reload_time.set(clock().timestamp())
     return Desk(
         name=settings.name,
         store=store,
@@ -322,8 +333,7 @@ def _desk(
         metrics=metrics,
         clock=clock,
         redactor=redactor,
-        packs=loaded.packs,
-        intake=merged(pack.intake for pack in loaded.packs),
+        rules=RulesInForce.begin(settings.rules, with_clean_words(loaded, redactor.text), clock()),
         page_url=settings.public_url.rstrip("/"),
         first_report_within_seconds=settings.first_report_within.total_seconds(),
         diagnostic_timeout_seconds=settings.diagnostic_timeout.total_seconds(),
@@ -339,6 +349,20 @@ def _desk(
             "findings": settings.retain_findings,
             "incidents": settings.retain_incidents,
         },
+    )
+
+
+def _reloader(desk: Desk, loaded: Loaded) -> Reloader:
+    return Reloader(
+        desk.rules,
+        loaded.stamp,
+        _read_rules,
+        redactor=desk.redactor,
+        doors=desk.doors,
+        store=desk.store,
+        metrics=desk.metrics,
+        environment=os.environ,
+        clock=clock,
     )
 
 
@@ -384,14 +408,8 @@ def acceptor_of(settings: Settings, store: Store, room: Callable[[], bool] = lam
     )
 
 
-def _site(
-    settings: Settings,
-    desk: Desk,
-    acceptor: Acceptor,
-    redactor: Redactor,
-    worker: Worker,
-    embedded: EmbeddedPostgres | None,
-) -> Site:
+def _site(settings: Settings, vitals: Vitals, reloader: Reloader) -> Site:
+    desk = vitals.desk
     access = Access(
         tokens=revealed(settings.api_tokens),
         open_to_all=settings.api_open,
@@ -400,14 +418,14 @@ def _site(
         trusted_proxies=settings.trusted_proxies,
     )
     metrics_token = settings.metrics_token
-    looking = LookingAt(packs=desk.packs, doors=desk.doors, sinks=tuple(desk.sinks), store=desk.store)
+    looking = LookingAt(rules=desk.rules, doors=desk.doors, sinks=tuple(desk.sinks), store=desk.store)
     reception = Reception(
         sources=sources(),
         credentials=_credentials(settings),
-        acceptor=acceptor,
-        redactor=redactor,
+        acceptor=vitals.acceptor,
+        redactor=desk.redactor,
         metrics=desk.metrics,
-        intake=desk.intake,
+        rules=desk.rules,
         arrange=desk.arrange,
         ourselves=desk.pagerduty.ourselves if desk.pagerduty else frozenset(),
         max_body_bytes=MAX_BODY_BYTES,
@@ -417,11 +435,12 @@ def _site(
         reception=reception,
         views=Views(desk.store, Pages(settings.name, settings.public_url), clock, looking),
         api=Api(desk.store, settings.name, looking),
+        rules=RulesApi(desk.rules, reloader.reload),
         metrics=desk.metrics,
         access=access,
         metrics_access=replace(access, tokens=(metrics_token.get_secret_value(),)) if metrics_token else access,
-        ready=lambda: _why_not_ready(desk, acceptor, worker, embedded),
-        measure=lambda: _measure(desk, acceptor, worker, embedded),
+        ready=vitals.why_not_ready,
+        measure=vitals.measure,
     )
 
 
@@ -446,114 +465,6 @@ def _credentials(settings: Settings) -> Mapping[str, Credentials]:
             allow_unauthenticated=anybody,
         ),
     }
-
-
-def without_ignored(webhook: Webhook, packs: tuple[Pack, ...]) -> Webhook:
-    """`intake.ignore` of the pack that would take the alert; what is left out is counted.
-
-    What tells of an end, or of an incident of PagerDuty, is only marked: it may be about one that was accepted before.
-    """
-    if not any(pack.ignore for pack in packs):
-        return webhook
-    kept, unwanted = [], set()
-    for alert in webhook.alerts:
-        if is_ignored(packs, alert.labels):
-            if alert.status is AlertStatus.FIRING and webhook.event is None:
-                continue
-            unwanted.add(alert.fingerprint)
-        kept.append(alert)
-    left_out = len(webhook.alerts) - len(kept)
-    if not left_out and not unwanted:
-        return webhook
-    return replace(webhook, alerts=tuple(kept), ignored=webhook.ignored + left_out, unwanted=frozenset(unwanted))
-
-
-async def _why_not_ready(
-    desk: Desk, acceptor: Acceptor, worker: Worker, embedded: EmbeddedPostgres | None
-) -> str | None:
-    if not await desk.store.writable():
-        return NOT_WRITABLE
-    if embedded is not None and embedded.free_disk_bytes() < LOW_DISK_BYTES:
-        return f"less than {LOW_DISK_BYTES >> 20} MB of disk is free in {embedded.data_dir}"
-    if not desk.packs:
-        return "no rules are loaded"
-    if asyncio.get_running_loop().time() - worker.moved_at > STILL_MOVING_SECONDS:
-        return f"no work was claimed for {STILL_MOVING_SECONDS:.0f} s"
-    if acceptor.stuck_seconds > STUCK_SECONDS:
-        return f"webhooks wait, and none was committed or refused for {STUCK_SECONDS:.0f} s"
-    try:
-        async with asyncio.timeout(STUCK_KNOWN_WITHIN_SECONDS):
-            stuck = await worker.stuck()
-    except TimeoutError:  # the store is slow, which is not to say that nothing moves
-        stuck = []
-    except StoreUnavailable as away:
-        return str(away)
-    return f"work is due and is not taken up: {', '.join(stuck)}" if stuck else None
-
-
-async def _measure(desk: Desk, acceptor: Acceptor, worker: Worker, embedded: EmbeddedPostgres | None) -> None:
-    """Bring the gauges up to date; those that are read off the store stay as they were while it is away."""
-    why_not = await _why_not_ready(desk, acceptor, worker, embedded)
-    desk.metrics.ready.set(why_not is None)
-    desk.metrics.store_writable.set(why_not != NOT_WRITABLE)
-    desk.metrics.webhooks_waiting.set(acceptor.waiting)
-    if why_not == NOT_WRITABLE:
-        return
-    with suppress(StoreUnavailable, TimeoutError):
-        async with asyncio.timeout(MEASURED_WITHIN_SECONDS):
-            await _measure_work(desk, worker)
-            await _measure_reports(desk)
-
-
-async def _measure_work(desk: Desk, worker: Worker) -> None:
-    oldest, _ = await rows.backlog(desk.store, worker.kinds, lease_seconds=LEASE_SECONDS)
-    late = await overdue(
-        desk.store,
-        worker.kinds,
-        list(desk.told),
-        lease_seconds=LEASE_SECONDS,
-        within=timedelta(seconds=desk.first_report_within_seconds),
-        margin=MARGIN,
-    )
-    desk.metrics.oldest_pending.set(oldest)
-    desk.metrics.timers_overdue.set(late.work)
-    desk.metrics.first_reports_overdue.set(len(late.incidents))
-
-
-async def _measure_reports(desk: Desk) -> None:
-    counted = await incidents.counts(desk.store)
-    states = await delivery_states(desk.store)
-    waiting = await deliveries.pending(desk.store)
-    subscriptions = await asked.subscriptions(desk.store)
-    desk.metrics.incidents.clear()
-    for state, severity, number in counted:
-        desk.metrics.incidents.labels(state, severity).set(number)
-    desk.metrics.deliveries.clear()
-    for it in states:
-        desk.metrics.deliveries.labels(it["sink"], it["state"]).set(it["n"])
-    for sink in desk.sinks:
-        desk.metrics.deliveries_pending.labels(sink).set(waiting.get(sink, 0))
-    desk.metrics.subscription_active.clear()
-    for one in subscriptions:
-        desk.metrics.subscription_active.labels(one.id).set(one.active)
-    if desk.hears_pagerduty and desk.pagerduty is not None and not subscriptions:
-        desk.metrics.subscription_active.labels("none").set(0)
-
-
-def _secrets_of_targets(packs: tuple[Pack, ...], environment: Mapping[str, str]) -> list[str]:
-    """Passwords in addresses, and whatever stands in headers."""
-    found = []
-    for target in (it for pack in packs for it in pack.targets.values()):
-        for name in _names_in(target.address):
-            value = environment.get(name, "")
-            found.append(urlsplit(value).password or "" if "://" in value else "")
-        for header in target.headers.values():
-            found += [environment.get(name, "") for name in _names_in(header)]
-    return [it for it in found if it]
-
-
-def _names_in(text: object) -> list[str]:
-    return [place["name"] for place in PLACE.finditer(text)] if isinstance(text, str) else []
 
 
 def _print(text: str) -> None:

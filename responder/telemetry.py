@@ -17,8 +17,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from responder import __version__
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0)
-SHORT_TEXT = 64
-MOST_REMEMBERED = 1000
 REFUSALS = ("400", "401", "403", "404", "413", "415", "503")
 REFUSED_BECAUSE = ("not_configured", "store", "full", "disk", "slow")  # 503
 REPORT_OUTCOMES = ("delivered", "edited", "postponed", "uncertain", "refused", "gone")
@@ -92,6 +90,11 @@ class Metrics:
         for what in ("note", "other"):
             self.writes.labels("pagerduty", what)
 
+    def forget_target(self, name: str) -> None:
+        """The rules in force do not name it any more."""
+        with contextlib.suppress(KeyError):
+            self.target_up.remove(name)
+
     def _counter(self, name: str, says: str, *labels: str) -> Counter:
         return Counter(name, says, labels, registry=self.registry)
 
@@ -109,8 +112,6 @@ def set_up_log(
 
     `also` is shown each event as a dict (the demo draws from it).
     """
-
-    redact = _remembering(redact)
 
     def redacted(_: Any, __: str, event: Any) -> Any:
         return {key: _clean(value, redact) for key, value in event.items()}
@@ -150,26 +151,6 @@ class _Lossy:
     def flush(self) -> None:
         with contextlib.suppress(OSError):
             sys.stderr.flush()
-
-
-def _remembering(redact: Callable[[str], str]) -> Callable[[str], str]:
-    """The same, but short texts in which there was nothing are not looked at again: most of a log repeats itself.
-
-    Only such texts are remembered, so that no secret is.
-    """
-    harmless: set[str] = set()
-
-    def remembering(text: str) -> str:
-        if text in harmless:
-            return text
-        clean = redact(text)
-        if clean == text and len(text) <= SHORT_TEXT:
-            if len(harmless) >= MOST_REMEMBERED:
-                harmless.clear()
-            harmless.add(text)
-        return clean
-
-    return remembering
 
 
 def _clean(value: Any, redact: Callable[[str], str]) -> Any:

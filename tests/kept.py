@@ -96,14 +96,13 @@ async def kept_in(database: str, monkeypatch: pytest.MonkeyPatch, **settings: An
         monkeypatch.setenv("TARGET_URL", f"{server.url}/down")
         wanted = load_settings(
             {},
-            rules=PACK,
             database_url=database,
             listen="127.0.0.1:0",
             alertmanager_tokens=WEBHOOK_TOKEN,
             name="test",
             report_stdout=False,
             report_webhook_url=f"{server.url}/{URL_SECRET}",
-            **settings,
+            **({"rules": PACK} | settings),
         )
         loaded, metrics = app.load_rules(wanted), Metrics()
         redactor = app.redactor_of(wanted, loaded.packs, metrics)

@@ -6,16 +6,26 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import indent
 from typing import Any, Literal
 
 import click
 
-from responder.rules.complaints import Problem
+from responder.model.pack import Position
+from responder.rules.complaints import Problem, pointed
 from responder.rules.packs import Loaded, load_packs
+from responder.rules.pending import Pending, pending
 from responder.settings import load_settings
 
+Style = Literal["text", "json", "github"]
+_LACKS = {
+    "check": "Checks that are not built yet, and are left out of reports",
+    "key": "Keys that are read and have no effect yet",
+    "target": "Kinds of targets that cannot be looked at yet",
+}
 
-def format_problems(problems: Sequence[Problem], style: Literal["text", "json", "github"] = "text") -> str:
+
+def format_problems(problems: Sequence[Problem], style: Style = "text") -> str:
     """All problems for people (with the line and a caret), for programs, or for GitHub's annotations."""
     match style:
         case "json":
@@ -27,12 +37,8 @@ def format_problems(problems: Sequence[Problem], style: Literal["text", "json", 
 
 
 def _as_text(problem: Problem) -> str:
-    if not problem.line.strip():
-        return str(problem)
-    # A long line is cut around the place, so that the caret stays on a terminal's screen.
-    start = max(0, problem.position.column - 80)
-    shown = problem.line[start : start + 110].replace("\t", " ")
-    return f"{problem}\n    {shown}\n    {' ' * (problem.position.column - 1 - start)}^"
+    place = pointed(problem)
+    return f"{problem}\n{indent(place, '    ')}" if place else str(problem)
 
 
 def _as_json(problem: Problem) -> dict[str, Any]:
@@ -41,40 +47,76 @@ def _as_json(problem: Problem) -> dict[str, Any]:
 
 
 def _as_annotation(problem: Problem) -> str:
+    return _annotation(problem.severity, problem.position, problem.text)
+
+
+def _annotation(severity: str, at: Position, text: str) -> str:
     # https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions
     def escape(text: str) -> str:
         return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
-    at = problem.position
     file = escape(at.file).replace(",", "%2C").replace(":", "%3A")
-    return f"::{problem.severity} file={file},line={at.line},col={at.column}::{escape(problem.text)}"
+    return f"::{severity} file={file},line={at.line},col={at.column}::{escape(text)}"
 
 
 @click.command("check")
 @click.argument("rules", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--format", "style", type=click.Choice(["text", "json", "github"]), default="text", show_default=True)
 @click.option("--strict", is_flag=True, help="Warnings count as mistakes.")
-def command(rules: tuple[Path, ...], style: Literal["text", "json", "github"], strict: bool) -> int:
+@click.option("--pending", "wants_pending", is_flag=True, help="In place of warnings, list what responder lacks.")
+def command(rules: tuple[Path, ...], style: Style, strict: bool, wants_pending: bool) -> int:
     """Say every mistake in the rule files; exit 1 when there is one. Default: RESPONDER_RULES.
 
-    A ${NAME} of a target that is not set here is warned of.
+    A ${NAME} of a target that is not set here is warned of. With --pending: the checks that the files ask for and this
+    version has not built, and the keys that it reads without acting on them.
     """
     from responder.diagnostics.catalogue import specs  # the readers are loaded only where they are asked for
 
-    loaded = [load_packs(path, specs(), os.environ) for path in rules or (load_settings().rules,)]
-    problems = [problem for it in loaded for problem in (*it.problems, *it.warnings)]
-    text = format_problems(problems, style)
-    if text:
-        click.echo(text)
-    if style == "text":
-        click.echo(_summary(loaded), err=bool(text))
-    return 1 if any(it.problems or (strict and it.warnings) for it in loaded) else 0
+    paths = rules or (load_settings().rules,)
+    loaded = [load_packs(path, specs(), os.environ) for path in paths]
+    lacking = [it for path in paths for it in pending(path, specs())] if wants_pending else []
+    mistakes = [problem for it in loaded for problem in it.problems]
+    warnings = [] if wants_pending else [problem for it in loaded for problem in it.warnings]
+    if style == "json" and wants_pending:
+        click.echo(json.dumps({"mistakes": [_as_json(it) for it in mistakes], "pending": pending_json(lacking)}))
+    else:
+        told = [format_problems([*mistakes, *warnings], style), format_pending(lacking, style)]
+        text = "\n".join(it for it in told if it)
+        if text:
+            click.echo(text)
+        if style == "text":
+            click.echo(_summary(loaded, lacking if wants_pending else None), err=bool(text))
+    return 1 if mistakes or (strict and (warnings or lacking)) else 0
 
 
-def _summary(loaded: Sequence[Loaded]) -> str:
+def format_pending(lacking: Sequence[Pending], style: Style) -> str:
+    """What is lacking for people, one line each with where it is asked for first, or as annotations of each place."""
+    if style == "github":
+        return "\n".join(
+            _annotation("warning", at, f"{_LACKS[it.what]}: {it.name}") for it in lacking for at in it.positions
+        )
+    lines = []
+    for what, says in _LACKS.items():
+        of_this = [it for it in lacking if it.what == what]
+        lines += [f"{says}:"] if of_this else []
+        lines += [f"  {it.name}  {it.positions[0]}{_and_more(len(it.positions) - 1)}" for it in of_this]
+    return "\n".join(lines)
+
+
+def pending_json(lacking: Sequence[Pending]) -> list[dict[str, Any]]:
+    """The same for programs, with every place."""
+    return [{"what": it.what, "name": it.name, "at": [str(at) for at in it.positions]} for it in lacking]
+
+
+def _and_more(number: int) -> str:
+    return f" and {number} more" if number else ""
+
+
+def _summary(loaded: Sequence[Loaded], lacking: Sequence[Pending] | None) -> str:
     packs = [pack for it in loaded for pack in it.packs]
     mistakes, warnings = sum(len(it.problems) for it in loaded), sum(len(it.warnings) for it in loaded)
     rules = sum(len(pack.rules) for pack in packs)
-    counted = ((len(packs), "pack"), (rules, "rule"), (mistakes, "mistake"), (warnings, "warning"))
+    last = (warnings, "warning") if lacking is None else (len(lacking), "thing")
+    counted = ((len(packs), "pack"), (rules, "rule"), (mistakes, "mistake"), last)
     words = [f"{number} {noun}{'' if number == 1 else 's'}" for number, noun in counted]
-    return f"{words[0]}, {words[1]}: {words[2]}, {words[3]}"
+    return f"{words[0]}, {words[1]}: {words[2]}, {words[3]}{'' if lacking is None else ' lacking'}"

@@ -23,6 +23,7 @@ from responder.model.alert import Accepted, Webhook
 from responder.model.intake import merged
 from responder.model.pack import Pack
 from responder.redaction.redact import Redactor
+from responder.rules.ignored import without_ignored
 from responder.store import look_up
 from responder.store.accept import Acceptor
 from responder.store.look_up import MOST, PutAside, Row
@@ -163,7 +164,7 @@ class Retrying:
             raise UnreadableBody(f"this version reads nothing from {aside.kind}")
         intake = merged(pack.intake for pack in self.packs)
         webhook = read_again(source, aside.source, aside.body, aside.identities, intake, self.redactor, Limits())
-        return [app.without_ignored(it, self.packs) for it in arrange(webhook, intake)]
+        return [without_ignored(it, self.packs) for it in arrange(webhook, intake)]
 
 
 @asynccontextmanager

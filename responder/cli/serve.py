@@ -22,7 +22,7 @@ def command() -> None:
     metrics = Metrics()
     loaded = app.load_rules(settings)
     redactor = app.redactor_of(settings, loaded.packs, metrics)
-    set_up_log(as_json=settings.log_as_json, level=settings.log_level, redact=redactor.text)
+    set_up_log(as_json=settings.log_as_json, level=settings.log_level, redact=redactor.again)
     with asyncio.Runner() as runner:
         runner.run(app.serve(settings, loaded, redactor, metrics))
         end = threading.Timer(LEAVE_WITHIN_SECONDS, os._exit, [0])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from responder.clients.budget import Budget, Tally
@@ -18,6 +19,7 @@ if TYPE_CHECKING:  # a plain start loads no library of a target that nobody asks
 HTTP = frozenset({"http", "https"})
 POSTGRES = frozenset({"postgres", "postgresql"})
 REDIS = frozenset({"redis", "rediss"})
+IDLE_SECONDS = 600.0  # longer than any look, and than the time between two looks at what is open
 SCHEMES = {"http": HTTP, "prometheus": HTTP, "postgres": POSTGRES, "redis": REDIS}
 
 
@@ -42,7 +44,8 @@ class Doors:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
         self._open: dict[tuple[object, ...], tuple[Resolved, Door]] = {}
-        self._retired: list[Door] = []
+        self._asked_for: dict[tuple[object, ...], float] = {}
+        self._retired: list[tuple[float, Door]] = []
         self._tallies: dict[tuple[object, ...], Tally] = {}
 
     def http(self, target: Target) -> HttpDoor:
@@ -80,9 +83,21 @@ class Doors:
 
     async def close(self) -> None:
         """Close every connection that was opened."""
-        doors = [door for _, door in self._open.values()] + self._retired
+        doors = [door for _, door in (*self._open.values(), *self._retired)]
         self._open.clear()
         self._retired.clear()
+        for door in doors:
+            await door.close()
+
+    async def close_idle(self, wanted: Iterable[Target], *, idle_seconds: float = IDLE_SECONDS) -> None:
+        """Close what is not among these targets, and what a rotated secret has replaced, once nobody asks for it."""
+        keep, before = {_as_written(it) for it in wanted}, time.monotonic() - idle_seconds
+        idle = [key for key, at in self._asked_for.items() if at <= before and key[1:] not in keep]
+        doors = [self._open.pop(key)[1] for key in idle] + [door for at, door in self._retired if at <= before]
+        self._retired = [it for it in self._retired if it[0] > before]
+        for key in idle:
+            del self._asked_for[key]
+            self._tallies.pop(key[1:], None)
         for door in doors:
             await door.close()
 
@@ -92,11 +107,12 @@ class Doors:
     def _door(self, target: Target, kind: str, schemes: frozenset[str], opened: Callable[[Resolved], D]) -> D:
         resolved = resolve(target, self._environment, schemes)
         key = (kind, *_as_written(target))
+        now = self._asked_for[key] = time.monotonic()
         held = self._open.get(key)
         if held is not None and held[0] == resolved:
             return held[1]  # type: ignore[return-value]  # the kind is part of the key
         if held is not None:
-            self._retired.append(held[1])  # somebody may still be looking through it
+            self._retired.append((now, held[1]))  # somebody may still be looking through it
         door = opened(resolved)
         self._open[key] = (resolved, door)
         return door

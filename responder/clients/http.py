@@ -48,7 +48,7 @@ class HttpDoor:
     def __init__(self, resolved: Resolved, budget: Budget, *, max_body_bytes: int = MAX_BODY_BYTES) -> None:
         self._resolved = resolved
         self._budget = budget
-        self._max_body_bytes = max_body_bytes
+        self.max_body_bytes = max_body_bytes
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -102,7 +102,7 @@ class HttpDoor:
         started = loop.time()
         try:
             async with session.request(method, url, headers=headers, allow_redirects=False) as response:
-                body, cut = await _body_of(response, self._max_body_bytes)
+                body, cut = await _body_of(response, self.max_body_bytes)
         except (aiohttp.ClientError, OSError, ValueError) as reason:
             raise self._translated(reason) from None
         return Answer(

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from responder.clients.http import Answer, HttpDoor
 from responder.errors import Refused, Unreachable
+from responder.model.alerting_rule import AlertingRule
 from responder.model.reading import Sample
 
 MAX_QUERY = 8 * 1024  # characters; GET lines are refused by proxies beyond about 8 KiB
@@ -104,6 +105,36 @@ class _AlertsBody(_Status):
     data: _AlertsData | None = None
 
 
+class _GivenRule(BaseModel):
+    """An alerting rule."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    name: str
+    query: str
+    duration: float = 0.0
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    type: str = "alerting"
+
+
+class _GivenGroup(BaseModel):
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    name: str
+    rules: list[_GivenRule]
+
+
+class _RulesData(BaseModel):
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    groups: list[_GivenGroup]
+
+
+class _RulesBody(_Status):
+    data: _RulesData | None = None
+
+
 Body = TypeVar("Body", bound=_Status)
 
 
@@ -151,6 +182,29 @@ class PrometheusDoor:
         alerts = tuple(ActiveAlert(labels=it.labels, firing=it.state == "firing", since=it.activeAt) for it in known)
         return ActiveAlerts(alerts=alerts, at=_date_of(answer))
 
+    async def alerting_rules(self) -> tuple[AlertingRule, ...]:
+        """Every alerting rule of the server, in its order.
+
+        https://prometheus.io/docs/prometheus/latest/querying/api/#rules
+        """
+        answer = await self._http.get("/api/v1/rules", {"type": "alert"}, "application/json")
+        body = self._body(answer, _RulesBody, "it has more rules than are read")
+        if body.data is None:
+            raise self._no_answer(answer)
+        return tuple(
+            AlertingRule(
+                group=group.name,
+                alert=it.name,
+                expression=it.query,
+                for_seconds=it.duration,
+                labels=it.labels,
+                annotations=it.annotations,
+            )
+            for group in body.data.groups
+            for it in group.rules
+            if it.type == "alerting"
+        )
+
     async def close(self) -> None:
         """Close the session below."""
         await self._http.close()
@@ -175,7 +229,9 @@ class PrometheusDoor:
         if answer.status in (401, 403):
             raise Refused(f"{self.shown}: HTTP {answer.status}, the credentials are not accepted")
         if answer.cut:
-            raise Unreachable(f"{self.shown}: the answer is larger than 1 MiB; {too_large}")
+            raise Unreachable(
+                f"{self.shown}: the answer is larger than {self._http.max_body_bytes >> 20} MiB; {too_large}"
+            )
         try:
             body = shape.model_validate_json(answer.body)
         except ValidationError:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -88,6 +89,18 @@ def resolve(target: Target, environment: Mapping[str, str], schemes: frozenset[s
         per_minute=target.per_minute,
         secrets=tuple(_secrets(address, headers, text, _put_in(target, environment))),
     )
+
+
+def secrets_of(targets: Iterable[Target], environment: Mapping[str, str]) -> Iterator[str]:
+    """Passwords in addresses, and whatever is put into headers; what is not set or cannot be read has none."""
+    for target in targets:
+        with suppress(NotConfigured, ValueError):
+            password = urlsplit(replaced(str(target.address), environment)).password
+            yield from {password, unquote(password)} if password else ()
+        for value in target.headers.values():
+            for place in PLACE.finditer(value):
+                with suppress(NotConfigured):
+                    yield _value_of(place["name"], environment)
 
 
 def replaced(text: str, environment: Mapping[str, str]) -> str:

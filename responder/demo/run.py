@@ -103,7 +103,7 @@ async def _daemon(settings: Settings, narrator: Narrator) -> AsyncIterator[Runni
     metrics = Metrics()
     loaded = app.load_rules(settings)
     redactor = app.redactor_of(settings, loaded.packs, metrics)
-    set_up_log(as_json=False, level="info", redact=redactor.text, also=narrator.event)
+    set_up_log(as_json=False, level="info", redact=redactor.again, also=narrator.event)
     async with app.running(settings, loaded, redactor, metrics, print) as daemon:
         yield daemon
 

@@ -230,6 +230,7 @@ class _Reader:
             mark = wrong.problem_mark or wrong.context_mark
             hint = _HINTS.get(wrong.problem or "", "")
             at = self._mark(mark) if mark else self._at(0, 0)
+            at = self._end(text) if at.line > text.count("\n") + 1 else at
             self._stop(at, f"not YAML: {wrong.problem or wrong.context}{f'; {hint}' if hint else ''}")
         except yaml.YAMLError as wrong:
             self._refuse_characters(text)
@@ -332,6 +333,10 @@ class _Reader:
 
     def _mark(self, mark: Any) -> Position:
         return self._at(mark.line, mark.column)
+
+    def _end(self, text: str) -> Position:
+        """Where a text ends that has no line break there; the parser names the line that would follow."""
+        return self._at(text.count("\n"), len(text) - text.rfind("\n") - 1)
 
     def _at(self, line: int, column: int) -> Position:
         return Position(file=self.file, line=line + 1, column=column + 1)

@@ -36,6 +36,45 @@ class _Compiled:
     pattern: Any
 
 
+class _Patterns:
+    """Every rule, compiled, and the texts in which there is nothing: one piece, so that another thread sees all of it
+    exchanged, or none."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        known = known_pattern(secrets)
+        rules = (*((Rule(kind="known", pattern=known),) if known else ()), *RULES)
+        options = _options()
+        self._rules = [_Compiled(rule, re2.compile(rule.pattern.encode(), options)) for rule in rules]
+        self._prefilter = re2.Set.SearchSet(options)
+        for pattern in (*(rule.pattern for rule in rules), UNCLEAN):
+            self._prefilter.Add(pattern)
+        self._prefilter.Compile()
+        self.harmless: set[str] = set()
+
+    def hit(self, text: str) -> bool:
+        """Whether there may be something in it."""
+        try:
+            return bool(self._prefilter.Match(text)) or ("%" in text and self.hit_decoded(text))
+        except UnicodeEncodeError:  # a lone surrogate
+            return True
+
+    def hit_decoded(self, text: str) -> bool:
+        """Whether there may be something in what is percent-encoded of it."""
+        encoded = "\n".join({line for line in text.split("\n") if "%" in line})
+        return any(bool(self._prefilter.Match(decoded)) for decoded in _decodings(encoded))
+
+    def found(self, data: bytes) -> list[_Compiled]:
+        """The rules that have something to take out, in their order."""
+        unclean = len(self._rules)
+        return [self._rules[index] for index in sorted(self._prefilter.Match(data) or ()) if index != unclean]
+
+    def remember(self, harmless: Iterable[str]) -> None:
+        """Only what holds nothing is remembered, so that no secret is."""
+        if len(self.harmless) > _MOST_REMEMBERED:
+            self.harmless.clear()
+        self.harmless.update(text for text in harmless if len(text) <= _LONGEST_REMEMBERED)
+
+
 class Redactor:
     """Takes secrets and personal data out of texts and puts `[redacted:kind]` in their place.
 
@@ -45,23 +84,21 @@ class Redactor:
 
     def __init__(self, known_secrets: Iterable[str] = (), counted: Callable[[str, int], None] | None = None) -> None:
         self._counted = counted
-        known = known_pattern(known_secrets)
-        rules = (*((Rule(kind="known", pattern=known),) if known else ()), *RULES)
-        options = _options()
-        self._rules = [_Compiled(rule, re2.compile(rule.pattern.encode(), options)) for rule in rules]
-        self._prefilter = re2.Set.SearchSet(options)
-        for pattern in (*(rule.pattern for rule in rules), UNCLEAN):
-            self._prefilter.Add(pattern)
-        self._prefilter.Compile()
-        self._unclean = len(rules)
+        self._secrets = frozenset(known_secrets)
+        self._patterns = _Patterns(self._secrets)
         self._secret_name = re2.compile(rf"{SECRET_NAME}\z")
         self._telling_name = re2.compile(rf"(?:{SECRET_NAME}|{PERSONAL_NAME})\n")
         self._personal_name = re2.compile(rf"{PERSONAL_NAME}\z")
-        self._harmless: set[str] = set()
+
+    def know(self, secrets: Iterable[str]) -> None:
+        """Also take these out, from now on; may be called from any thread. What was known stays known."""
+        more = self._secrets | frozenset(secrets)
+        if more != self._secrets:
+            self._patterns, self._secrets = _Patterns(more), more
 
     def text(self, text: str) -> str:
         """The text without secrets, personal data and control characters; twice is the same as once."""
-        if not self._hits(text):
+        if not self._patterns.hit(text):
             return text
         redacted = self._redacted(text)
         return text if redacted == text else redacted
@@ -69,20 +106,26 @@ class Redactor:
     def texts(self, texts: Sequence[str]) -> list[str]:
         """Each text redacted, in order; when nothing is found in any, the very same strings at the cost of one look.
 
-        Most of a body was in the one before it: what is harmless is remembered, so that no secret is.
+        Most of a body was in the one before it: what is harmless is remembered.
         """
-        new = [text for text in texts if text not in self._harmless]
+        patterns = self._patterns
+        new = [text for text in texts if text not in patterns.harmless]
         if not new:
             return list(texts)
-        if not self._hits("\n".join(new)):
-            self._remember(new)
+        if not patterns.hit("\n".join(new)):
+            patterns.remember(new)
             return list(texts)
         return [self.text(text) for text in texts]
 
-    def _remember(self, harmless: Iterable[str]) -> None:
-        if len(self._harmless) > _MOST_REMEMBERED:
-            self._harmless.clear()
-        self._harmless.update(text for text in harmless if len(text) <= _LONGEST_REMEMBERED)
+    def again(self, text: str) -> str:
+        """The same as `text`, for what repeats itself, as most of a log does."""
+        patterns = self._patterns
+        if text in patterns.harmless:
+            return text
+        clean = self.text(text)
+        if clean == text:
+            patterns.remember([text])
+        return clean
 
     def fields(self, fields: Mapping[str, str]) -> dict[str, str]:
         """Labels or annotations: values of secret-named keys go whole, other values and the keys by rule."""
@@ -130,16 +173,6 @@ class Redactor:
         self._count(kind, 1)
         return f"[redacted:{kind}]"
 
-    def _hits(self, text: str) -> bool:
-        try:
-            return bool(self._prefilter.Match(text)) or ("%" in text and self._hits_decoded(text))
-        except UnicodeEncodeError:  # a lone surrogate
-            return True
-
-    def _hits_decoded(self, text: str) -> bool:
-        encoded = "\n".join({line for line in text.split("\n") if "%" in line})
-        return any(bool(self._prefilter.Match(decoded)) for decoded in _decodings(encoded))
-
     def _redacted(self, text: str) -> str:
         text = clean(text)
         for _ in range(_MOST_PASSES):
@@ -153,9 +186,8 @@ class Redactor:
 
     def _by_rules(self, text: str) -> str:
         data = text.encode()
-        for index in sorted(self._prefilter.Match(data) or ()):
-            if index != self._unclean:
-                data = self._by_rule(data, self._rules[index])
+        for compiled in self._patterns.found(data):
+            data = self._by_rule(data, compiled)
         return data.decode("utf-8", "replace")
 
     def _by_rule(self, data: bytes, compiled: _Compiled) -> bytes:
@@ -186,7 +218,7 @@ class Redactor:
         """Matches of the encoded parts that may hold something: many are looked at together, as most hold nothing."""
         matches = _ENCODED.finditer(text)
         while several := list(islice(matches, _ENCODED_TOGETHER)):
-            if self._hits_decoded("\n".join(it.group() for it in several)):
+            if self._patterns.hit_decoded("\n".join(it.group() for it in several)):
                 yield from several
 
     def _decoded_and_redacted(self, part: str) -> str:

@@ -119,6 +119,16 @@ class Complaints:
         return tuple(found[:MAX_PROBLEMS])
 
 
+def pointed(problem: Problem) -> str:
+    """The line that it stands on and a caret below the place, cut so that it stays on a terminal's screen; empty
+    where the line is not shown."""
+    if not problem.line.strip():
+        return ""
+    start = max(0, problem.position.column - 80)
+    shown = problem.line[start : start + 110].replace("\t", " ")
+    return f"{shown}\n{' ' * (problem.position.column - 1 - start)}^"
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """`; did you mean …?`, or what there is to choose from, or nothing."""
     names = sorted(set(known))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from responder.rules.complaints import At, Complaints, Problem
 from responder.rules.include import INCLUDED, PACK_FILE, Shelf, assemble
 from responder.rules.intake_section import check_together
 from responder.rules.parse import parse_pack
+from responder.rules.stamp import Stamp, rule_files, stamp
 
 MAX_FILES = 2_000  # of one pack; above it, a wrong folder was named
 
@@ -27,11 +27,13 @@ _FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What a folder holds. `packs` in the order in which they are asked; those with a problem are left out."""
+    """What a folder holds. `packs` in the order in which they are asked; those with a problem are left out. `stamp`:
+    of the files, before they were read."""
 
     packs: tuple[Pack, ...]
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
+    stamp: Stamp = frozenset()
 
 
 def load_packs(path: Path, catalogue: Catalogue, environment: Mapping[str, str] | None = None) -> Loaded:
@@ -57,7 +59,7 @@ def _nothing_collected() -> Iterator[None]:
 
 
 def _load(path: Path, catalogue: Catalogue, environment: Mapping[str, str] | None) -> Loaded:
-    complaints = Complaints()
+    complaints, before = Complaints(), stamp(path)
     loaded: list[tuple[Pack, At]] = []
     for folder in _pack_folders(path, complaints):
         mine = Complaints(environment)
@@ -70,7 +72,8 @@ def _load(path: Path, catalogue: Catalogue, environment: Mapping[str, str] | Non
     loaded.sort(key=lambda it: (not it[0].covers, it[0].name))
     _check_packs(loaded, complaints)
     check_together([pack for pack, _ in loaded], complaints)
-    return Loaded(packs=tuple(pack for pack, _ in loaded), problems=complaints.problems, warnings=complaints.warnings)
+    packs = tuple(pack for pack, _ in loaded)
+    return Loaded(packs=packs, problems=complaints.problems, warnings=complaints.warnings, stamp=before)
 
 
 def pack_from_files(name: str, files: Mapping[str, str], catalogue: Catalogue) -> Pack:
@@ -147,7 +150,7 @@ def _pack_folders(path: Path, complaints: Complaints) -> list[Path]:
         return [path]
     below = sorted(it for it in path.iterdir() if it.is_dir() and not it.name.startswith("."))
     if not any((it / PACK_FILE).is_file() for it in below):
-        if not any(_yaml_files(path)):
+        if not any(rule_files(path)):
             complaints.mistake(here, "no rule files; expected *.yaml below it")
             return []
         return [path]
@@ -156,25 +159,16 @@ def _pack_folders(path: Path, complaints: Complaints) -> list[Path]:
             Position(file=stray.as_posix(), line=1, column=1),
             f"belongs to no pack; expected it in one of the folders beside it, or a {PACK_FILE} here",
         )
-    return [it for it in below if any(_yaml_files(it))]
-
-
-def _yaml_files(folder: Path) -> Iterator[Path]:
-    """All rule files below, in order of name; hidden folders are left out (Kubernetes keeps `..data` beside)."""
-    for root, folders, names in os.walk(folder):
-        folders[:] = sorted(it for it in folders if not it.startswith("."))
-        for name in sorted(names):
-            if name.endswith((".yaml", ".yml")) and not name.startswith(".") and ".test." not in name:
-                yield Path(root) / name
+    return [it for it in below if any(rule_files(it))]
 
 
 def _texts(folder: Path, complaints: Complaints) -> dict[str, str]:
     """Relative name → text of every rule file that can be read."""
     if folder.is_file():
-        text = _text(folder, complaints)
+        text = text_of(folder, complaints)
         return {} if text is None else {folder.as_posix(): text}
     texts: dict[str, str] = {}
-    for file in _yaml_files(folder):
+    for file in rule_files(folder):
         here = Position(file=file.as_posix(), line=1, column=1)
         if file.suffix == ".yml":
             complaints.mistake(here, f"rule files end in .yaml; expected the name {file.stem}.yaml")
@@ -182,13 +176,13 @@ def _texts(folder: Path, complaints: Complaints) -> dict[str, str]:
         if len(texts) >= MAX_FILES:
             complaints.mistake(here, f"more than {MAX_FILES} rule files in one pack")
             break
-        text = _text(file, complaints)
+        text = text_of(file, complaints)
         if text is not None:
             texts[file.relative_to(folder).as_posix()] = text
     return texts
 
 
-def _text(file: Path, complaints: Complaints) -> str | None:
+def text_of(file: Path, complaints: Complaints) -> str | None:
     here = Position(file=file.as_posix(), line=1, column=1)
     try:
         with file.open("rb") as opened:

@@ -67,8 +67,8 @@ Seconds: TypeAlias = Annotated[float, BeforeValidator(_duration, json_schema_inp
 Step: TypeAlias = Annotated[Seconds, AfterValidator(_at_least(5))]
 Watch: TypeAlias = Annotated[Seconds, AfterValidator(_at_least(5))]
 Timeout: TypeAlias = Annotated[Seconds, AfterValidator(_at_least(0.1))]
-YesNo: TypeAlias = Annotated[bool, BeforeValidator(_bool)]
-Texts: TypeAlias = Annotated[list[Text], BeforeValidator(_one_or_more)]
+YesNo: TypeAlias = Annotated[bool, BeforeValidator(_bool, json_schema_input_type=bool | Literal["yes", "no"])]
+Texts: TypeAlias = Annotated[list[Text], BeforeValidator(_one_or_more, json_schema_input_type=Text | list[Text])]
 
 
 class Shape(BaseModel):

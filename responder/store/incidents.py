@@ -35,6 +35,7 @@ LINKS = """select kind, source, key, external_id, url, state, read_at is not nul
 SAVE = """insert into reports as r (incident, body, severity_rank) values ($1, $2, $3)
           on conflict (incident) do update set version = r.version + 1, body = excluded.body,
           severity_rank = excluded.severity_rank, at = now()"""
+KEEP_RULES = "insert into rule_sets (hash, pack, files) values ($1, $2, $3) on conflict (hash) do nothing"
 CHOOSE = """update incidents set pack = case when rule_set is null then $2 else pack end, rule_set = coalesce(rule_set, $3)
             where id = $1 returning rule_set"""
 LINK_AS_GRAVE = "update work set gravity = $2 where kind = 'link' and key = $1 and gravity <> $2"
@@ -121,14 +122,15 @@ async def choose_rules(store: Store, number: int, *, pack: str, rule_set: bytes,
     They are others where a replica with another rule folder was first: this one froze between its look and here.
     """
     async with store.transaction() as connection:
-        await connection.execute(
-            "insert into rule_sets (hash, pack, files) values ($1, $2, $3) on conflict (hash) do nothing",
-            rule_set,
-            pack,
-            dict(files),
-        )
+        await connection.execute(KEEP_RULES, rule_set, pack, dict(files))
         chosen: bytes = await connection.fetchval(CHOOSE, number, pack, rule_set)
         return chosen
+
+
+async def keep_rules(store: Store, *, pack: str, rule_set: bytes, files: Mapping[str, str]) -> None:
+    """Keep a set that came into force, by its hash."""
+    async with store.connection() as connection:
+        await connection.execute(KEEP_RULES, rule_set, pack, dict(files))
 
 
 async def rule_files(store: Store, rule_set: bytes) -> tuple[str, dict[str, str]]:

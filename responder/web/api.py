@@ -54,15 +54,15 @@ class Api:
         limit = _limit(request)
         before = await self._before(request)
         rows = await look_up.listing(self._store, states=states, before=before, limit=limit + 1)
-        return _json(answers.listing(rows[:limit], more=len(rows) > limit))
+        return answer(answers.listing(rows[:limit], more=len(rows) > limit))
 
     async def incident(self, request: web.Request) -> web.Response:
         """One, with its alerts, links and deliveries."""
-        return _json(answers.one(await self._one(request)))
+        return answer(answers.one(await self._one(request)))
 
     async def timeline(self, request: web.Request) -> web.Response:
         """What happened when, oldest first."""
-        return _json(answers.timeline(await self._one(request)))
+        return answer(answers.timeline(await self._one(request)))
 
     async def report(self, request: web.Request) -> web.Response:
         """The newest report as JSON; `?format=markdown` or `text`, or an `Accept` header, for people."""
@@ -72,7 +72,7 @@ class Api:
             raise Refused(404, f"{found.summary['slug']} has no report yet; its timeline says why")
         form = _format(request)
         if form == "json":
-            return _json(body)
+            return answer(body)
         marker = marker_of(self._name, found.summary["slug"])
         text = plain_text(
             found.report,
@@ -89,7 +89,7 @@ class Api:
         limit = _limit(request)
         before = _number(request.query["before"], "before") if "before" in request.query else None
         rows = await look_up.quarantine(self._store, before=before, limit=limit + 1)
-        return _json(answers.quarantine(rows[:limit], more=len(rows) > limit))
+        return answer(answers.quarantine(rows[:limit], more=len(rows) > limit))
 
     async def put_aside(self, request: web.Request) -> web.Response:
         """One entry, with its redacted text."""
@@ -97,7 +97,7 @@ class Api:
         found = await look_up.put_aside(self._store, number)
         if found is None:
             raise Refused(404, f"nothing under {number} in quarantine; it may have been kept long enough")
-        return _json(answers.put_aside(found))
+        return answer(answers.put_aside(found))
 
     async def trace(self, request: web.Request) -> web.Response:
         """`?id=…`: a fingerprint, a group key or its SHA-256, an incident here or at PagerDuty."""
@@ -107,11 +107,11 @@ class Api:
             raise Refused(400, f"id: {wrong}") from wrong
         if not (found.incidents or found.quarantine or found.webhooks[None]):
             raise Refused(404, f"nothing was kept of {found.name!r}; webhooks are kept for RESPONDER_RETAIN_WEBHOOKS")
-        return _json(answers.trace(found))
+        return answer(answers.trace(found))
 
     async def targets(self, request: web.Request) -> web.Response:
         """What is looked at, where reports go, who is asked, and what each waits for."""
-        return _json(answers.targets(await self._looking.now()))
+        return answer(answers.targets(await self._looking.now()))
 
     async def _one(self, request: web.Request) -> One:
         slug = request.match_info["id"]
@@ -140,7 +140,8 @@ def _answering(handler: Callable[[web.Request], Awaitable[web.Response]]) -> Han
     return handle
 
 
-def _json(body: dict[str, Any]) -> web.Response:
+def answer(body: dict[str, Any]) -> web.Response:
+    """200 with this as JSON; nobody keeps it."""
     text = json.dumps(body, ensure_ascii=False, allow_nan=False)
     return web.Response(
         body=text.encode("utf-8", "replace"), content_type="application/json", charset="utf-8", headers=HEADERS

@@ -10,6 +10,7 @@ from responder.clients.doors import SCHEMES, Doors
 from responder.errors import NotConfigured
 from responder.model.asked import Asked, Subscription
 from responder.model.pack import Pack, Target
+from responder.rules.in_force import RulesInForce
 from responder.store import reconcile as asked
 from responder.store import targets as kept
 from responder.store.store import Store
@@ -56,7 +57,7 @@ class Looked:
 class LookingAt:
     """Where it is read from. `sinks`: names of those that are configured."""
 
-    packs: Sequence[Pack]
+    rules: RulesInForce
     doors: Doors
     sinks: Sequence[str]
     store: Store
@@ -66,7 +67,9 @@ class LookingAt:
         found = await kept.targets(self.store)
         senders = await asked.outcomes(self.store)
         return Looked(
-            targets=tuple(self._line(pack, target, found) for pack in self.packs for target in pack.targets.values()),
+            targets=tuple(
+                self._line(pack, target, found) for pack in self.rules.packs for target in pack.targets.values()
+            ),
             sinks=await kept.sinks(self.store, self.sinks),
             senders=tuple(it for it in senders if it.whom.startswith(("alertmanager/", "pagerduty"))),
             subscriptions=await asked.subscriptions(self.store),

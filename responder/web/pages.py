@@ -17,11 +17,15 @@ from responder.model.incident import Incident
 from responder.model.quantities import show_duration
 from responder.model.report import Report
 from responder.model.verdict import Pending, SignalVerdict, Verdict, key_of
+from responder.rules.complaints import pointed
+from responder.rules.in_force import RulesInForce
 from responder.web.looking import Looked
+from responder.web.rules import bounds_of, checks_of
 
 STATIC = Path(__file__).parent / "static"  # served at /static/ by the server
 ALERTS_MOST = 200  # a page of a storm stays one that a phone can open; the API has them all
 ROWS_MOST = 200
+RULES_MOST = 500  # of one pack
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -127,6 +131,10 @@ class Pages:
         """What is looked at, where reports go, who is asked."""
         return self._render("targets.html", now, looked=looked)
 
+    def rules(self, rules: RulesInForce, now: datetime) -> str:
+        """The rules in force, and what the last load said."""
+        return self._render("rules.html", now, rules=rules, most=RULES_MOST)
+
     def not_found(self, slug: str) -> str:
         """There is no such incident (here, or any more)."""
         return self._render("not_found.html", None, slug=slug)
@@ -156,6 +164,9 @@ def _environment() -> jinja2.Environment:
         "reading_labels": _reading_labels,
         "finding_word": _finding_word,
         "severity_class": _severity_class,
+        "bounds": bounds_of,
+        "checks": checks_of,
+        "pointed": pointed,
     }
     environment.tests["web_address"] = _is_web_address
     return environment

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from responder.telemetry import Metrics
 from responder.web.access import Access
 from responder.web.api import Api
 from responder.web.room import Room
+from responder.web.rules import RulesApi
 from responder.web.views import Views
 from responder.web.webhooks import RETRY_AFTER_SECONDS, Reception, Refused, receive
 
@@ -47,6 +48,7 @@ class Site:
     reception: Reception
     views: Views
     api: Api
+    rules: RulesApi
     metrics: Metrics
     access: Access
     metrics_access: Access
@@ -68,9 +70,11 @@ def application(site: Site) -> web.Application:
     app.router.add_get("/", pages(_page(site.views.listing)))
     app.router.add_get("/incidents/{slug}", pages(_page(site.views.incident)))
     app.router.add_get("/targets", pages(_page(site.views.targets)))
+    app.router.add_get("/rules", pages(_page(site.views.rules)))
     app.router.add_get("/quarantine", pages(_page(site.views.quarantine)))
     app.router.add_static("/static", STATIC)
     site.api.add_to(app.router, pages)
+    site.rules.add_to(app.router, guarded)
     for path in ("/webhooks/{kind:grafana}", "/webhooks/{kind:grafana}/{source}"):
         app.router.add_put(path, _webhook(site.reception))  # it can be told to
     for path in ("/webhooks/{kind}", "/webhooks/{kind}/{source}"):
@@ -96,9 +100,17 @@ class _Refusals(logging.Handler):
             log.error("request.failed", path="", why=kind.__name__ if kind else record.levelname)
 
 
-def problem(status: int, text: str, extra: dict[str, str] | None = None) -> web.Response:
-    """RFC 9457 problem details."""
-    body = {"type": "about:blank", "title": web.Response(status=status).reason, "status": status, "detail": text}
+def problem(
+    status: int, text: str, extra: dict[str, str] | None = None, more: Mapping[str, object] | None = None
+) -> web.Response:
+    """RFC 9457 problem details; `more`: members beside them."""
+    body = {
+        "type": "about:blank",
+        "title": web.Response(status=status).reason,
+        "status": status,
+        "detail": text,
+        **(more or {}),
+    }
     return web.Response(status=status, text=json.dumps(body), content_type="application/problem+json", headers=extra)
 
 
@@ -121,7 +133,7 @@ async def _answers_errors(request: web.Request, handler: Handler) -> web.StreamR
         return await handler(request)
     except Refused as refused:
         log.warning("request.refused", path=request.path, status=refused.status, why=str(refused))
-        return problem(refused.status, str(refused), refused.extra)
+        return problem(refused.status, str(refused), refused.extra, refused.more)
     except StoreUnavailable as away:
         return problem(503, str(away), {"Retry-After": RETRY_AFTER_SECONDS})
     except web.HTTPException as refused:

@@ -70,6 +70,10 @@ class Views:
         """`/targets`: what is looked at and where reports go."""
         return 200, self._pages.targets(await self._looking.now(), self._clock())
 
+    async def rules(self, request: web.Request) -> tuple[int, str]:
+        """`/rules`: what is in force, and what the last load said."""
+        return 200, self._pages.rules(self._looking.rules, self._clock())
+
     async def quarantine(self, request: web.Request) -> tuple[int, str]:
         """`/quarantine`: what was accepted but not understood."""
         rows = await look_up.quarantine(self._store, limit=ENTRIES_MOST + 1)

@@ -28,8 +28,8 @@ from responder.intake.source import (
     is_source_name,
 )
 from responder.model.alert import Accepted, Webhook
-from responder.model.intake import Intake
 from responder.redaction.redact import Redactor
+from responder.rules.in_force import RulesInForce
 from responder.store.accept import Acceptor
 from responder.telemetry import Metrics
 from responder.web.room import NoRoom, Room
@@ -59,7 +59,7 @@ class Reception:
     redactor: Redactor
     metrics: Metrics
     arrange: Callable[[Webhook], Sequence[Webhook]]
-    intake: Intake
+    rules: RulesInForce
     ourselves: Collection[str]
     max_body_bytes: int
     names: set[tuple[str, str]]
@@ -67,13 +67,23 @@ class Reception:
 
 
 class Refused(Exception):
-    """An answer that ends the request; `extra` headers go with it. `reason`: of a 503, for the metric."""
+    """An answer that ends the request; `extra` headers go with it, `more` stands in its body. `reason`: of a 503, for
+    the metric."""
 
-    def __init__(self, status: int, text: str, extra: Mapping[str, str] | None = None, *, reason: str = "") -> None:
+    def __init__(
+        self,
+        status: int,
+        text: str,
+        extra: Mapping[str, str] | None = None,
+        *,
+        reason: str = "",
+        more: Mapping[str, object] | None = None,
+    ) -> None:
         super().__init__(text)
         self.status = status
         self.extra = dict(extra or {})
         self.reason = reason
+        self.more = more or {}
 
 
 async def receive(request: web.Request, reception: Reception) -> Accepted:
@@ -104,7 +114,7 @@ async def _receive(request: web.Request, reception: Reception, kind: str, named:
     _refuse_if(source.refusal_before_body(request.headers, credentials))
     body = await _body(request, reception.max_body_bytes, reception.room)
     _refuse_if(source.refusal(request.headers, body, credentials))
-    post = Post(source=name, headers=request.headers, body=body, intake=reception.intake)
+    post = Post(source=name, headers=request.headers, body=body, intake=reception.rules.intake)
     parsed = await _parsed(source, post, reception)
     _remember(reception, kind, name)
     groups = reception.arrange(_without_our_own(parsed, reception.ourselves))

@@ -17,6 +17,7 @@ from responder.model.catalogue import Catalogue
 from responder.model.intake import Intake
 from responder.model.pack import Pack
 from responder.redaction.redact import Redactor
+from responder.rules.in_force import RulesInForce
 from responder.store.store import Store
 from responder.telemetry import Metrics
 
@@ -27,7 +28,7 @@ async def _no_door(_: Webhook) -> Accepted:
 
 @dataclass(slots=True, kw_only=True)
 class Desk:
-    """`packs`: the sets in force now; an incident keeps the one it started with. `clock`: for what people are shown;
+    """`rules`: those in force now; an incident keeps the set it started with. `clock`: for what people are shown;
     leases and timers run by the database's. `accept`: the door for webhooks, by which also comes in what was found by
     asking; `arrange`: what such a webhook becomes first, as one that was posted does. `alertmanagers`: the peers of
     each source. `hears_pagerduty`: its webhooks can be checked, so that they are meant to come."""
@@ -42,12 +43,11 @@ class Desk:
     metrics: Metrics
     clock: Callable[[], datetime]
     redactor: Redactor
-    packs: tuple[Pack, ...]
+    rules: RulesInForce
     page_url: str = ""
     first_report_within_seconds: float = 15.0
     diagnostic_timeout_seconds: float = 10.0
     reopen_within: timedelta = timedelta(minutes=10)
-    intake: Intake = field(default_factory=Intake)
     deliver: bool = True
     retain: Mapping[str, timedelta] = field(default_factory=dict)
     former_packs: dict[bytes, Pack] = field(default_factory=dict)
@@ -56,6 +56,16 @@ class Desk:
     alertmanagers: Mapping[str, Sequence[AlertmanagerDoor]] = field(default_factory=dict)
     hears_pagerduty: bool = False
     heartbeat_url: str = ""
+
+    @property
+    def packs(self) -> tuple[Pack, ...]:
+        """Those in force, in the order in which they are asked."""
+        return self.rules.packs
+
+    @property
+    def intake(self) -> Intake:
+        """From any sender to labels, by the rules in force."""
+        return self.rules.intake
 
     @property
     def told(self) -> Mapping[str, str | None]:

@@ -39,6 +39,7 @@ SELDOM_AFTER = 60.0  # a sixtieth of how long it has been open lies between two 
 EXAMINE_AGAIN_SECONDS = 300.0
 STILL_TRUE_SECONDS = 120.0  # what an interrupted look learnt longer ago is learnt again
 GRACE_SECONDS = 1.0
+MOST_FORMER = 32  # sets that open incidents began with, kept at hand
 WAITS_FOR_ALERTS = "what its alerts say: PagerDuty was heard first"
 Readings = Mapping[str, Sequence[AnyReading]]
 log = structlog.get_logger()
@@ -364,11 +365,14 @@ async def _kept_pack(desk: Desk, incident: Incident, rule_set: bytes, notices: l
         return known[rule_set]
     name, files = await incidents.rule_files(desk.store, rule_set)
     try:
-        pack = desk.former_packs[rule_set] = pack_from_files(name, files, desk.catalogue)
+        pack = pack_from_files(name, files, desk.catalogue)
     except UsageError as unreadable:
         log.warning("rules.unreadable", incident=incident.slug, pack=name, why=str(unreadable))
         notices.append(
             f"The rules that this incident started with cannot be read any more; {name} is used as it is now."
         )
         return next((it for it in desk.packs if it.name == name), None)
+    if len(desk.former_packs) >= MOST_FORMER:  # rules are reloaded for as long as the daemon runs
+        desk.former_packs.clear()
+    desk.former_packs[rule_set] = pack
     return pack

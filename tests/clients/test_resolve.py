@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from responder.clients.resolve import resolve
+from responder.clients.resolve import resolve, secrets_of
 from responder.errors import NotConfigured
 from responder.model.pack import Target
 
@@ -101,3 +101,17 @@ def test_nothing_that_is_printed_shows_a_secret() -> None:
     given = target("http://ann:s3cret@h", headers={"Authorization": "Bearer s3cret"})
 
     assert "s3cret" not in repr(resolve(given, {}, HTTP))
+
+
+def test_the_secrets_of_targets_are_passwords_and_what_is_put_into_headers(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("of-a-file\n")
+    environment = {"DATABASE_URL": "postgresql://reader:p%40ss@db/app", "WORD": "in-the-middle", "TOKEN": "of-a-header"}
+    targets = [
+        Target(name="a", kind="postgres", address="${DATABASE_URL}"),
+        Target(name="b", kind="redis", address="redis://:${WORD}@cache"),
+        Target(name="c", kind="http", address="https://c", headers={"X": "Bearer ${TOKEN}", "Y": "${UNSET}"}),
+        Target(name="d", kind="http", address="${UNSET}", headers={"X": f"${{file:{tmp_path}/token}}"}),
+        Target(name="e", kind="kubernetes", address={"kubeconfig": "/etc/kube"}),
+    ]
+
+    assert set(secrets_of(targets, environment)) == {"p%40ss", "p@ss", "in-the-middle", "of-a-header", "of-a-file"}

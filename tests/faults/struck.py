@@ -30,7 +30,7 @@ def main(strike: dict[str, Any]) -> None:
     struck = striking(strike)
     if strike["event"] == AFTER_THE_LAST_LOOK_AT_THE_CLOCK:
         strike_after_the_last_look_at_the_clock(struck)
-    set_up_log(as_json=True, level="debug", redact=redactor.text, also=struck)
+    set_up_log(as_json=True, level="debug", redact=redactor.again, also=struck)
     asyncio.run(_counting_tasks(app.serve(settings, loaded, redactor, metrics)))
 
 

@@ -27,6 +27,8 @@ from responder.demo.faults import Fault
 from responder.demo.pagerduty import TOKEN, StandInPagerDuty
 from responder.demo.pagerduty_account import BOT_EMAIL, PagedIncident
 from responder.redaction.redact import Redactor
+from responder.rules.in_force import RulesInForce
+from responder.rules.packs import Loaded
 from responder.store import work as rows
 from responder.store.incidents import REPORT
 from responder.store.migrate import migrate
@@ -401,7 +403,7 @@ def desk_of(store: Store, sink: PagerDutyNote) -> Desk:
         metrics=Metrics(),
         clock=clock,
         redactor=Redactor(()),
-        packs=(),
+        rules=RulesInForce.begin(Path("rules"), Loaded(packs=(), problems=(), warnings=()), START),
     )
 
 

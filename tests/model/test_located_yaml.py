@@ -104,6 +104,7 @@ def test_an_empty_file_is_no_mistake(text: str) -> None:
             ],
             id="bound without quotes",
         ),
+        pytest.param("b: 0\na: [1, 2", ["f.yaml:2:9: not YAML: did not find expected ',' or ']'"], id="cut short"),
         pytest.param("a: [1, 2\n", ["f.yaml:2:1: not YAML: did not find expected ',' or ']'"], id="not closed"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Get the real systems that tests talk to: Debian's packages, where we are root and apt answers.
+"""Get the real systems that tests talk to: Debian's packages, where we are root and apt answers; npm's anywhere.
 
 `make test` runs this before pytest. It never starts a service, prints one line for each step, and says what will be
 skipped and why. Exit status 0, except that with RESPONDER_TEST_REQUIRE_SYSTEMS=1 anything missing is 1.
@@ -25,6 +25,12 @@ PACKAGES = {  # package: a program of it that tests start
     "faketime": "faketime",
     "buildah": "buildah",
     "mmdebstrap": "mmdebstrap",
+    "nodejs": "node",
+    "npm": "npm",
+}
+NODE = Path(sys.prefix) / "node"  # npm's packages, beside those of Python
+NPM_PACKAGES = {  # the newest that runs on Debian 12's node
+    "yaml-language-server@1.25.0": f"{NODE}/node_modules/.bin/yaml-language-server"
 }
 UPDATE_WITHIN_SECONDS = 120
 INSTALL_WITHIN_SECONDS = 300
@@ -107,19 +113,34 @@ def install(packages: list[str]) -> dict[str, str]:
     return failed
 
 
+def install_by_npm(packages: list[str]) -> dict[str, str]:
+    """The same for packages of npm; they need no rights, and none of their scripts is run."""
+    if shutil.which("npm") is None:
+        return dict.fromkeys(packages, "there is no npm here")
+    failed = {}
+    for package in packages:
+        say(f"systems: installing {package}")
+        command = ["npm", "install", "--prefix", str(NODE), "--ignore-scripts", "--no-audit", "--no-fund", package]
+        why = run(command, INSTALL_WITHIN_SECONDS)
+        if why:
+            failed[package] = why
+    return failed
+
+
 def main() -> int:
     """Install what is missing, say what stays missing."""
     absent = missing(PACKAGES)
-    if not absent:
+    why = why_not_installable() if absent else ""
+    failed = dict.fromkeys(absent, why) if why else install(absent) if absent else {}
+    failed |= install_by_npm(missing(NPM_PACKAGES)) if missing(NPM_PACKAGES) else {}
+    still = [*missing(PACKAGES), *missing(NPM_PACKAGES)]
+    if not still:
         say("systems: all are installed")
-        return 0
-    why = why_not_installable()
-    failed = dict.fromkeys(absent, why) if why else install(absent)
-    for package in missing(PACKAGES):
+    for package in still:
         reason = failed.get(package, "its program is not where we look")
         say(f"systems: {package} is missing ({reason}): its tests will be skipped")
     required = os.environ.get("RESPONDER_TEST_REQUIRE_SYSTEMS") == "1"
-    return 1 if required and missing(PACKAGES) else 0
+    return 1 if required and still else 0
 
 
 def say(line: str) -> None:

@@ -22,6 +22,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     apt.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(install, "PACKAGES", {"prometheus": "prometheus", "redis-server": "redis-server"})
+    monkeypatch.setattr(install, "NPM_PACKAGES", {})
     monkeypatch.setattr(install, "POLICY", tmp_path / "policy-rc.d")
     monkeypatch.delenv("RESPONDER_TEST_REQUIRE_SYSTEMS", raising=False)
     return tmp_path
@@ -58,6 +59,23 @@ def test_without_apt_it_says_so(bare: Path, capsys: pytest.CaptureFixture[str]) 
         "systems: prometheus is missing (there is no apt-get here): its tests will be skipped"
         in capsys.readouterr().out
     )
+
+
+def test_packages_of_npm_run_no_script_and_stand_beside_those_of_python(
+    bare: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (bare / "npm").write_text(f'#!/bin/sh\necho "$*" >> {bare}/asked\nfor last; do :; done\n'
+                              'case "$last" in b@*) echo "npm error 404" >&2; exit 1;; esac\n')  # fmt: skip
+    (bare / "npm").chmod(0o755)
+    monkeypatch.setattr(install, "PACKAGES", {})
+    monkeypatch.setattr(install, "NPM_PACKAGES", {"a@1": "a-server", "b@2": "b-server"})
+
+    assert install.main() == 0
+
+    asked = (bare / "asked").read_text().splitlines()
+    assert [line.split()[-1] for line in asked] == ["a@1", "b@2"]
+    assert all(f"--prefix {sys.prefix}/node --ignore-scripts" in line for line in asked)
+    assert "systems: b@2 is missing (npm error 404): its tests will be skipped" in capsys.readouterr().out
 
 
 def test_no_service_starts_while_packages_are_installed(tmp_path: Path) -> None:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from typing import Literal
 
+from responder.diagnostics.catalogue import specs
 from responder.model.asked import TRIGGERED, Asked, Scope, Subscription
 from responder.model.finding import Outcome, Table
-from responder.model.pack import Suggest
+from responder.model.pack import Position, Suggest
 from responder.model.verdict import Clear, Unknown
+from responder.rules.complaints import Problem
+from responder.rules.in_force import RulesInForce
+from responder.rules.packs import Loaded, pack_from_files
 from responder.store.targets import SinkKept
 from responder.web.looking import Looked, TargetLine
 from responder.web.pages import DeliveryLine, IncidentView, Line, Pages, TimelineEntry, WaitLine
@@ -34,6 +40,30 @@ from tests.report.situations import (
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}{% raw %} \u202eevil\u200b\x1b[31m'
 LONG = "x" * 3000
+
+SHOP = """
+pack: shop
+for: ['namespace="shop"', 'app=~"shop-.*"']
+time_zone: Europe/Bucharest
+targets:
+  prometheus: {prometheus: http://prometheus:9090}
+  api: {http: "https://shop.example.com"}
+signals:
+  error_rate: {unit: percent, prometheus: {query: errors}}
+  serving: {unit: percent, http: {up: [/health, /ready]}}
+rules:
+  - name: shop-errors
+    summary: The shop answers 5xx
+    match: ['alertname="HighErrorRate", service=~"api|gateway|payments"', 'alertname="Burn"']
+    thresholds:
+      error_rate: {warning: "> 1% for 5m", critical: "> 5% for 2m", resolve: "< 0.5% for 5m"}
+      serving: {critical: "< 1%"}
+    combine: all
+    runbook: https://runbooks.example.com/shop
+    diagnose: [http.status: {paths: [/health]}, prometheus.query: {query: up, as: who is up}]
+  - {name: job-failed, match: ['alertname="KubeJobFailed"'], level: warning, private: true}
+  - {name: anything-else, default: true, summary: An alert that no rule knows}
+"""
 
 PAGES = Pages("prod", "https://responder.example")
 LATER = NOW + timedelta(minutes=28)
@@ -262,6 +292,40 @@ def hostile_looked() -> Looked:
     )
 
 
+def problem(text: str, line: str = "", column: int = 5, severity: Literal["error", "warning"] = "error") -> Problem:
+    return Problem(
+        position=Position(file="rules/shop/rules.yaml", line=14, column=column),
+        text=text,
+        severity=severity,
+        line=line,
+    )
+
+
+def rules_in_force() -> RulesInForce:
+    pack = pack_from_files("shop", {"pack.yaml": SHOP}, specs())
+    loaded = Loaded(packs=(pack,), problems=(), warnings=(problem("DATABASE_URL is not set", severity="warning"),))
+    return RulesInForce.begin(Path("rules"), loaded, NOW - timedelta(hours=2))
+
+
+def refused_rules() -> RulesInForce:
+    rules = rules_in_force()
+    wrong = (
+        problem("unknown key `treshold`; did you mean `thresholds`?", "    treshold: {error_rate: {}}"),
+        problem("expected a duration such as 30s, 5m or 1h30m", '    thresholds: {queue: "> 5% for ten"}', 25),
+    )
+    rules.take(Loaded(packs=(), problems=wrong, warnings=()), NOW - timedelta(seconds=30), "a changed file")
+    return rules
+
+
+def hostile_rules() -> RulesInForce:
+    rules = rules_in_force()
+    pack = rules.packs[0]
+    rule = replace(pack.rules[0], name=LONG, summary=HOSTILE + LONG, runbook="javascript://x/%0aalert(4)")
+    rules.packs = (replace(pack, name=HOSTILE, rules=(rule,)),)
+    rules.take(Loaded(packs=(), problems=(problem(HOSTILE, HOSTILE + LONG, 9),), warnings=()), NOW, HOSTILE)
+    return rules
+
+
 def all_pages() -> dict[str, str]:
     """Name → HTML."""
     views = {"p1": p1_view(), "healthy": healthy_view(), "resolved": resolved_view(), "hostile": hostile_view()}
@@ -276,5 +340,8 @@ def all_pages() -> dict[str, str]:
         "missing": PAGES.not_found(HOSTILE),
         "targets": PAGES.targets(looked(), NOW),
         "no-targets": PAGES.targets(Looked(targets=(), sinks=(), senders=(), subscriptions=()), NOW),
+        "rules": PAGES.rules(rules_in_force(), NOW),
+        "refused-rules": PAGES.rules(refused_rules(), NOW),
+        "hostile-rules": PAGES.rules(hostile_rules(), NOW),
         "hostile-targets": PAGES.targets(hostile_looked(), NOW),
     }

@@ -84,7 +84,7 @@ def test_headings_leave_out_no_level(pages: dict[str, str]) -> None:
 
 
 def test_labels_that_mean_harm_are_only_text(pages: dict[str, str]) -> None:
-    for name in ("hostile", "hostile-list", "missing", "hostile-targets"):
+    for name in ("hostile", "hostile-list", "missing", "hostile-targets", "hostile-rules"):
         outline = Outline(pages[name])
 
         assert "<script>alert(1)</script>" in outline.text
@@ -164,6 +164,37 @@ def test_the_targets_say_what_came_of_asking_and_the_sinks_what_they_wait_for(pa
     ):
         assert expected in text, expected
     assert "no sink is configured" in Outline(pages["no-targets"]).text
+
+
+def test_the_rules_say_what_is_in_force(pages: dict[str, str]) -> None:
+    text = Outline(pages["rules"]).text
+
+    for expected in (
+        "Rules in force (3 from rules)",
+        "good 01:12:09 UTC (2h ago) , by the start; changed: shop",
+        "1 warning about what is in force warning rules/shop/rules.yaml:14:5 DATABASE_URL is not set",
+        'For alerts with namespace="shop" or app=~"shop-.*" · severity P1, P2, P3, P4 · Europe/Bucharest',
+        "shop-errors pack.yaml:12:5 The shop answers 5xx alerts "
+        'alertname="HighErrorRate", service=~"api|gateway|payments" or alertname="Burn" '
+        "error_rate critical > 5% for 2m · warning > 1% for 5m · resolve < 0.5% for 5m serving critical < 1% "
+        "together all of them checks http.status(api), who is up runbook https://runbooks.example.com/shop",
+        "job-failed pack.yaml:21:5 private",
+        "level warning; the alert is the evidence",
+        "alerts those that no other rule matches",
+    ):
+        assert expected in text, expected
+
+
+def test_refused_rules_are_named_with_their_places_beside_what_stays_in_force(pages: dict[str, str]) -> None:
+    text = Outline(pages["refused-rules"]).text
+
+    assert "refused 03:11:39 UTC (30s ago) , by a changed file The files hold 2 mistakes." in text
+    assert "The rules that were loaded 01:12:09 UTC (2h ago) stay in force." in text
+    assert (
+        "mistake rules/shop/rules.yaml:14:5 unknown key `treshold`; did you mean `thresholds`? "
+        "treshold: {error_rate: {}} ^"
+    ) in text
+    assert "shop-errors" in text
 
 
 def test_lines_point_at_their_findings(pages: dict[str, str]) -> None:
@@ -297,7 +328,21 @@ def address(pages: dict[str, str]) -> Iterator[str]:
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("page", ["p1", "hostile", "hostile-list", "list", "missing", "targets", "hostile-targets"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "p1",
+        "hostile",
+        "hostile-list",
+        "list",
+        "missing",
+        "targets",
+        "hostile-targets",
+        "rules",
+        "refused-rules",
+        "hostile-rules",
+    ],
+)
 def test_no_page_scrolls_sideways_on_a_narrow_phone(page: str, address: str, tmp_path: Path) -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:

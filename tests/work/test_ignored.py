@@ -53,8 +53,8 @@ async def test_what_was_accepted_before_it_was_to_be_ignored_still_ends(
     monkeypatch.setattr("responder.report.compare.BETWEEN_EDITS", timedelta(0))
     it = await world(PACK, pagerduty=False)
     await it.post(cluster="staging")
-    desk = it.daemon.desk
-    desk.packs = tuple(replace(pack, ignore=(parse_line('cluster="staging"'),)) for pack in desk.packs)
+    rules = it.daemon.desk.rules
+    rules.packs = tuple(replace(pack, ignore=(parse_line('cluster="staging"'),)) for pack in rules.packs)
     again = await it.post(cluster="staging", starts="2026-11-21T02:52:38.961Z")
     unknown = await it.post(cluster="staging", region="never heard of", status="resolved")
     ended = await it.post(cluster="staging", status="resolved")

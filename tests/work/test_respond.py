@@ -125,7 +125,7 @@ async def test_an_incident_keeps_the_rules_that_it_started_with(world: Start) ->
     incident = await it.page()
     await it.post()
     await it.until(lambda: it.notes(incident))
-    it.daemon.desk.packs = ()
+    it.daemon.desk.rules.packs = ()
     it.daemon.desk.former_packs.clear()
     await it.post(status="resolved")
     await it.until(lambda: it.events("report.composed")[1:])

@@ -1,0 +1,55 @@
+"""Which files below a path hold rules, and whether they have changed, told without reading them.
+
+We look by ourselves: a library that is told by the kernel is not told of network file systems, nor of what another node
+does to a shared volume, and brings 2.3 MB for what is one `stat` a file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from responder.rules.include import PACK_FILE
+
+Stamp = frozenset[tuple[str, int, int, int, int, int]]
+
+
+def rule_files(path: Path) -> Iterator[Path]:
+    """The path itself, or all rule files below it, in order of name. Hidden folders are left out: Kubernetes keeps
+    `..data` beside the links that lead into it."""
+    if path.is_file():
+        yield path
+        return
+    seen: set[str] = set()
+    for root, folders, names in os.walk(path, followlinks=True):
+        real = os.path.realpath(root)
+        if real in seen:  # a link may lead up again
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(it for it in folders if not it.startswith("."))
+        for name in sorted(names):
+            if name.endswith((".yaml", ".yml")) and not name.startswith(".") and ".test." not in name:
+                yield Path(root) / name
+
+
+def files_read(path: Path) -> Iterator[Path]:
+    """Every file that loading this path may read: what is below it, and the packs beside it that it may include."""
+    yield from rule_files(path)
+    if (path / PACK_FILE).is_file():
+        here = path.resolve()
+        for folder in sorted(it for it in here.parent.iterdir() if it != here and (it / PACK_FILE).is_file()):
+            yield from rule_files(folder)
+
+
+def stamp(path: Path) -> Stamp:
+    """Name, device, inode, size and times of every rule file, of those that links lead to: another one for a link that
+    was swapped as well as for a file that was written."""
+    found = set()
+    for file in files_read(path):
+        with suppress(OSError):
+            it = os.stat(file)
+            found.add((str(file), it.st_dev, it.st_ino, it.st_size, it.st_mtime_ns, it.st_ctime_ns))
+    return frozenset(found)

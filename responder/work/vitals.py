@@ -1,0 +1,103 @@
+"""Is it well: whether work moves, and the figures that are read off the store when somebody asks."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+from responder.embedded.server import LOW_DISK_BYTES, EmbeddedPostgres
+from responder.errors import StoreUnavailable
+from responder.store import deliveries, incidents
+from responder.store import reconcile as asked
+from responder.store import work as rows
+from responder.store.accept import Acceptor
+from responder.store.overdue import overdue
+from responder.store.targets import delivery_states
+from responder.work.desk import Desk
+from responder.work.heartbeat import MARGIN
+from responder.work.work import LEASE_SECONDS, Worker
+
+NOT_WRITABLE = "the store cannot be written to"
+STILL_MOVING_SECONDS = 15.0
+STUCK_SECONDS = 10.0  # senders are refused after three
+STUCK_KNOWN_WITHIN_SECONDS = 2.0
+MEASURED_WITHIN_SECONDS = 2.0  # a database that hangs must not cost the other figures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """Of one daemon. `embedded`: None where the database is somebody else's."""
+
+    desk: Desk
+    acceptor: Acceptor
+    worker: Worker
+    embedded: EmbeddedPostgres | None
+
+    async def why_not_ready(self) -> str | None:
+        """None when all is well."""
+        if not await self.desk.store.writable():
+            return NOT_WRITABLE
+        if self.embedded is not None and self.embedded.free_disk_bytes() < LOW_DISK_BYTES:
+            return f"less than {LOW_DISK_BYTES >> 20} MB of disk is free in {self.embedded.data_dir}"
+        if not self.desk.packs:
+            return "no rules are loaded"
+        if asyncio.get_running_loop().time() - self.worker.moved_at > STILL_MOVING_SECONDS:
+            return f"no work was claimed for {STILL_MOVING_SECONDS:.0f} s"
+        if self.acceptor.stuck_seconds > STUCK_SECONDS:
+            return f"webhooks wait, and none was committed or refused for {STUCK_SECONDS:.0f} s"
+        try:
+            async with asyncio.timeout(STUCK_KNOWN_WITHIN_SECONDS):
+                stuck = await self.worker.stuck()
+        except TimeoutError:  # the store is slow, which is not to say that nothing moves
+            stuck = []
+        except StoreUnavailable as away:
+            return str(away)
+        return f"work is due and is not taken up: {', '.join(stuck)}" if stuck else None
+
+    async def measure(self) -> None:
+        """Bring the gauges up to date; those that are read off the store stay as they were while it is away."""
+        why_not = await self.why_not_ready()
+        self.desk.metrics.ready.set(why_not is None)
+        self.desk.metrics.store_writable.set(why_not != NOT_WRITABLE)
+        self.desk.metrics.webhooks_waiting.set(self.acceptor.waiting)
+        if why_not == NOT_WRITABLE:
+            return
+        with suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(MEASURED_WITHIN_SECONDS):
+                await self._measure_work()
+                await self._measure_reports()
+
+    async def _measure_work(self) -> None:
+        oldest, _ = await rows.backlog(self.desk.store, self.worker.kinds, lease_seconds=LEASE_SECONDS)
+        late = await overdue(
+            self.desk.store,
+            self.worker.kinds,
+            list(self.desk.told),
+            lease_seconds=LEASE_SECONDS,
+            within=timedelta(seconds=self.desk.first_report_within_seconds),
+            margin=MARGIN,
+        )
+        self.desk.metrics.oldest_pending.set(oldest)
+        self.desk.metrics.timers_overdue.set(late.work)
+        self.desk.metrics.first_reports_overdue.set(len(late.incidents))
+
+    async def _measure_reports(self) -> None:
+        counted = await incidents.counts(self.desk.store)
+        states = await delivery_states(self.desk.store)
+        waiting = await deliveries.pending(self.desk.store)
+        subscriptions = await asked.subscriptions(self.desk.store)
+        self.desk.metrics.incidents.clear()
+        for state, severity, number in counted:
+            self.desk.metrics.incidents.labels(state, severity).set(number)
+        self.desk.metrics.deliveries.clear()
+        for it in states:
+            self.desk.metrics.deliveries.labels(it["sink"], it["state"]).set(it["n"])
+        for sink in self.desk.sinks:
+            self.desk.metrics.deliveries_pending.labels(sink).set(waiting.get(sink, 0))
+        self.desk.metrics.subscription_active.clear()
+        for one in subscriptions:
+            self.desk.metrics.subscription_active.labels(one.id).set(one.active)
+        if self.desk.hears_pagerduty and self.desk.pagerduty is not None and not subscriptions:
+            self.desk.metrics.subscription_active.labels("none").set(0)
