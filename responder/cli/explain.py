@@ -98,7 +98,15 @@ async def explain(
     doors = Doors(os.environ)
     try:
         wanted = {pack.signals[name]: seconds for name, seconds in windows(pack, rules).items()}
-        readings = await read(wanted, labels, pack.targets, doors, now, within_seconds=READ_WITHIN_SECONDS)
+        readings = await read(
+            wanted,
+            labels,
+            pack.targets,
+            doors,
+            now,
+            within_seconds=READ_WITHIN_SECONDS,
+            payloads=incident.evidence,
+        )
         verdicts = tuple(evaluate(rule, readings, incident.evidence, None, now) for rule in rules)
         asked = plan(pack, list(zip(rules, verdicts, strict=True)), labels)
         findings = await _findings(asked.asks, doors, settings) if diagnose else ()

@@ -20,18 +20,17 @@ from responder.model.alert import Alert
 from responder.model.finding import Finding, Outcome
 from responder.model.incident import Incident, IncidentState
 from responder.model.pack import Pack, Rule
-from responder.model.reading import AnyReading, Reading
+from responder.model.reading import Reading
 from responder.model.verdict import Level, Pending, RuleVerdict, Unknown, key_of, rank
 from responder.model.window import judge
 from responder.report.compose import compose
-from responder.rules.match import matching, windows
+from responder.rules.match import matching
 from responder.rules.packs import pack_for, pack_from_files
 from responder.severity.decide import as_a_person_said, decide
-from responder.signals.history import with_history
-from responder.signals.read import read
 from responder.store import incidents
 from responder.store.incidents import FINDING, READINGS, Seen
 from responder.work.desk import OVER, Desk, Next
+from responder.work.readings import Readings, take, wanted_by
 
 READ_WITHIN_SECONDS = 5.0
 LOOK_AGAIN_SECONDS, SELDOM_SECONDS = 60.0, 300.0  # in its first hour; when it has been open for five
@@ -40,7 +39,6 @@ EXAMINE_AGAIN_SECONDS = 300.0
 STILL_TRUE_SECONDS = 120.0  # what an interrupted look learnt longer ago is learnt again
 GRACE_SECONDS = 1.0
 WAITS_FOR_ALERTS = "what its alerts say: PagerDuty was heard first"
-Readings = Mapping[str, Sequence[AnyReading]]
 log = structlog.get_logger()
 
 
@@ -129,26 +127,23 @@ class Look:
         if "readings" in self.kept:
             return READINGS.validate_python(self.kept["readings"])
         started = self.desk.clock()
-        wanted = {self.pack.signals[name]: fors for name, fors in windows(self.pack, rules).items()}
+        wanted = wanted_by(self.pack, rules)
         within = min(READ_WITHIN_SECONDS, max(1.0, self.seconds_to_first_report()))
-        found = await read(wanted, self.labels, self.pack.targets, self.desk.doors, self.now, within_seconds=within)
-        readings = {
-            name: tuple([await self._with_own_samples(it) for it in several]) for name, several in found.items()
-        }
+        readings = await take(
+            self.desk,
+            self.pack,
+            self.incident.id,
+            wanted,
+            self.labels,
+            self.alerts,
+            self.now,
+            within_seconds=within,
+        )
         await self._keep("readings", READINGS.dump_python(readings, mode="json"))
         log.debug("readings.kept")
         self.took["read_seconds"] = (self.desk.clock() - started).total_seconds()
         self.desk.metrics.evaluation_seconds.observe(self.took["read_seconds"])
         return readings
-
-    async def _with_own_samples(self, reading: AnyReading) -> AnyReading:
-        """A signal without a history of its own is judged by the samples that we took ourselves."""
-        assert self.pack is not None
-        if self.pack.signals[reading.signal].source.has_past:
-            return reading
-        await incidents.save_samples(self.desk.store, self.incident.id, [reading], reading.at)
-        samples = await incidents.samples(self.desk.store, self.incident.id, reading.signal, reading.labels)
-        return with_history(reading, samples)
 
     @asynccontextmanager
     async def examine(self, rules: Sequence[Rule], verdicts: Sequence[RuleVerdict]) -> AsyncIterator[Examination]:
