@@ -24,7 +24,7 @@ from responder.rules.packs import pack_for, pack_from_files
 from responder.store import incidents
 from responder.store.incidents import FINDING, READINGS, Seen
 from responder.work.desk import OVER, Desk, Next
-from responder.work.readings import Readings, take, wanted_by
+from responder.work.readings import Readings, ask_for_samples, take, wanted_by
 from responder.work.situation import Situation
 
 READ_WITHIN_SECONDS = 5.0
@@ -127,6 +127,8 @@ class Look:
             self.now,
             within_seconds=within,
         )
+        if self.incident.state is IncidentState.OPEN:
+            await ask_for_samples(self.desk, self.incident.id, wanted)
         await self._keep("readings", READINGS.dump_python(readings, mode="json"))
         log.debug("readings.kept")
         self.took["read_seconds"] = (self.desk.clock() - started).total_seconds()
@@ -240,27 +242,15 @@ class Look:
         await self._say_handled(verdict=key_of(gravest), rules=[it.rule for it in verdicts])
         if self.incident.state is not IncidentState.OPEN:
             return OVER
-        seconds = min([self._routine_seconds(), *self._seconds_until_decided(rules, readings)])
+        passed = asyncio.get_running_loop().time() - self.began  # what is due is so whatever the look took
+        decided = ((at - self.now).total_seconds() - passed for at in self.situation.decided_at(rules, readings))
+        seconds = min([self._routine_seconds(), *decided])
         return Next(in_seconds=max(seconds, 1.0), waits_for="looks again until resolved")
 
     def _routine_seconds(self) -> float:
         """What has been open for hours is looked at less often: news and timers bring the next look in any case."""
         open_for = (self.now - self.incident.opened_at).total_seconds()
         return min(max(open_for / SELDOM_AFTER, LOOK_AGAIN_SECONDS), SELDOM_SECONDS)
-
-    def _seconds_until_decided(self, rules: Sequence[Rule], readings: Readings) -> list[float]:
-        """When what is pending is due; where the samples are our own, the next one must not be missed before."""
-        due = [(at - self.now).total_seconds() for at in self.situation.decided_at(rules, readings)]
-        return [*due, *self._steps_of_our_own(rules)]
-
-    def _steps_of_our_own(self, rules: Sequence[Rule]) -> list[float]:
-        """Where a bound must last and the samples are our own, a gap of two steps would start its window anew."""
-        assert self.pack is not None
-        lasting = {
-            it.signal for rule in rules for it in rule.thresholds if any(bound.for_seconds for bound in it.bounds)
-        }
-        sources = [self.pack.signals[name].source for name in lasting if name in self.pack.signals]
-        return [it.step_seconds for it in sources if not it.has_past and it.step_seconds is not None]
 
     async def end_without_rule(self) -> Next:
         """Stored, listed, counted; no report."""

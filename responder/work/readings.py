@@ -8,14 +8,17 @@ from datetime import datetime, timedelta
 from responder.model.alert import Alert
 from responder.model.pack import Pack, Rule, Signal
 from responder.model.reading import AnyReading
+from responder.model.sources import MetricsSource
 from responder.rules.match import windows
 from responder.signals.history import with_history
 from responder.signals.read import read
 from responder.signals.signal import own_step
 from responder.store import samples
 from responder.store.samples import Owner
+from responder.store.work import Ask, ask
 from responder.work.desk import Desk
 
+SAMPLE = "sample"
 KEPT_SECONDS = 900.0  # of the past that is looked at, where no bound asks for more
 BEYOND_STEPS = 4  # what is looked at beyond the longest window, to tell a breach that goes on from one that begins
 
@@ -28,9 +31,23 @@ def wanted_by(pack: Pack, rules: Sequence[Rule]) -> Wanted:
     return {pack.signals[name]: fors for name, fors in windows(pack, rules).items()}
 
 
-def own(wanted: Wanted) -> Wanted:
-    """Of these the ones without a past, whose windows are covered by samples of our own."""
-    return {signal: fors for signal, fors in wanted.items() if not signal.source.has_past}
+def sampled(wanted: Wanted) -> Wanted:
+    """Of these the ones whose windows are covered by samples of our own: without a past, and held to a `for`, or
+    counters, of which one sample says nothing."""
+    return {signal: fors for signal, fors in wanted.items() if not signal.source.has_past and (fors or counts(signal))}
+
+
+def counts(signal: Signal) -> bool:
+    """Whether what counts is the growth from one sample to the next."""
+    return isinstance(signal.source, MetricsSource) and signal.source.how != "value"
+
+
+async def ask_for_samples(desk: Desk, number: int, wanted: Wanted) -> None:
+    """Have the next sample of each taken in time, whatever becomes of the next look."""
+    steps = {own_step(signal.source, fors) for signal, fors in sampled(wanted).items()}
+    async with desk.store.transaction() as connection:
+        for step in sorted(steps):
+            await ask(connection, [Ask(kind=SAMPLE, key=f"{number}/{step:g}")], in_seconds=step)
 
 
 async def take(
