@@ -29,11 +29,11 @@ class Run:
 
 
 def reason_unknown(reading: AnyReading) -> str | None:
-    """Why a reading says nothing, None when it does: there is none, or it is NaN."""
+    """Why a reading says nothing, None when it does: there is none, or it is NaN, which of counters says nothing."""
     match reading:
         case NoReading(why=why):
             return why
-        case Reading(value=value) if math.isnan(value):
+        case Reading(value=value, measure="value") if math.isnan(value):
             return f"{reading.origin or reading.signal} gave NaN"
         case Reading():
             return None
