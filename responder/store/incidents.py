@@ -121,14 +121,19 @@ async def choose_rules(store: Store, number: int, *, pack: str, rule_set: bytes,
     They are others where a replica with another rule folder was first: this one froze between its look and here.
     """
     async with store.transaction() as connection:
-        await connection.execute(
-            "insert into rule_sets (hash, pack, files) values ($1, $2, $3) on conflict (hash) do nothing",
-            rule_set,
-            pack,
-            dict(files),
-        )
+        await keep_rules(connection, pack, rule_set, files)
         chosen: bytes = await connection.fetchval(CHOOSE, number, pack, rule_set)
         return chosen
+
+
+async def keep_rules(connection: Any, pack: str, rule_set: bytes, files: Mapping[str, str]) -> None:
+    """Keep a set of rules whole, inside the caller's transaction."""
+    await connection.execute(
+        "insert into rule_sets (hash, pack, files) values ($1, $2, $3) on conflict (hash) do nothing",
+        rule_set,
+        pack,
+        dict(files),
+    )
 
 
 async def rule_files(store: Store, rule_set: bytes) -> tuple[str, dict[str, str]]:

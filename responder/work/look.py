@@ -17,12 +17,14 @@ from responder.diagnostics.examine import Examination
 from responder.diagnostics.plan import Plan
 from responder.errors import UsageError
 from responder.model.finding import Finding, Outcome
-from responder.model.incident import Incident, IncidentState
+from responder.model.incident import WATCH, Incident, IncidentState
 from responder.model.pack import Pack, Rule
-from responder.model.verdict import RuleVerdict, key_of, rank
+from responder.model.verdict import Clear, RuleVerdict, key_of, rank
+from responder.rules.match import matching
 from responder.rules.packs import pack_for, pack_from_files
 from responder.store import incidents
 from responder.store.incidents import FINDING, READINGS, Seen
+from responder.store.watches import Watch, join, note_clear
 from responder.work.desk import OVER, Desk, Next
 from responder.work.readings import Readings, ask_for_samples, take, wanted_by
 from responder.work.situation import Situation
@@ -65,7 +67,22 @@ class Look:
             firing = len(incident.firing) + incident.more_firing
             what = "alert still fires" if firing == 1 else "alerts still fire"
             notices.append(f"{incident.settled_by} resolved it at PagerDuty while {firing} {what}.")
-        return cls(desk=desk, seen=seen, pack=pack, kept=kept, began=began, notices=notices)
+        look = cls(desk=desk, seen=seen, pack=pack, kept=kept, began=began, notices=notices)
+        return look if await look._joined() else None
+
+    async def _joined(self) -> bool:
+        """Link the rules that watch what its alerts tell of; whether this incident is the one that goes on."""
+        linked = {it.external_id for it in self.incident.links if it.kind == WATCH}
+        if self.pack is None or not self.incident.firing or self.incident.state is not IncidentState.OPEN:
+            return True
+        for rule in matching(self.pack.rules, [it.labels for it in self.incident.firing]):
+            if rule.watch_seconds is not None and rule.name not in linked:
+                watch = Watch(pack=self.pack.name, rule=rule.name)
+                ask_pagerduty = self.desk.pagerduty is not None
+                goes_on = await join(self.desk.store, self.incident.id, watch, ask_pagerduty=ask_pagerduty)
+                if goes_on != self.incident.id:
+                    return False
+        return True
 
     @property
     def incident(self) -> Incident:
@@ -88,6 +105,7 @@ class Look:
             former=self.seen.former,
             known=self.seen.known,
             severities=self.seen.severities,
+            watched=self.incident.watched,
         )
 
     @property
@@ -244,8 +262,24 @@ class Look:
             return OVER
         passed = asyncio.get_running_loop().time() - self.began  # what is due is so whatever the look took
         decided = ((at - self.now).total_seconds() - passed for at in self.situation.decided_at(rules, readings))
-        seconds = min([self._routine_seconds(), *decided])
+        clear = await self._seconds_until_clear(verdicts)
+        often = [it.watch_seconds for it in rules if it.watch_seconds is not None and self.incident.watched]
+        seconds = min([self._routine_seconds(), *often, *decided, *clear])
         return Next(in_seconds=max(seconds, 1.0), waits_for="looks again until resolved")
+
+    async def _seconds_until_clear(self, verdicts: Sequence[RuleVerdict]) -> list[float]:
+        """What a rule holds open by itself is settled once all has been clear for as long as severity holds."""
+        if not self.incident.watched:
+            return []
+        assert self.pack is not None
+        left = await note_clear(
+            self.desk.store,
+            self.incident.id,
+            self.incident.run + 1,
+            is_clear=all(isinstance(it.verdict, Clear) for it in verdicts) and not self.incident.firing,
+            hold_seconds=self.pack.severity.hold_seconds,
+        )
+        return [left] if left is not None else []
 
     def _routine_seconds(self) -> float:
         """What has been open for hours is looked at less often: news and timers bring the next look in any case."""

@@ -30,7 +30,8 @@ Readings = Mapping[str, Sequence[AnyReading]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """What one look starts from. `former`: the last report; `known`: of each rule the last verdict that was not
-    unknown; `severities`: (when, raw level) of former looks, in order of time."""
+    unknown; `severities`: (when, raw level) of former looks, in order of time; `watched`: the rule that opened the
+    incident without an alert, empty for others."""
 
     pack: Pack
     incident: Incident
@@ -38,6 +39,7 @@ class Situation:
     former: Report | None = None
     known: Sequence[RuleVerdict] = ()
     severities: Sequence[tuple[datetime, str]] = ()
+    watched: str = ""
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
@@ -46,13 +48,16 @@ class Situation:
 
     @property
     def labels(self) -> list[Mapping[str, str]]:
-        """Their labels."""
-        return [alert.labels for alert in self.alerts]
+        """Their labels; where there is no alert, those that the watched rule gives the incident."""
+        given = [it.labels for it in self.pack.rules if it.name == self.watched and it.labels]
+        return [alert.labels for alert in self.alerts] or given
 
     def rules(self) -> tuple[Rule, ...]:
         """The rules for what fires; of an incident that was reported, else for all its alerts, so that it is followed
-        to its end."""
-        found = matching(self.pack.rules, self.labels)
+        to its end. The rule that opened it without an alert always counts."""
+        found = matching(self.pack.rules, [it.labels for it in self.alerts])
+        if self.watched:
+            return tuple(it for it in self.pack.rules if it in found or it.name == self.watched)
         if found or self.former is None:
             return found
         return matching(self.pack.rules, [it.alert.labels for it in self.incident.alerts])
@@ -112,9 +117,12 @@ class Situation:
         return list((known | {it.rule: it for it in verdicts if not isinstance(it.verdict, Unknown)}).values())
 
     def severities_after(self, assessment: Assessment) -> list[tuple[datetime, str]]:
-        """`severities` of the next look: those that `hold` may still ask for."""
+        """`severities` of the next look: those that `hold` may still ask for. One counts until the next was made,
+        so that looks may be far apart."""
         since = self.now - timedelta(seconds=self.pack.severity.hold_seconds)
-        return [it for it in self.severities if it[0] >= since] + [(self.now, assessment.raw)]
+        ends = [*(at for at, _ in self.severities[1:]), self.now]
+        held = [it for it, end in zip(self.severities, ends, strict=False) if end >= since]
+        return [*held, (self.now, assessment.raw)]
 
     def decided_at(self, rules: Sequence[Rule], readings: Readings) -> Iterator[datetime]:
         """When what a bound of these rules, or of a question, says of the present readings will have changed by time
@@ -132,3 +140,5 @@ class Situation:
         for question in self.pack.severity.decide:
             for part in question.when:
                 yield from part.signals
+        if (matrix := self.pack.severity.matrix) is not None:
+            yield from ((matrix.signal, cell) for cell in matrix.cells)
