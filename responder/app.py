@@ -201,7 +201,7 @@ async def _closed_behind(store: Store) -> AsyncIterator[Store]:
 
 def _from_the_start(settings: Settings) -> list[tuple[str, str]]:
     """(kind, key) of the work that nothing but a start asks for."""
-    return [("sweep", ""), ("audit", ""), *reconcile.asks(settings.alertmanagers)]
+    return [("sweep", ""), ("audit", ""), ("watch", ""), *reconcile.asks(settings.alertmanagers)]
 
 
 async def _reached(store: Store, settings: Settings, embedded: EmbeddedPostgres | None, redactor: Redactor) -> None:

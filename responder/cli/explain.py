@@ -19,7 +19,7 @@ from responder.clients.doors import Doors
 from responder.delivery.plain_text import plain_text
 from responder.diagnostics.catalogue import catalogue
 from responder.diagnostics.examine import Examination
-from responder.diagnostics.plan import Ask, Plan, plan
+from responder.diagnostics.plan import Ask, Plan
 from responder.errors import UsageError
 from responder.intake.arrange import arrange
 from responder.intake.registry import sources
@@ -32,15 +32,13 @@ from responder.model.pack import Pack, Rule
 from responder.model.report import Report
 from responder.model.verdict import RuleVerdict, Verdict
 from responder.redaction.redact import Redactor
-from responder.report.compose import compose
 from responder.report.promised import promised
-from responder.rules.evaluate import evaluate
-from responder.rules.match import matching, windows
+from responder.rules.match import windows
 from responder.rules.packs import is_ignored, pack_for
 from responder.settings import Settings, load_settings
-from responder.severity.decide import decide
 from responder.signals.read import read
 from responder.telemetry import set_up_log
+from responder.work.situation import Situation
 
 READ_WITHIN_SECONDS = 5.0
 
@@ -90,34 +88,37 @@ async def explain(
     ignored = tuple(it for it in webhook.alerts if is_ignored(packs, it.labels))
     kept = dataclasses.replace(webhook, alerts=tuple(it for it in webhook.alerts if it not in ignored))
     pack = pack_for(packs, kept.alerts[0].labels) if kept.alerts else None
-    incident = _incident(kept, now)
-    labels = [it.labels for it in incident.evidence]
-    rules = matching(pack.rules, labels) if pack else ()
-    if pack is None or not rules:
+    if pack is None:
+        return Explanation(webhook=webhook, ignored=ignored, pack=None)
+    situation = Situation(pack=pack, incident=_incident(kept, now), now=now)
+    rules = situation.rules()
+    if not rules:
         return Explanation(webhook=webhook, ignored=ignored, pack=pack)
     doors = Doors(os.environ)
     try:
         wanted = {pack.signals[name]: seconds for name, seconds in windows(pack, rules).items()}
-        readings = await read(wanted, labels, pack.targets, doors, now, within_seconds=READ_WITHIN_SECONDS)
-        verdicts = tuple(evaluate(rule, readings, incident.evidence, None, now) for rule in rules)
-        asked = plan(pack, list(zip(rules, verdicts, strict=True)), labels)
+        readings = await read(
+            wanted,
+            situation.labels,
+            pack.targets,
+            doors,
+            now,
+            within_seconds=READ_WITHIN_SECONDS,
+            payloads=situation.alerts,
+        )
+        verdicts = tuple(situation.verdicts(rules, readings))
+        asked = situation.plan(rules, verdicts)
         findings = await _findings(asked.asks, doors, settings) if diagnose else ()
     finally:
         await doors.close()
     marks = frozenset(mark for it in findings for mark in it.marks) if diagnose else None
-    report = compose(
-        incident=incident,
-        pack=pack,
-        verdicts=verdicts,
-        assessment=decide(pack.severity, verdicts, readings, labels, marks, (), now),
-        findings=findings,
+    report = situation.report(
+        verdicts,
+        situation.assess(verdicts, readings, marks),
+        asked,
+        findings,
+        at=now,
         still_looking=() if diagnose else tuple(it.name for it in asked.asks),
-        left_out=asked.left_out,
-        asked=len(asked.asks) + len(asked.left_out),
-        took_seconds=max((it.took_seconds for it in findings), default=0.0),
-        former=None,
-        page_url="",
-        now=now,
     )
     return Explanation(
         webhook=webhook, ignored=ignored, pack=pack, rules=rules, verdicts=verdicts, plan=asked, report=report

@@ -252,3 +252,37 @@ VACUUM_STATE = NamedQuery(
            (select max(age(datfrozenxid))::float8 from pg_database) as oldest_age
     """,
 )
+
+# Both look at client sessions alone: autovacuum and replication have no transaction that an application left open.
+OLDEST_TRANSACTION = NamedQuery(
+    name="oldest transaction",
+    sql=f"""
+    select coalesce(extract(epoch from max(clock_timestamp() - xact_start)), 0)::float8 as seconds,
+           count(*) filter (where backend_type is null)::int as hidden
+    from pg_stat_activity
+    where {CLIENTS} and pid <> pg_backend_pid()
+    """,
+)
+
+BLOCKED = NamedQuery(
+    name="sessions that wait for a lock",
+    sql="select count(distinct pid)::int as sessions from pg_locks where not granted",
+)
+
+# Of a primary: the standby that is furthest behind. One without a measured lag is not behind if it has replayed all
+# that was sent to it.
+REPLICATION_LAG = NamedQuery(
+    name="replication lag",
+    sql="""
+    select pg_is_in_recovery() as is_standby,
+           (select count(*)::int from pg_stat_replication where state is distinct from 'backup') as standbys,
+           (select count(*)::int from pg_stat_replication where state is null)
+           + (select count(*)::int from pg_stat_wal_receiver where status is null) as hidden,
+           (select count(*)::int from pg_stat_replication where state is distinct from 'backup'
+            and replay_lag is null and replay_lsn is distinct from sent_lsn) as unmeasured,
+           (select coalesce(extract(epoch from max(replay_lag)), 0)::float8 from pg_stat_replication) as behind_seconds,
+           (select count(*)::int from pg_stat_wal_receiver where status = 'streaming'
+            and pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()) as caught_up,
+           extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp())::float8 as replayed_seconds_ago
+    """,
+)

@@ -57,11 +57,17 @@ def plan(pack: Pack, rules_with_verdicts: Sequence[tuple[Rule, RuleVerdict]], al
     """The union over rules, gravest first as they are given. Labels come from the alerts that a rule matches."""
     draft = _Draft(alerts_labels)
     for rule, verdict in rules_with_verdicts:
-        alerts = list(alerts_labels) if rule.default else [it for it in alerts_labels if rule.matches(it)]
+        alerts = _alerts_of(rule, alerts_labels)
         for entry in rule.diagnose:
             if _is_due(entry.when, verdict.verdict):
                 _add(draft, pack, entry, alerts)
     return Plan(asks=tuple(_named_apart(draft.asks.values())), left_out=tuple(draft.left_out))
+
+
+def _alerts_of(rule: Rule, alerts_labels: Sequence[Labels]) -> list[Labels]:
+    """Those that the rule matches; all for a default rule, and for a watched one that no alert has joined."""
+    matched = [it for it in alerts_labels if rule.matches(it)]
+    return list(alerts_labels) if rule.default or (rule.watch_seconds is not None and not matched) else matched
 
 
 def _is_due(when: Level | None, verdict: Verdict) -> bool:

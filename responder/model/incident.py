@@ -9,6 +9,8 @@ from enum import StrEnum
 from responder.model.alert import Alert, AlertStatus
 from responder.model.paged import PagedStatus
 
+WATCH = "watch"  # the kind of the link of a rule that looks by itself
+BREACH = "breach"  # the state of such a link while it holds its incident open
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # https://www.crockford.com/base32.html
 MARKER = "[responder:{name}:{slug}]"
 ANY_MARKER = r"\[responder:[^\[\]\s]{1,200}\]"  # of any installation or version: none may answer another's reports
@@ -97,6 +99,13 @@ class Incident:
     def evidence(self) -> tuple[Alert, ...]:
         """What rules are matched against: the firing alerts, or, when none fires any more, all."""
         return self.firing or tuple(it.alert for it in self.alerts)
+
+    @property
+    def watched(self) -> str:
+        """The rule that holds it open, or that opened it where there never was an alert; empty for others."""
+        links = [it for it in self.links if it.kind == WATCH]
+        holding = [it for it in links if it.state == BREACH] or ([] if self.alerts else links)
+        return holding[0].external_id if holding else ""
 
     @property
     def onset(self) -> datetime:

@@ -9,13 +9,16 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from responder.model.catalogue import Parameters
 from responder.model.intake import Intake
-from responder.model.json_expression import Expression
 from responder.model.people import LevelPromises, Notify, People
 from responder.model.rule_index import RuleIndex
+from responder.model.sources import HttpSource as HttpSource
+from responder.model.sources import JsonSource as JsonSource
+from responder.model.sources import PrometheusSource as PrometheusSource
+from responder.model.sources import Source, Unit
 from responder.model.verdict import Level
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -35,8 +38,6 @@ _FALLBACKS = {
     "unknown": ("unknown", "warning", "critical"),
     "clear": ("clear",),
 }
-
-Unit = Literal["percent", "ratio", "seconds", "milliseconds", "bytes", "count", "per_second"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -118,65 +119,6 @@ class Thresholds:
     def bounds(self) -> tuple[Bound, ...]:
         """Every bound that is written."""
         return tuple(it for it in (self.warning, self.critical, self.resolve) if it is not None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrometheusSource:
-    """One number by a query; `{{ labels.x }}` may stand in it. `empty`: the reading, in the signal's unit, when
-    there are no samples although `present` has one."""
-
-    has_past: ClassVar[bool] = True  # where there is none, we take samples ourselves
-
-    target: str
-    query: str
-    step_seconds: float | None = None
-    empty: float | None = None
-    present: str | None = None
-
-    @property
-    def templates(self) -> tuple[str, ...]:
-        """The texts in which `{{ labels.x }}` may stand."""
-        return (self.query, self.present or "")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpSource:
-    """`up`: 100 when any path answers below 400, else 0. `time`: seconds of one GET. One of the two is given;
-    `{{ labels.x }}` may stand in paths."""
-
-    has_past: ClassVar[bool] = False
-
-    target: str
-    up: tuple[str, ...] = ()
-    time: str | None = None
-    step_seconds: float = 15.0
-
-    @property
-    def templates(self) -> tuple[str, ...]:
-        """The texts in which `{{ labels.x }}` may stand."""
-        return (*self.up, self.time or "")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JsonSource:
-    """One number in the JSON at `path`, in which `{{ labels.x }}` may stand. `value` gives a number, `count` a list
-    whose length is taken. One of the two is given."""
-
-    has_past: ClassVar[bool] = False
-
-    target: str
-    path: str
-    value: Expression | None = None
-    count: Expression | None = None
-    step_seconds: float = 15.0
-
-    @property
-    def templates(self) -> tuple[str, ...]:
-        """The texts in which `{{ labels.x }}` may stand."""
-        return (self.path,)
-
-
-Source = PrometheusSource | HttpSource | JsonSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from responder.model.pack import Unit
+from responder.model.sources import Unit
 
 LONGEST_SECONDS = 100 * 365 * 86_400.0  # longer is a slip of the keyboard, and still fits a timedelta
 UNITS: tuple[Unit, ...] = ("percent", "ratio", "seconds", "milliseconds", "bytes", "count", "per_second")

@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from responder.model.growth import TOLERANCE, grown_in, is_gap
 from responder.model.pack import Bound
+from responder.model.quantities import show_duration
 from responder.model.reading import AnyReading, NoReading, Reading, Sample
 from responder.model.verdict import Breach, Clear, Level, Pending, Unknown, Verdict
-
-MISSING_AFTER_STEPS = 1.5  # two samples further apart than this have a missing one between them
-TOLERANCE = timedelta(milliseconds=1)  # Prometheus' timestamps are whole milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +29,11 @@ class Run:
 
 
 def reason_unknown(reading: AnyReading) -> str | None:
-    """Why a reading says nothing, None when it does: there is none, or it is NaN."""
+    """Why a reading says nothing, None when it does: there is none, or it is NaN, which of counters says nothing."""
     match reading:
         case NoReading(why=why):
             return why
-        case Reading(value=value) if math.isnan(value):
+        case Reading(value=value, measure="value") if math.isnan(value):
             return f"{reading.origin or reading.signal} gave NaN"
         case Reading():
             return None
@@ -42,6 +41,8 @@ def reason_unknown(reading: AnyReading) -> str | None:
 
 def judge(bound: Bound, level: Level, reading: AnyReading) -> Verdict:
     """What one bound says of one reading: breach, pending, clear or unknown."""
+    if isinstance(reading, Reading) and reading.measure != "value":
+        return _judge_growth(bound, level, reading)
     why = reason_unknown(reading)
     if why is not None:
         return Unknown(why=why)
@@ -55,17 +56,32 @@ def judge(bound: Bound, level: Level, reading: AnyReading) -> Verdict:
     return Pending(level=level, since=run.since, needed_seconds=bound.for_seconds, due=due)
 
 
+def _judge_growth(bound: Bound, level: Level, reading: Reading) -> Verdict:
+    """Pending until samples cover the window, whatever grew so far: half a window says nothing of the whole."""
+    grown = grown_in(bound, reading)
+    if not grown.is_covered:
+        due = grown.since + timedelta(seconds=grown.needed_seconds)
+        return Pending(level=level, since=grown.since, needed_seconds=grown.needed_seconds, due=due)
+    if math.isnan(grown.value):
+        return Unknown(why=f"nothing was counted within {show_duration(grown.needed_seconds)}: a share of nothing")
+    if not bound.holds(grown.value):
+        return Clear()
+    return Breach(level=level, since=grown.since, at_least=True)
+
+
 def run_over(bound: Bound, reading: Reading) -> Run | None:
     """The run of samples over the bound that ends with this reading; None when it is not over it."""
+    if reading.measure != "value":
+        grown = grown_in(bound, reading)
+        is_over = grown.is_covered and bound.holds(grown.value)
+        return Run(since=grown.since, until=grown.until, whole=True) if is_over else None
     if not bound.holds(reading.value):
         return None
     samples = _with_newest(reading)
-    longest = timedelta(seconds=reading.step_seconds * MISSING_AFTER_STEPS) + TOLERANCE
     start = len(samples) - 1
     while start > 0:
         former = samples[start - 1]
-        gap = samples[start].at - former.at
-        if (reading.step_seconds and gap > longest) or not _is_over(bound, former):
+        if is_gap(former, samples[start], reading.step_seconds) or not _is_over(bound, former):
             break
         start -= 1
     return Run(since=samples[start].at, until=samples[-1].at, whole=start == 0)

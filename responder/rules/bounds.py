@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from responder.model.pack import Bound, Thresholds, Unit
+from responder.model.pack import Bound, Thresholds
 from responder.model.quantities import parse_duration, parse_number
+from responder.model.sources import Unit
 
 _BOUND = re.compile(r"\s*(?P<operator>>=|<=|==|!=|>|<)\s*(?P<number>.+?)(?:\s+for\s+(?P<duration>.+?))?\s*", re.DOTALL)
 _DURATION = re.compile(r"(?:[0-9.]+[a-z]+)+")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from responder.model.alert import Alert, AlertStatus
+from responder.model.growth import measured
 from responder.model.pack import Rule, Thresholds
 from responder.model.quantities import show_value
 from responder.model.reading import AnyReading, NoReading, Reading
@@ -23,6 +25,7 @@ from responder.model.verdict import (
 from responder.model.window import judge, reason_unknown, run_over
 
 CRITICAL_LABELS = frozenset({"critical", "page"})
+NOT_KNOWN_YET = "not known yet"  # of counters there is nothing to say before the second sample
 
 
 def evaluate(
@@ -82,8 +85,11 @@ def _reading(thresholds: Thresholds, reading: AnyReading, former: SignalVerdict 
     if thresholds.resolve is not None and former is not None and isinstance(former.verdict, Breach):
         verdict, text = _until_resolved(thresholds, reading, former.verdict, verdict, text)
     verdict = _since_before(verdict, reading, former)
-    value = reading.value if isinstance(reading, Reading) else None
-    shown = show_value(value, bound.unit, bound.noun) if value is not None else ""
+    shown = ""
+    if isinstance(reading, Reading):
+        reading = measured(bound, reading)
+        unknown = reading.measure != "value" and math.isnan(reading.value)
+        shown = NOT_KNOWN_YET if unknown else show_value(reading.value, bound.unit, bound.noun)
     return SignalVerdict(signal=thresholds.signal, verdict=verdict, reading=reading, bound=text, shown=shown)
 
 

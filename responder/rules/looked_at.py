@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from responder.model.json_expression import Expression, parse_expression
-from responder.model.pack import HttpSource, JsonSource, PrometheusSource, Signal, Source, Target
+from responder.model.pack import Signal, Target
 from responder.model.quantities import UNITS, parse_number
 from responder.model.query import why_not_a_query
+from responder.model.sources import HttpSource, JsonSource, PrometheusSource, Source
 from responder.model.template import PLACE
 from responder.rules.bounds import Measured
-from responder.rules.complaints import At, Complaints, suggestion, what_is
+from responder.rules.complaints import At, Complaints, suggestion
 from responder.rules.entries import Targets, check_templates
-from responder.rules.reading_shapes import read_shape
 from responder.rules.sections import Sections, Written
 from responder.rules.shapes import (
     SIGNAL_KINDS,
@@ -23,9 +23,9 @@ from responder.rules.shapes import (
     JsonShape,
     PrometheusShape,
     SignalShape,
-    StepShape,
     TargetShape,
 )
+from responder.rules.sources import Place, metrics_source, payload_source, postgres_source, redis_source
 
 RESERVED = frozenset({"labels", "every", "rule", "mark"})  # keys of a question's `when`
 
@@ -116,7 +116,8 @@ class Signals:
     """Compiles the signals of one pack, and knows the unit of every one, also of kinds that are not built yet."""
 
     def __init__(self, sections: Sections, targets: Targets, complaints: Complaints) -> None:
-        self._sections, self._targets, self._complaints = sections, targets, complaints
+        self._complaints = complaints
+        self._place = Place(sections, targets, complaints)
         self.compiled: dict[str, Signal] = {}
         self.measured: dict[str, Measured] = {}
         self.refused = sections.broken_names("signals")
@@ -150,15 +151,24 @@ class Signals:
             highest=1.0 if unit == "ratio" else 100.0 if shape.http and shape.http.up else None,
         )
         self.measured[name] = measured
-        source: Source | None = None
-        if shape.prometheus is not None:
-            source = self._prometheus(shape.prometheus, at / "prometheus", measured)
-        elif shape.http is not None:
-            source = self._http(shape.http, at / "http", measured)
-        elif shape.json_ is not None:
-            source = self._json(shape.json_, at / "json", measured)
+        source = self._source(shape, at / kinds[0], measured)
         if source is not None:
             self.compiled[name] = Signal(name=name, unit=measured.unit, noun=measured.noun, source=source)
+
+    def _source(self, shape: SignalShape, at: At, measured: Measured) -> Source | None:
+        if shape.prometheus is not None:
+            return self._prometheus(shape.prometheus, at, measured)
+        if shape.http is not None:
+            return self._http(shape.http, at, measured)
+        if shape.json_ is not None:
+            return self._json(shape.json_, at, measured)
+        if shape.metrics is not None:
+            return metrics_source(shape.metrics, at, measured, self._place)
+        if shape.redis is not None:
+            return redis_source(shape.redis, at, self._place)
+        if shape.postgres is not None:
+            return postgres_source(shape.postgres, at, measured, self._place)
+        return payload_source(shape.payload or "", at, self._place)
 
     def _prometheus(self, shape: PrometheusShape, at: At, measured: Measured) -> PrometheusSource | None:
         for key in ("query", "present"):
@@ -178,8 +188,8 @@ class Signals:
         if (shape.empty is None) != (shape.present is None):
             there, missing = ("empty", "present") if shape.present is None else ("present", "empty")
             self._complaints.warn(at / there, f"`{there}` has no effect without `{missing}`", key=True)
-        target = self._target(shape.target, "prometheus", at)
-        step = shape.step or self._default_step("prometheus")
+        target = self._place.target(shape.target, "prometheus", at)
+        step = shape.step or self._place.step("prometheus")
         return target and PrometheusSource(  # type: ignore[return-value]  # an empty name was refused before
             target=target, query=shape.query, step_seconds=step, empty=empty, present=shape.present
         )
@@ -194,28 +204,28 @@ class Signals:
             key = "up" if shape.up is not None else "time"
             self._complaints.error(at / key, f"`{key}` is read in {fitting[0]}; expected unit {' or '.join(fitting)}")
         for index, path in enumerate(shape.up or ()):
-            self._check_path(path, at / "up" / index)
+            self._place.check_path(path, at / "up" / index)
         if shape.time is not None:
-            self._check_path(shape.time, at / "time")
-        target = self._target(shape.target, "http", at)
+            self._place.check_path(shape.time, at / "time")
+        target = self._place.target(shape.target, "http", at)
         if target is None:
             return None
-        step = shape.step or self._default_step("http") or 15.0
+        step = shape.step or self._place.step("http") or 15.0
         return HttpSource(target=target, up=tuple(shape.up or ()), time=shape.time, step_seconds=step)
 
     def _json(self, shape: JsonShape, at: At, measured: Measured) -> JsonSource | None:
         value = self._expression(shape.value, at / "value")
         count = self._expression(shape.count, at / "count")
-        self._check_path(shape.path, at / "path")
+        self._place.check_path(shape.path, at / "path")
         if (shape.value is None) == (shape.count is None):
             found = "both" if shape.value is not None else "none"
             self._complaints.error(at, f"expected `value` or `count`, each an expression, got {found}", key=True)
         elif count is not None and measured.unit != "count":
             self._complaints.warn(at / "count", f"`count` counts, and the unit is {measured.unit}", key=True)
-        target = self._target(shape.target, "http", at, "json")
+        target = self._place.target(shape.target, "http", at, "json")
         if target is None or (value is None) == (count is None):
             return None
-        step = shape.step or self._default_step("json", "http") or 15.0
+        step = shape.step or self._place.step("json", "http") or 15.0
         return JsonSource(target=target, path=shape.path, value=value, count=count, step_seconds=step)
 
     def _expression(self, text: str | None, at: At) -> Expression | None:
@@ -226,30 +236,6 @@ class Signals:
         except ValueError as wrong:
             self._complaints.error(at, f"`{at.name}`: {wrong}")
             return None
-
-    def _check_path(self, path: str, at: At) -> None:
-        check_templates(path, at, {"labels"}, self._complaints)
-        if not path.startswith("/"):
-            self._complaints.error(at, f"expected a path that starts with /, got {what_is(path)}")
-
-    def _target(self, name: str | None, kind: str, at: At, *kinds: str) -> str | None:
-        """The target of a signal; `kinds`: whose defaults are asked before those of the target's own kind."""
-        if name is not None:
-            return self._targets.named(name, kind, at / "target")
-        default = self._default("target", *kinds, kind)
-        if default is not None and isinstance(default.shape["target"], str):
-            return self._targets.named(default.shape["target"], kind, default.at / "target")
-        return self._targets.only(kind, at)
-
-    def _default_step(self, *kinds: str) -> float | None:
-        default = self._default("step", *kinds)
-        if default is None:
-            return None
-        read = read_shape(StepShape, {"step": default.shape["step"]}, default.at, self._complaints)
-        return read.step if read is not None else None
-
-    def _default(self, key: str, *kinds: str) -> Written[dict[str, Any]] | None:
-        return next((it for it in self._sections.defaults_of(*kinds) if key in it.shape), None)
 
 
 def _unsafe(query: str) -> Iterator[str]:

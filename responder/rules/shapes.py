@@ -31,6 +31,10 @@ def _one_or_more(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _reading(value: Any) -> Any:
+    return {"reading": value} if isinstance(value, str) else value
+
+
 def _bool(value: Any) -> Any:
     words = {"yes": True, "true": True, "no": False, "false": False}
     if isinstance(value, str) and value.lower() in words:
@@ -138,6 +142,37 @@ class JsonShape(Shape):
     step: Step | None = None
 
 
+class MetricsShape(Shape):
+    """One number on an exposition page: `value`, `rate`, `increase` or `ratio`, each of selected series."""
+
+    target: Text | None = None
+    path: Text = "/metrics"
+    value: Text | None = None
+    rate: Text | None = None
+    increase: Text | None = None
+    ratio: Annotated[list[Text], Field(min_length=2, max_length=2)] | None = None
+    step: Step | None = None
+
+
+class RedisShape(Shape):
+    """One number of a Redis: the `length` of keys, or a field of INFO."""
+
+    target: Text | None = None
+    length: Texts | None = None
+    of: Literal["max", "sum"] = "max"
+    info: Text | None = None
+    step: Step | None = None
+
+
+class PostgresShape(Shape):
+    """One number of a PostgreSQL: a named `reading`, or a `query` of one's own."""
+
+    target: Text | None = None
+    reading: Text | None = None
+    query: Text | None = None
+    step: Step | None = None
+
+
 class StepShape(Shape):
     """The `step` among the defaults of a kind."""
 
@@ -151,10 +186,10 @@ class SignalShape(Shape):
     prometheus: PrometheusShape | None = None
     http: HttpShape | None = None
     json_: JsonShape | None = Field(default=None, alias="json")
-    metrics: Later = None
-    redis: Later = None
-    postgres: Later = None
-    payload: Later = None
+    metrics: MetricsShape | None = None
+    redis: RedisShape | None = None
+    postgres: Annotated[PostgresShape, BeforeValidator(_reading)] | None = None
+    payload: Text | None = None
 
 
 SIGNAL_KINDS = ("prometheus", "http", "json", "metrics", "redis", "postgres", "payload")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from responder.model.assessment import BY_A_PERSON, Answer, Assessment, Said
+from responder.model.growth import measured
 from responder.model.pack import Bound, Conditions, MatcherLine, Question, SeverityScheme
 from responder.model.quantities import show_duration, show_value
 from responder.model.reading import AnyReading, Reading
@@ -171,7 +172,7 @@ def _one_reading(bound: Bound, reading: AnyReading) -> _Said:
     verdict = judge(bound, Level.CRITICAL, reading)
     if isinstance(verdict, Unknown) or not isinstance(reading, Reading):
         return _Said(Said.UNKNOWN, verdict.why if isinstance(verdict, Unknown) else "")
-    shown = show_value(reading.value, bound.unit, bound.noun)
+    shown = show_value(measured(bound, reading).value, bound.unit, bound.noun)
     return _Said(Said.YES if isinstance(verdict, Breach) else Said.NO, shown)
 
 

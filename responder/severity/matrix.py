@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from responder.model.growth import measured
 from responder.model.pack import Matrix
 from responder.model.quantities import show_value
 from responder.model.reading import AnyReading, Reading
@@ -47,5 +48,5 @@ def _column(matrix: Matrix, reading: AnyReading) -> tuple[int, str]:
     verdicts = [judge(bound, Level.CRITICAL, reading) for bound in matrix.cells]
     at = next((index for index, it in enumerate(verdicts) if isinstance(it, Breach)), last)
     bound = matrix.cells[at]
-    shown = show_value(reading.value, bound.unit, bound.noun)
+    shown = show_value(measured(bound, reading).value, bound.unit, bound.noun)
     return at, f"{matrix.signal} {shown} ({bound.text if isinstance(verdicts[at], Breach) else 'fits no column'})"

@@ -8,8 +8,8 @@ import math
 from responder.clients.doors import Doors
 from responder.clients.http import HttpDoor
 from responder.errors import CouldNotLook, Unreachable
-from responder.model.pack import HttpSource
 from responder.model.reading import AnyReading
+from responder.model.sources import HttpSource
 from responder.signals.signal import Wanted, converted, filled_path, sampled
 
 SHARE_OF_TIME = 0.9  # a server that hangs is known to be down before the time of the whole reading is over

@@ -12,8 +12,8 @@ from responder.clients.doors import Doors
 from responder.clients.http import Answer
 from responder.errors import Unreachable
 from responder.model.json_expression import CannotAnswer, Expression, in_words
-from responder.model.pack import JsonSource
 from responder.model.reading import AnyReading
+from responder.model.sources import JsonSource
 from responder.signals.signal import Wanted, filled_path, sampled
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from responder.clients.doors import Doors
 from responder.clients.prometheus import PrometheusDoor, Series
 from responder.clients.promql import escaped, why_not_fillable
-from responder.model.pack import PrometheusSource
 from responder.model.reading import AnyReading, NoReading, Reading, Sample
+from responder.model.sources import PrometheusSource
 from responder.model.template import fill
 from responder.signals.signal import Wanted
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from urllib.parse import quote
 
 from responder.clients.doors import Doors
-from responder.model.pack import Signal, Target, Unit
+from responder.model.pack import Signal, Target
 from responder.model.reading import AnyReading, Reading, Sample
+from responder.model.sources import Source, Unit
 from responder.model.template import fill
+
+MOST_IN_A_WINDOW = 480  # samples: a window of two hours in the usual steps; longer ones have longer steps
 
 SCALE: dict[tuple[Unit, Unit], float] = {
     ("percent", "ratio"): 0.01,
@@ -42,6 +46,11 @@ class Reader(Protocol):
         ...
 
 
+def own_step(source: Source, fors: Sequence[float]) -> float:
+    """Seconds between two samples of our own: `step`, or more where the longest window would hold too many of them."""
+    return max(source.step_seconds or 0.0, float(math.ceil(max(fors, default=0.0) / MOST_IN_A_WINDOW)))
+
+
 def converted(value: float, native: Unit, unit: Unit) -> float:
     """A value in the unit of its signal; units that do not fit each other are left to the check of rule files."""
     return value * SCALE.get((native, unit), 1.0)
@@ -59,7 +68,7 @@ def sampled(wanted: Wanted, value: float, origin: str) -> Reading:
         value=value,
         at=wanted.now,
         past=(Sample(at=wanted.now, value=value),),
-        step_seconds=wanted.signal.source.step_seconds or 0.0,
+        step_seconds=own_step(wanted.signal.source, wanted.fors),
         origin=origin,
         labels=tuple(wanted.labels.items()),
     )

@@ -77,9 +77,11 @@ END = """update alerts a set status = 1, ends_at = n.ends_at, last_seen = now(),
          from unnest($1::bigint[], $2::bytea[], $3::timestamptz[]) as n (link, fingerprint, ends_at)
          where a.link = n.link and a.fingerprint = n.fingerprint"""
 
+# What a rule opened by itself, or joined, is settled by that rule: `store/watches.py`.
 SETTLE = """update incidents i set state = 'resolved', resolved_at = now()
             where i.id = any($1::bigint[]) and i.state = 'open'
-              and not exists (select 1 from alerts a where a.incident = i.id and a.status = 0) returning i.id"""
+              and not exists (select 1 from alerts a where a.incident = i.id and a.status = 0)
+              and not exists (select 1 from links l where l.incident = i.id and l.kind = 'watch' and l.state = 'breach') returning i.id"""
 
 NOTED = """insert into webhooks (kind, source, key, incident, outcome)
            select kind, source, key, incident, outcome::jsonb

@@ -14,12 +14,14 @@ import structlog
 
 from responder.model.alert import Alert
 from responder.model.folding import ALSO_AT_PAGERDUTY, RESERVED
+from responder.model.incident import slug_of
 from responder.model.joining import Adopted, Join, Joining, JoinPlan, PagedAlerts
 from responder.model.paged import PagedIncident, PagedStatus
 from responder.store import adopt_sql as sql
 from responder.store.accept import LOOK_ANEW, NEW, lock_of
 from responder.store.accept_sql import ALERTS, END_PAGED, LOCK, LOCK_INCIDENTS, READ_AGAIN, REOPEN, SETTLE_PAGED
 from responder.store.afresh import afresh, all_locked
+from responder.store.fold import fold
 from responder.store.incidents import ask_deliveries
 from responder.store.store import Store
 from responder.store.work import Ask, ask
@@ -108,41 +110,14 @@ class _Adoption:
         return join(found, now)
 
     async def _fold(self, younger: int, elder: int) -> str:
-        """Everything that the younger holds is the elder's from now on; answers the younger's slug."""
-        connection = self._connection
-        for name, statement in sql.FOLD:
-            log.debug("fold.step", step=name)
-            await connection.execute(statement, younger, elder)
-        for row in await connection.fetch(sql.DELIVERIES, younger):
-            await self._hand_over(row, younger, elder)
-        slugs = await connection.fetchrow(sql.SLUGS, younger, elder)
-        what = f"PagerDuty incident {self._paged.id} shows both to be one"
-        await self._say(elder, f"{slugs['younger']} folded in: {what}")
-        await self._say(younger, f"continued in {slugs['elder']}: {what}")
-        log.debug("fold.step", step="told")
-        log.info("incident.folded", incident=slugs["younger"], into=slugs["elder"], pagerduty=self._paged.id)
-        slug: str = slugs["younger"]
+        slug = await fold(
+            self._connection,
+            younger,
+            elder,
+            what=self._store.redacted(f"PagerDuty incident {self._paged.id} shows both to be one"),
+        )
+        log.info("incident.folded", incident=slug, into=slug_of(elder), pagerduty=self._paged.id)
         return slug
-
-    async def _hand_over(self, row: Any, younger: int, elder: int) -> None:
-        """A note on an object that both report to is the elder's now; any other says where the report goes on."""
-        connection = self._connection
-        shown = row["foreign_id"] is not None
-        on_its_way = row["state"] in ("sending", "uncertain")
-        log.debug("fold.step", step="hand over")
-        if row["object"] and not row["over"]:
-            theirs = await connection.fetchrow(sql.DELIVERY_OF, elder, row["sink"], row["object"])
-            if theirs is None:
-                await connection.execute(sql.MOVE_DELIVERY, row["id"], elder)
-            else:
-                await connection.execute(sql.TAKE_OVER, theirs["id"], row["foreign_id"], on_its_way)
-                await connection.execute(sql.CLOSE_DELIVERY, row["id"])
-        elif shown or on_its_way:
-            await connection.execute(sql.SAY_WHERE, row["id"])
-            kind = f"deliver:{row['sink']}"
-            await ask(connection, [Ask(kind=kind, key=str(row["id"]))])
-        else:
-            await connection.execute(sql.CLOSE_DELIVERY, row["id"])
 
     async def _look_on(self, elder: int, *, for_others: bool) -> None:
         """Have the links of the one that goes on looked after, as those of the others would have been.

@@ -27,6 +27,7 @@ FOLD = (
     ("timeline", "update timeline t set incident = $2, what = i.slug || ': ' || t.what from incidents i where t.incident = $1 and i.id = $1"),
     ("steps", "delete from steps where incident = $1 and incident <> $2"),
     ("samples", "delete from samples where incident = $1 and incident <> $2"),
+    ("sampling", "delete from work where kind = 'sample' and split_part(key, '/', 1) = $1::bigint::text and $1::bigint <> $2::bigint and not held"),
     ("work", "delete from work where kind in ('respond', 'link') and key = $1::bigint::text and key <> $2::bigint::text and not held"),
 )  # fmt: skip
 

@@ -31,7 +31,7 @@ GROUPS = "select kind, source, key from links where incident = any($1)"
 # In this order: what refers to something goes before it.
 FORGET = (
     "delete from work where kind in ('respond', 'link') and key = any(select it::text from unnest($1::bigint[]) it)",
-    "delete from work where kind = 'read_note' and split_part(key, '/', 1) = any(select it::text from unnest($1::bigint[]) it)",
+    "delete from work where kind in ('read_note', 'sample') and split_part(key, '/', 1) = any(select it::text from unnest($1::bigint[]) it)",
     "delete from work w using deliveries d where d.incident = any($1) and w.kind = 'deliver:' || d.sink and w.key = d.id::text",
     "delete from deliveries where incident = any($1)",
     "delete from reports where incident = any($1)",

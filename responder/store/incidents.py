@@ -14,7 +14,7 @@ from responder.model.alert import Alert, AlertStatus
 from responder.model.assessment import Assessment
 from responder.model.finding import Finding
 from responder.model.incident import HeldAlert, Incident, IncidentState, Link
-from responder.model.reading import AnyReading, Sample
+from responder.model.reading import AnyReading
 from responder.model.report import Report
 from responder.model.verdict import RuleVerdict
 from responder.store.store import Store
@@ -23,7 +23,7 @@ from responder.store.work import Ask, ask
 REPORT = TypeAdapter(Report)
 VERDICTS = TypeAdapter(tuple[RuleVerdict, ...])
 FINDING = TypeAdapter(Finding)
-READINGS: TypeAdapter[dict[str, tuple[AnyReading, ...]]] = TypeAdapter(dict[str, tuple[AnyReading, ...]])
+READINGS: TypeAdapter[Mapping[str, tuple[AnyReading, ...]]] = TypeAdapter(Mapping[str, tuple[AnyReading, ...]])
 
 INCIDENT = """select i.*, c.slug as former, f.slug as survivor, now() as now from incidents i
               left join incidents c on c.id = i.continues left join incidents f on f.id = i.folded_into where i.id = $1"""
@@ -122,7 +122,7 @@ async def choose_rules(store: Store, number: int, *, pack: str, rule_set: bytes,
     They are others where a replica with another rule folder was first: this one froze between its look and here.
     """
     async with store.transaction() as connection:
-        await connection.execute(KEEP_RULES, rule_set, pack, dict(files))
+        await keep_rules_within(connection, pack, rule_set, files)
         chosen: bytes = await connection.fetchval(CHOOSE, number, pack, rule_set)
         return chosen
 
@@ -130,7 +130,12 @@ async def choose_rules(store: Store, number: int, *, pack: str, rule_set: bytes,
 async def keep_rules(store: Store, *, pack: str, rule_set: bytes, files: Mapping[str, str]) -> None:
     """Keep a set that came into force, by its hash."""
     async with store.connection() as connection:
-        await connection.execute(KEEP_RULES, rule_set, pack, dict(files))
+        await keep_rules_within(connection, pack, rule_set, files)
+
+
+async def keep_rules_within(connection: Any, pack: str, rule_set: bytes, files: Mapping[str, str]) -> None:
+    """The same inside the caller's transaction."""
+    await connection.execute(KEEP_RULES, rule_set, pack, dict(files))
 
 
 async def rule_files(store: Store, rule_set: bytes) -> tuple[str, dict[str, str]]:
@@ -228,28 +233,6 @@ async def save_step(store: Store, number: int, run: int, name: str, outcome: Any
             name,
             store.redacted(outcome),
         )
-
-
-async def save_samples(store: Store, number: int, readings: Sequence[AnyReading], at: datetime) -> None:
-    """Keep our own samples of signals that hold no history of their own."""
-    rows = [(number, it.signal, repr(it.labels), at, getattr(it, "value", None)) for it in readings]
-    async with store.connection() as connection:
-        await connection.executemany(
-            "insert into samples (incident, signal, labels, at, reading) values ($1, $2, $3, $4, $5) on conflict do nothing",
-            rows,
-        )
-
-
-async def samples(store: Store, number: int, signal: str, labels: tuple[tuple[str, str], ...]) -> tuple[Sample, ...]:
-    """Our own samples of one signal of one incident, oldest first, at most the last 500."""
-    async with store.connection() as connection:
-        rows = await connection.fetch(
-            "select at, reading from samples where incident = $1 and signal = $2 and labels = $3 order by at desc limit 500",
-            number,
-            signal,
-            repr(labels),
-        )
-        return tuple(Sample(at=row["at"], value=row["reading"]) for row in reversed(rows))
 
 
 async def note(store: Store, number: int, what: str) -> None:

@@ -25,6 +25,9 @@ ASK = f"""with asked as (insert into work as w (kind, key, due_at, gravity, payl
                  jsonb_build_object('asked', coalesce(w.payload->'asked', '{{}}') || excluded.payload) else excluded.payload end,
              due_at = case when w.held then w.due_at else least(w.due_at, excluded.due_at) end)
          select pg_notify('{CHANNEL}', '')"""
+ASK_ONCE = (
+    "insert into work (kind, key) select * from unnest($1::text[], $2::text[]) order by 1, 2 on conflict do nothing"
+)
 CLAIM = """update work w set attempt = nextval('fence'), held = true, seen = asked, due_at = now() + make_interval(secs => $3),
              payload = (payload - 'asked') || coalesce(payload->'asked', '{}')
            from (select id from work where kind = $1 and due_at <= now() order by gravity, due_at limit $2 for update skip locked) c
@@ -80,6 +83,11 @@ async def ask(
         in_seconds,
         dict(payload or {}),
     )
+
+
+async def ask_once(connection: Any, asks: Sequence[Ask]) -> None:
+    """Ask for work that nobody has asked for; what is there already stays due when it is."""
+    await connection.execute(ASK_ONCE, [it.kind for it in asks], [it.key for it in asks])
 
 
 async def claim(store: Store, kind: str, *, limit: int, lease_seconds: float) -> list[Claimed]:

@@ -5,33 +5,29 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
 
 from responder.diagnostics.examine import Examination
-from responder.diagnostics.plan import Plan, plan
+from responder.diagnostics.plan import Plan
 from responder.errors import UsageError
-from responder.model.alert import Alert
 from responder.model.finding import Finding, Outcome
-from responder.model.incident import Incident, IncidentState
+from responder.model.incident import WATCH, Incident, IncidentState
 from responder.model.pack import Pack, Rule
-from responder.model.reading import AnyReading, Reading
-from responder.model.verdict import Level, Pending, RuleVerdict, Unknown, key_of, rank
-from responder.model.window import judge
-from responder.report.compose import compose
-from responder.rules.match import matching, windows
+from responder.model.verdict import Clear, RuleVerdict, key_of, rank
+from responder.rules.match import matching
 from responder.rules.packs import pack_for, pack_from_files
-from responder.severity.decide import as_a_person_said, decide
-from responder.signals.history import with_history
-from responder.signals.read import read
 from responder.store import incidents
 from responder.store.incidents import FINDING, READINGS, Seen
+from responder.store.watches import Watch, join, note_clear
 from responder.work.desk import OVER, Desk, Next
+from responder.work.readings import Readings, ask_for_samples, take, wanted_by
+from responder.work.situation import Situation
 
 READ_WITHIN_SECONDS = 5.0
 LOOK_AGAIN_SECONDS, SELDOM_SECONDS = 60.0, 300.0  # in its first hour; when it has been open for five
@@ -41,7 +37,6 @@ STILL_TRUE_SECONDS = 120.0  # what an interrupted look learnt longer ago is lear
 GRACE_SECONDS = 1.0
 MOST_FORMER = 32  # sets that open incidents began with, kept at hand
 WAITS_FOR_ALERTS = "what its alerts say: PagerDuty was heard first"
-Readings = Mapping[str, Sequence[AnyReading]]
 log = structlog.get_logger()
 
 
@@ -73,7 +68,22 @@ class Look:
             firing = len(incident.firing) + incident.more_firing
             what = "alert still fires" if firing == 1 else "alerts still fire"
             notices.append(f"{incident.settled_by} resolved it at PagerDuty while {firing} {what}.")
-        return cls(desk=desk, seen=seen, pack=pack, kept=kept, began=began, notices=notices)
+        look = cls(desk=desk, seen=seen, pack=pack, kept=kept, began=began, notices=notices)
+        return look if await look._joined() else None
+
+    async def _joined(self) -> bool:
+        """Link the rules that watch what its alerts tell of; whether this incident is the one that goes on."""
+        linked = {it.external_id for it in self.incident.links if it.kind == WATCH}
+        if self.pack is None or not self.incident.firing or self.incident.state is not IncidentState.OPEN:
+            return True
+        for rule in matching(self.pack.rules, [it.labels for it in self.incident.firing]):
+            if rule.watch_seconds is not None and rule.name not in linked:
+                watch = Watch(pack=self.pack.name, rule=rule.name)
+                ask_pagerduty = self.desk.pagerduty is not None
+                goes_on = await join(self.desk.store, self.incident.id, watch, ask_pagerduty=ask_pagerduty)
+                if goes_on != self.incident.id:
+                    return False
+        return True
 
     @property
     def incident(self) -> Incident:
@@ -86,14 +96,18 @@ class Look:
         return self.seen.now
 
     @property
-    def alerts(self) -> tuple[Alert, ...]:
-        """What rules are held against."""
-        return self.incident.evidence
-
-    @property
-    def labels(self) -> list[Mapping[str, str]]:
-        """Their labels."""
-        return [alert.labels for alert in self.alerts]
+    def situation(self) -> Situation:
+        """What is known of it, for what decides from facts alone."""
+        assert self.pack is not None
+        return Situation(
+            pack=self.pack,
+            incident=self.incident,
+            now=self.now,
+            former=self.seen.former,
+            known=self.seen.known,
+            severities=self.seen.severities,
+            watched=self.incident.watched,
+        )
 
     @property
     def waits(self) -> Next | None:
@@ -107,22 +121,12 @@ class Look:
         return Next(in_seconds=seconds, waits_for=WAITS_FOR_ALERTS)
 
     def rules(self) -> tuple[Rule, ...]:
-        """The rules for what fires; of an incident that was reported, else for all its alerts, so that it is followed
-        to its end."""
-        if self.pack is None:
-            return ()
-        found = matching(self.pack.rules, self.labels)
-        if found or self.seen.former is None:
-            return found
-        return matching(self.pack.rules, [it.alert.labels for it in self.incident.alerts])
+        """The rules that are looked at; none where no pack covers the incident."""
+        return self.situation.rules() if self.pack is not None else ()
 
-    def former_verdict(self, rule: Rule) -> RuleVerdict | None:
-        """What the last look that knew said of this rule; in between, nothing could be read."""
-        return next((it for it in self.seen.known if it.rule == rule.name), None)
-
-    def _known_now(self, verdicts: Sequence[RuleVerdict]) -> list[RuleVerdict]:
-        known = {it.rule: it for it in self.seen.known}
-        return list((known | {it.rule: it for it in verdicts if not isinstance(it.verdict, Unknown)}).values())
+    def verdicts(self, rules: Sequence[Rule], readings: Readings) -> list[RuleVerdict]:
+        """What each rule says, in the order given."""
+        return self.situation.verdicts(rules, readings)
 
     async def read(self, rules: Sequence[Rule]) -> Readings:
         """Every signal that the rules and the questions need, from the real sources."""
@@ -130,38 +134,31 @@ class Look:
         if "readings" in self.kept:
             return READINGS.validate_python(self.kept["readings"])
         started = self.desk.clock()
-        wanted = {self.pack.signals[name]: fors for name, fors in windows(self.pack, rules).items()}
+        wanted = wanted_by(self.pack, rules)
         within = min(READ_WITHIN_SECONDS, max(1.0, self.seconds_to_first_report()))
-        found = await read(wanted, self.labels, self.pack.targets, self.desk.doors, self.now, within_seconds=within)
-        readings = {
-            name: tuple([await self._with_own_samples(it) for it in several]) for name, several in found.items()
-        }
+        readings = await take(
+            self.desk,
+            self.pack,
+            self.incident.id,
+            wanted,
+            self.situation.labels,
+            self.situation.alerts,
+            self.now,
+            within_seconds=within,
+        )
+        if self.incident.state is IncidentState.OPEN:
+            await ask_for_samples(self.desk, self.incident.id, wanted)
         await self._keep("readings", READINGS.dump_python(readings, mode="json"))
         log.debug("readings.kept")
         self.took["read_seconds"] = (self.desk.clock() - started).total_seconds()
         self.desk.metrics.evaluation_seconds.observe(self.took["read_seconds"])
         return readings
 
-    async def _with_own_samples(self, reading: AnyReading) -> AnyReading:
-        """A signal without a history of its own is judged by the samples that we took ourselves."""
-        assert self.pack is not None
-        if self.pack.signals[reading.signal].source.has_past:
-            return reading
-        await incidents.save_samples(self.desk.store, self.incident.id, [reading], reading.at)
-        samples = await incidents.samples(self.desk.store, self.incident.id, reading.signal, reading.labels)
-        return with_history(reading, samples)
-
     @asynccontextmanager
     async def examine(self, rules: Sequence[Rule], verdicts: Sequence[RuleVerdict]) -> AsyncIterator[Examination]:
-        """Ask the checks of all rules at once; what was asked lately and is still true is not asked again.
-
-        At the resolution the same checks are asked once more, to say what is still unhealthy.
-        """
-        assert self.pack is not None
+        """Ask the checks of all rules at once; what was asked lately and is still true is not asked again."""
         former = self.seen.former
-        if former is not None and self.incident.state is IncidentState.RESOLVED:
-            verdicts = [self.former_verdict(rule) or it for rule, it in zip(rules, verdicts, strict=True)]
-        self.plan = plan(self.pack, list(zip(rules, verdicts, strict=True)), self.labels)
+        self.plan = self.situation.plan(rules, verdicts)
         already = [FINDING.validate_python(it) for name, it in self.kept.items() if name.startswith("finding:")]
         if former is not None and not self._must_examine():
             already = list(former.findings)
@@ -189,7 +186,7 @@ class Look:
         return old or unsure or self.seen.examined != self._evidence()
 
     def _evidence(self) -> bytes:
-        told = sorted(f"{it.fingerprint}{it.status}{it.starts_at.isoformat()}" for it in self.alerts)
+        told = sorted(f"{it.fingerprint}{it.status}{it.starts_at.isoformat()}" for it in self.incident.evidence)
         return hashlib.sha256("".join(told).encode()).digest()
 
     async def _found(self, finding: Finding) -> None:
@@ -216,43 +213,25 @@ class Look:
         self, verdicts: Sequence[RuleVerdict], readings: Readings, examination: Examination, *, last: bool
     ) -> None:
         """Decide the severity with what is known by now, compose the report, keep it and ask for its deliveries."""
-        assert self.pack is not None
         assert self.plan is not None
-        former = self.seen.former
+        situation, former = self.situation, self.seen.former
         marks = frozenset(mark for it in examination.findings for mark in it.marks)
-        assessment = decide(
-            self.pack.severity,
+        assessment = situation.assess(verdicts, readings, self._marks(marks, last=last))
+        report = situation.report(
             verdicts,
-            readings,
-            self.labels,
-            self._marks(marks, last=last),
-            self.seen.severities,
-            self.now,
-        )
-        scheme = self.pack.severity
-        assessment = as_a_person_said(assessment, scheme, self.incident.priority, self.incident.priority_by)
-        report = compose(
-            incident=self.incident,
-            pack=self.pack,
-            verdicts=verdicts,
-            assessment=assessment,
-            findings=examination.findings,
+            assessment,
+            self.plan,
+            examination.findings,
+            at=self.desk.clock(),
             still_looking=examination.still_looking,
-            left_out=self.plan.left_out,
-            asked=len(self.plan.asks) + len(self.plan.left_out),
-            took_seconds=max((it.took_seconds for it in examination.findings), default=0.0),
-            former=former,
             page_url=f"{self.desk.page_url}/incidents/{self.incident.slug}" if self.desk.page_url else "",
-            now=self.desk.clock(),
             notices=self.notices,
         )
-        since = self.now - timedelta(seconds=self.pack.severity.hold_seconds)
-        severities = [it for it in self.seen.severities if it[0] >= since] + [(self.now, assessment.raw)]
         look = incidents.Look(
             report=report,
             assessment=report.assessment,
-            severities=severities,
-            known=self._known_now(verdicts),
+            severities=situation.severities_after(assessment),
+            known=situation.known_after(verdicts),
             examined=self._evidence() if last else None,
             last=last,
         )
@@ -274,7 +253,7 @@ class Look:
             return found if last else None
         return found | {mark for it in self.seen.former.findings for mark in it.marks}
 
-    async def end(self, verdicts: Sequence[RuleVerdict]) -> Next:
+    async def end(self, rules: Sequence[Rule], verdicts: Sequence[RuleVerdict], readings: Readings) -> Next:
         """Say that every new alert was handled; due again while the incident is open."""
         for it in verdicts:
             self.desk.metrics.evaluations.labels(it.rule, key_of(it.verdict)).inc()
@@ -282,49 +261,31 @@ class Look:
         await self._say_handled(verdict=key_of(gravest), rules=[it.rule for it in verdicts])
         if self.incident.state is not IncidentState.OPEN:
             return OVER
-        seconds = min([self._routine_seconds(), *self._seconds_until_decided(verdicts)])
+        passed = asyncio.get_running_loop().time() - self.began  # what is due is so whatever the look took
+        decided = ((at - self.now).total_seconds() - passed for at in self.situation.decided_at(rules, readings))
+        clear = await self._seconds_until_clear(verdicts)
+        often = [it.watch_seconds for it in rules if it.watch_seconds is not None and self.incident.watched]
+        seconds = min([self._routine_seconds(), *often, *decided, *clear])
         return Next(in_seconds=max(seconds, 1.0), waits_for="looks again until resolved")
+
+    async def _seconds_until_clear(self, verdicts: Sequence[RuleVerdict]) -> list[float]:
+        """What a rule holds open by itself is settled once all has been clear for as long as severity holds."""
+        if not self.incident.watched:
+            return []
+        assert self.pack is not None
+        left = await note_clear(
+            self.desk.store,
+            self.incident.id,
+            self.incident.run + 1,
+            is_clear=all(isinstance(it.verdict, Clear) for it in verdicts) and not self.incident.firing,
+            hold_seconds=self.pack.severity.hold_seconds,
+        )
+        return [left] if left is not None else []
 
     def _routine_seconds(self) -> float:
         """What has been open for hours is looked at less often: news and timers bring the next look in any case."""
         open_for = (self.now - self.incident.opened_at).total_seconds()
         return min(max(open_for / SELDOM_AFTER, LOOK_AGAIN_SECONDS), SELDOM_SECONDS)
-
-    def _seconds_until_decided(self, verdicts: Sequence[RuleVerdict]) -> list[float]:
-        """When what is pending is due; where the samples are our own, the next one must not be missed before."""
-        assert self.pack is not None
-        seconds = []
-        for it in (signal for verdict in verdicts for signal in verdict.signals):
-            if isinstance(it.verdict, Pending):
-                seconds.append((it.verdict.due - self.now).total_seconds())
-        rises = [(at - self.now).total_seconds() for at in self._rises_at(verdicts)]
-        return [*seconds, *rises, *self._steps_of_our_own(verdicts)]
-
-    def _rises_at(self, verdicts: Sequence[RuleVerdict]) -> Iterator[datetime]:
-        """When what is a warning by now will have been critical for long enough."""
-        assert self.pack is not None
-        thresholds = {(rule.name, it.signal): it for rule in self.pack.rules for it in rule.thresholds}
-        for verdict in verdicts:
-            for it in verdict.signals:
-                critical = thresholds[verdict.rule, it.signal].critical
-                if critical is not None and isinstance(it.reading, Reading):
-                    judged = judge(critical, Level.CRITICAL, it.reading)
-                    if isinstance(judged, Pending):
-                        yield judged.due
-
-    def _steps_of_our_own(self, verdicts: Sequence[RuleVerdict]) -> list[float]:
-        """Where a bound must last and the samples are our own, a gap of two steps would start its window anew."""
-        assert self.pack is not None
-        looked_at = {it.rule for it in verdicts}
-        lasting = {
-            it.signal
-            for rule in self.pack.rules
-            if rule.name in looked_at
-            for it in rule.thresholds
-            if any(bound.for_seconds for bound in it.bounds)
-        }
-        sources = [self.pack.signals[name].source for name in lasting if name in self.pack.signals]
-        return [it.step_seconds for it in sources if not it.has_past and it.step_seconds is not None]
 
     async def end_without_rule(self) -> Next:
         """Stored, listed, counted; no report."""

@@ -5,7 +5,6 @@ A look that was cut short starts again and goes on where it was: readings and fi
 
 from __future__ import annotations
 
-from responder.rules.evaluate import evaluate
 from responder.store.work import Claimed
 from responder.work.desk import OVER, Desk, Next
 from responder.work.failing import TELL_AFTER, tell_of_failure
@@ -27,14 +26,14 @@ async def respond(row: Claimed, desk: Desk) -> Next:
         return await look.end_without_rule()
 
     readings = await look.read(rules)
-    verdicts = [evaluate(rule, readings, look.alerts, look.former_verdict(rule), look.now) for rule in rules]
+    verdicts = look.verdicts(rules, readings)
     async with look.examine(rules, verdicts) as examination:
         await examination.wait(look.seconds_to_first_report())
         if examination.still_looking:
             await look.tell(verdicts, readings, examination, last=False)
             await examination.wait(look.seconds_to_give_up())
         await look.tell(verdicts, readings, examination, last=True)
-    return await look.end(verdicts)
+    return await look.end(rules, verdicts, readings)
 
 
 # Most of a look is waiting, up to the deadline where targets hang; what waits must not keep others from their first

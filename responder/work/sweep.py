@@ -13,7 +13,7 @@ from responder.work.work import Kind
 
 EVERY_SECONDS = 3600.0
 BATCH = 1000
-TABLES = ("webhooks", "receipts", "quarantine", "samples")
+TABLES = ("webhooks", "receipts", "quarantine", "samples", "watch_samples")
 FORGET = "delete from {table} where ctid in (select ctid from {table} where at < now() - $1::interval limit $2)"
 log = structlog.get_logger()
 
@@ -34,7 +34,9 @@ async def sweep(row: Claimed, desk: Desk) -> Next:
 
 async def _rows(desk: Desk, table: str) -> bool:
     async with desk.store.connection() as connection:
-        done = await connection.execute(FORGET.format(table=table), desk.retain.get(table, timedelta(days=7)), BATCH)
+        done = await connection.execute(
+            FORGET.format(table=table), desk.retain.get(table.removeprefix("watch_"), timedelta(days=7)), BATCH
+        )
     return bool(done == f"DELETE {BATCH}")
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from responder.model.alert import Alert, AlertStatus
+from responder.model.growth import growing
 from responder.model.matchers import parse_line
 from responder.model.pack import Bound, Pack, Position, Rule, Thresholds
 from responder.model.reading import AnyReading, NoReading, Reading, Sample
@@ -256,3 +257,49 @@ def test_what_one_label_value_breached_does_not_hold_for_another() -> None:
 
     assert key_of(verdict_of(ERRORS, reading(0.7, labels=api), was)) == "critical"
     assert key_of(verdict_of(ERRORS, reading(0.7, labels=web), was)) == "clear"
+
+
+def counted(*counter: float) -> Reading:
+    """A counter as it stood at each step, of which increases are taken."""
+    end = NOW - timedelta(seconds=STEP * (len(counter) - 1))
+    samples = [
+        Sample(at=end + timedelta(seconds=STEP * index), value=it, counts=({"one": float(it)},))
+        for index, it in enumerate(counter)
+    ]
+    past = tuple(growing(samples))
+    return Reading(
+        signal="error_rate", value=math.nan, at=NOW, past=past, step_seconds=STEP, measure="increase", origin="x"
+    )
+
+
+GROWTH = bounds(warning=over(10, 120), critical=over(50, 60), resolve=over(2, 0, "<"))
+
+
+def test_growth_is_shown_and_kept_as_the_window_of_its_bound_has_it() -> None:
+    (signal,) = evaluate(rule(GROWTH), {"error_rate": [counted(0, 5, 10, 15, 20)]}, [], None, NOW).signals
+
+    assert isinstance(signal.verdict, Breach)
+    assert isinstance(signal.reading, Reading)
+    assert (signal.bound, signal.shown, signal.reading.value) == ("> 10%", "20 %", 20.0)
+
+
+def test_growth_that_is_not_known_yet_is_said_so() -> None:
+    (signal,) = evaluate(rule(GROWTH), {"error_rate": [counted(7)]}, [], None, NOW).signals
+
+    assert isinstance(signal.verdict, Pending)
+    assert signal.shown == "not known yet"
+
+
+@pytest.mark.parametrize(
+    ("counter", "key"),
+    [
+        pytest.param([0, 5, 10, 15, 20], "warning", id="over the bound"),
+        pytest.param([0, 1, 2, 3, 8], "warning", id="under it, and not resolved"),
+        pytest.param([0, 1, 2, 3, 4], "clear", id="what grew since the sample before is under `resolve`"),
+        pytest.param([0, 1], "warning", id="after a gap the window is not covered"),
+    ],
+)
+def test_a_breach_by_growth_lasts_until_it_is_resolved(counter: list[float], key: str) -> None:
+    former = evaluate(rule(GROWTH), {"error_rate": [counted(0, 5, 10, 15, 20)]}, [], None, NOW)
+
+    assert key_of(verdict_of(GROWTH, counted(*counter), former)) == key

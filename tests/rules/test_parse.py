@@ -148,7 +148,8 @@ def test_a_signal_of_a_kind_that_is_not_built_keeps_its_bounds(load: Callable[..
     """Left out, its rule would be clear on the strength of the others; so it is kept, and will be unknown."""
     loaded = load(
         {
-            "pack.yaml": "signals: {pool: {unit: percent, postgres: connections_used}}\n"
+            "pack.yaml": 'targets: {db: {postgres: "${DATABASE_URL}"}}\n'
+            "signals: {pool: {unit: percent, postgres: {query: select 1}}}\n"
             "rules: [{name: one, match: ['a=\"b\"'], thresholds: {pool: {critical: '> 95%'}}}]\n"
         }
     )

@@ -286,7 +286,11 @@ def prometheus_server() -> Iterator[Callable[..., System]]:
     with contextlib.ExitStack() as stack:
 
         def start_one(
-            config: str = "global: {}\n", *, files: dict[str, str] | None = None, openmetrics: str = ""
+            config: str = "global: {}\n",
+            *,
+            files: dict[str, str] | None = None,
+            openmetrics: str = "",
+            arguments: Sequence[str] = (),
         ) -> System:
             server = program("prometheus", "apt-get install prometheus")
             folder, port = stack.enter_context(folder_for("prometheus")), free_port()
@@ -304,6 +308,7 @@ def prometheus_server() -> Iterator[Callable[..., System]]:
                 "--storage.tsdb.retention.time=100y",
                 f"--web.listen-address={LOOPBACK}:{port}",
                 "--web.enable-lifecycle",
+                *arguments,
             ]
             url = f"http://{LOOPBACK}:{port}"
             process = start("prometheus", command, folder, lambda: answers(f"{url}/-/ready"))

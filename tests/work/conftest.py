@@ -169,6 +169,7 @@ async def world(
             pagerduty: bool = True,
             webhooks: bool = False,
             account_key: bool = False,
+            answers: int = 503,
             **settings: Any,
         ) -> World:
             (tmp_path / "rules.yaml").write_text(pack)
@@ -181,6 +182,7 @@ async def world(
                 subscription = account.subscribe(f"http://{listen}/webhooks/pagerduty")
                 settings = {"pagerduty_webhook_secrets": subscription.secret} | settings
             target = Target()
+            target.status = answers
             await target.server.start()
             stack.push_async_callback(target.server.stop)
             monkeypatch.setenv("TARGET_URL", target.server.url)

@@ -213,7 +213,7 @@ async def test_a_bug_in_responder_is_said_on_the_incident(world: Start, monkeypa
     it = await world()
     incident = await it.page()
     with monkeypatch.context() as patched:
-        patched.setattr("responder.work.look.compose", broken)
+        patched.setattr("responder.work.situation.compose", broken)
         await it.post()
         await it.until(lambda: it.notes(incident))
     await it.until(lambda: "API does not answer" in it.notes(incident)[0])
