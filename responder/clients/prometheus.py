@@ -54,6 +54,25 @@ class ActiveAlerts:
     at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertingRule:
+    """A rule that makes alerts. `labels`: those that it adds, templates in them as written; `failing`: why it cannot
+    be evaluated, empty when it can."""
+
+    name: str
+    query: str
+    labels: Mapping[str, str]
+    failing: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScrapeTarget:
+    """Something that Prometheus scrapes. `error`: why the last scrape failed, in its words."""
+
+    labels: Mapping[str, str]
+    error: str
+
+
 class _Given(BaseModel):
     """One element of a vector or matrix."""
 
@@ -104,6 +123,49 @@ class _AlertsBody(_Status):
     data: _AlertsData | None = None
 
 
+class _GivenRule(BaseModel):
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    type: str
+    name: str
+    query: str
+    labels: dict[str, str] = {}
+    lastError: str = ""  # noqa: N815 - the name on the wire
+
+
+class _RuleGroup(BaseModel):
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    rules: list[_GivenRule]
+
+
+class _RulesData(BaseModel):
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    groups: list[_RuleGroup]
+
+
+class _RulesBody(_Status):
+    data: _RulesData | None = None
+
+
+class _GivenTarget(BaseModel):
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    labels: dict[str, str]
+    lastError: str = ""  # noqa: N815 - the name on the wire
+
+
+class _TargetsData(BaseModel):
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    activeTargets: list[_GivenTarget]  # noqa: N815 - the name on the wire
+
+
+class _TargetsBody(_Status):
+    data: _TargetsData | None = None
+
+
 Body = TypeVar("Body", bound=_Status)
 
 
@@ -150,6 +212,49 @@ class PrometheusDoor:
         known = [it for it in body.data.alerts if it.state in ("firing", "pending")]
         alerts = tuple(ActiveAlert(labels=it.labels, firing=it.state == "firing", since=it.activeAt) for it in known)
         return ActiveAlerts(alerts=alerts, at=_date_of(answer))
+
+    async def past(self, query: str, seconds: float, step_seconds: int) -> tuple[Series, ...]:
+        """Samples of the last so many seconds by the server's clock, `step_seconds` apart, without missing ones."""
+        steps = seconds / step_seconds
+        if steps > MAX_STEPS:
+            raise Refused(f"{self.shown}: {steps:.0f} steps asked, at most {MAX_STEPS}")
+        # the line break ends a comment that the query may end with
+        return await self.instant(f"({query}\n)[{seconds:.0f}s:{step_seconds}s]")
+
+    async def alerting_rules(self, name: str) -> tuple[AlertingRule, ...]:
+        """The rules that make alerts of this name.
+
+        https://prometheus.io/docs/prometheus/latest/querying/api/#rules
+        """
+        asked = {"type": "alert", "rule_name[]": name}  # servers before 2.46 give all rules
+        body = self._body(
+            await self._http.get("/api/v1/rules", asked, "application/json"), _RulesBody, "it has too many rules"
+        )
+        if body.data is None:
+            raise Unreachable(f"{self.shown}: not an answer of Prometheus")
+        return tuple(
+            AlertingRule(name=it.name, query=it.query, labels=it.labels, failing=self._http.clean(it.lastError))
+            for group in body.data.groups
+            for it in group.rules
+            if it.type == "alerting" and it.name == name
+        )
+
+    async def targets_of(self, job: str) -> tuple[ScrapeTarget, ...]:
+        """What it scrapes for one job.
+
+        https://prometheus.io/docs/prometheus/latest/querying/api/#targets
+        """
+        asked = {"state": "active", "scrapePool": job}  # servers before 2.42 give all targets
+        body = self._body(
+            await self._http.get("/api/v1/targets", asked, "application/json"), _TargetsBody, "it has too many targets"
+        )
+        if body.data is None:
+            raise Unreachable(f"{self.shown}: not an answer of Prometheus")
+        return tuple(
+            ScrapeTarget(labels=it.labels, error=self._http.clean(it.lastError))
+            for it in body.data.activeTargets
+            if it.labels.get("job") == job
+        )
 
     async def close(self) -> None:
         """Close the session below."""

@@ -17,6 +17,7 @@ from responder.model.incident import Incident
 from responder.model.quantities import show_duration
 from responder.model.report import Report
 from responder.model.verdict import Pending, SignalVerdict, Verdict, key_of
+from responder.web.chart import drawn
 from responder.web.looking import Looked
 
 STATIC = Path(__file__).parent / "static"  # served at /static/ by the server
@@ -155,6 +156,7 @@ def _environment() -> jinja2.Environment:
         "lines": _without_unseen_lines,
         "reading_labels": _reading_labels,
         "finding_word": _finding_word,
+        "drawn": drawn,
         "severity_class": _severity_class,
     }
     environment.tests["web_address"] = _is_web_address

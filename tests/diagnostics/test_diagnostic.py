@@ -21,7 +21,11 @@ from tests.systems.plugin import free_port
 
 ALL = list(catalogue().values())
 SCHEME = {"http": "http", "prometheus": "http", "postgres": "postgresql", "redis": "redis"}
-NEEDED: dict[str, dict[str, Any]] = {"prometheus.query": {"query": "up"}}
+NEEDED: dict[str, dict[str, Any]] = {
+    "prometheus.query": {"query": "up"},
+    "prometheus.graph": {"query": "up"},
+    "prometheus.rules": {"alert": "HighErrorRate"},
+}
 ASK_WHETHER_IT_ANSWERS = {"http.status", "postgres.ping", "redis.ping"}
 SECRETS = ("s3cretuser", "s3cret/word", "s3cret%2Fword", "s3crettoken", "s3cretpath")
 every = pytest.mark.parametrize("diagnostic", ALL, ids=lambda it: it.name)
