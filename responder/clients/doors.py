@@ -68,7 +68,8 @@ class Doors:
         """The commands of an explicit list."""
         from responder.clients.redis import RedisDoor
 
-        return self._door(target, "redis", REDIS, lambda it: RedisDoor(it, self._budget(target, it)))
+        may_scan = "scan" in target.allow
+        return self._door(target, "redis", REDIS, lambda it: RedisDoor(it, self._budget(target, it), may_scan=may_scan))
 
     def tally(self, target: Target) -> Tally:
         """What was asked of it, through whichever door; targets that are written alike are one."""
@@ -104,5 +105,5 @@ class Doors:
 
 def _as_written(target: Target) -> tuple[object, ...]:
     headers = tuple(sorted(target.headers.items()))
-    how = (target.ca, target.certificate, target.key, target.concurrency, target.per_minute)
+    how = (target.ca, target.certificate, target.key, target.concurrency, target.per_minute, target.allow)
     return (target.name, str(target.address), headers, *how)

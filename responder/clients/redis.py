@@ -1,14 +1,15 @@
 """A few commands of Redis that read, named one by one.
 
 The flag `readonly` of a command is not what "safe" means: KEYS, SMEMBERS, HGETALL and DUMP carry it. What is not
-listed here is never sent; credentials and the number of the database are sent when the connection opens.
+listed here is never sent, but for SCAN, bounded, where a target allows it; credentials and the number of the database
+are sent when the connection opens.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from redis import exceptions
@@ -28,6 +29,10 @@ ALLOWED_PAIRS = frozenset(
 )
 MOST_WORDS = {"PING": 1, "XINFO": 3}  # PING x would give x back; XINFO STREAM key FULL gives entries
 DISCONNECT_WITHIN_SECONDS = 0.5
+SCANNED_AT_ONCE = 5_000  # keys that the server looks at before it serves others
+MOST_SCANNED = 100_000
+MOST_FOUND = 200
+MOST_AT_ONCE = 2 * MOST_FOUND  # commands
 
 
 class NoClientLeft(Refused):
@@ -38,9 +43,10 @@ class RedisDoor:
     """One connection, one command at a time. A command that was cancelled takes the connection with it, so that its
     answer can never be taken for the next one's."""
 
-    def __init__(self, resolved: Resolved, budget: Budget) -> None:
+    def __init__(self, resolved: Resolved, budget: Budget, *, may_scan: bool = False) -> None:
         self._resolved = resolved
         self._budget = budget
+        self._may_scan = may_scan
         self._one_at_a_time = asyncio.Lock()
         self._connection: Connection | None = None
 
@@ -51,25 +57,60 @@ class RedisDoor:
 
     async def ask(self, *words: str) -> Any:
         """Send one command of the list and give its answer; raises Unreachable or Refused."""
-        why = why_not_sent(words)
+        return (await self.ask_all([words]))[0]
+
+    async def ask_all(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
+        """Send several commands of the list, and give their answers in that order; one turn of the target's budget."""
+        why = next((it for it in map(why_not_sent, commands) if it), None)
+        if why is None and len(commands) > MOST_AT_ONCE:
+            why = f"{len(commands)} commands at once, at most {MOST_AT_ONCE}"
         if why:
             raise Refused(f"{self.shown}: {why}")
         async with self._budget.turn(), self._one_at_a_time:
-            try:
-                connection = await self._opened()
+            return await self._exchange(commands)
+
+    async def keys_like(self, pattern: str) -> list[str]:
+        """Every key that fits, in order of name, by SCAN; only where the target allows it.
+
+        Raises Refused for more keys than may be gone through or found: some of them would not be all.
+        """
+        if not self._may_scan:
+            raise Refused(f"{self.shown}: a pattern needs `allow: [scan]` on its target")
+        found: set[str] = set()
+        cursor = "0"
+        async with self._budget.turn(), self._one_at_a_time:
+            (size,) = await self._exchange([("DBSIZE",)])
+            if size > MOST_SCANNED:
+                raise Refused(f"{self.shown}: {size} keys in this database, at most {MOST_SCANNED} are gone through")
+            for _ in range(2 * MOST_SCANNED // SCANNED_AT_ONCE):  # it may grow meanwhile
+                scan = ("SCAN", cursor, "MATCH", pattern, "COUNT", str(SCANNED_AT_ONCE))
+                ((cursor, keys),) = await self._exchange([scan])
+                found.update(keys)
+                if len(found) > MOST_FOUND:
+                    raise Refused(f"{self.shown}: more than {MOST_FOUND} keys fit {pattern[:80]}")
+                if cursor == "0":
+                    return sorted(found)
+        raise Refused(f"{self.shown}: more than {MOST_SCANNED} keys in this database")
+
+    async def _exchange(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
+        try:
+            connection = await self._opened()
+            for words in commands:
                 await connection.send_command(*words)
-                return await connection.read_response()
-            except exceptions.ConnectionError as reason:
+            return [await connection.read_response() for _ in commands]
+        except exceptions.ConnectionError as reason:
+            await self._drop()
+            raise self._no_connection(reason) from None
+        except exceptions.ResponseError as reason:
+            if len(commands) > 1:  # the answers to the others are still on their way
                 await self._drop()
-                raise self._no_connection(reason) from None
-            except exceptions.ResponseError as reason:
-                raise Refused(f"{self.shown}: {self._resolved.clean(str(reason))}") from None
-            except (exceptions.RedisError, OSError, ValueError) as reason:
-                await self._drop()
-                raise Unreachable(f"{self.shown}: {type(reason).__name__}") from None
-            except BaseException:  # cancelled or failed alike: the next caller must not read this answer
-                await self._drop()
-                raise
+            raise Refused(f"{self.shown}: {self._resolved.clean(str(reason))}") from None
+        except (exceptions.RedisError, OSError, ValueError) as reason:
+            await self._drop()
+            raise Unreachable(f"{self.shown}: {type(reason).__name__}") from None
+        except BaseException:  # cancelled or failed alike: the next caller must not read this answer
+            await self._drop()
+            raise
 
     async def info(self, *sections: str) -> Mapping[str, str]:
         """The fields of INFO by name; without sections its default ones."""
