@@ -71,8 +71,8 @@ class Doors:
         """The commands of an explicit list."""
         from responder.clients.redis import RedisDoor
 
-        may_scan = "scan" in target.allow
-        return self._door(target, "redis", REDIS, lambda it: RedisDoor(it, self._budget(target, it), may_scan=may_scan))
+        allowed = {"may_scan": "scan" in target.allow, "may_slowlog": "slowlog" in target.allow}
+        return self._door(target, "redis", REDIS, lambda it: RedisDoor(it, self._budget(target, it), **allowed))
 
     def tally(self, target: Target) -> Tally:
         """What was asked of it, through whichever door; targets that are written alike are one."""

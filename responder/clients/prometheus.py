@@ -55,6 +55,14 @@ class ActiveAlerts:
     at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScrapeTarget:
+    """Something that Prometheus scrapes. `error`: why the last scrape failed, in its words."""
+
+    labels: Mapping[str, str]
+    error: str
+
+
 class _Given(BaseModel):
     """One element of a vector or matrix."""
 
@@ -115,6 +123,7 @@ class _GivenRule(BaseModel):
     duration: float = 0.0
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
+    lastError: str = ""  # noqa: N815 - the name on the wire
     type: str = "alerting"
 
 
@@ -133,6 +142,23 @@ class _RulesData(BaseModel):
 
 class _RulesBody(_Status):
     data: _RulesData | None = None
+
+
+class _GivenTarget(BaseModel):
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    labels: dict[str, str]
+    lastError: str = ""  # noqa: N815 - the name on the wire
+
+
+class _TargetsData(BaseModel):
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    activeTargets: list[_GivenTarget]  # noqa: N815 - the name on the wire
+
+
+class _TargetsBody(_Status):
+    data: _TargetsData | None = None
 
 
 Body = TypeVar("Body", bound=_Status)
@@ -182,12 +208,21 @@ class PrometheusDoor:
         alerts = tuple(ActiveAlert(labels=it.labels, firing=it.state == "firing", since=it.activeAt) for it in known)
         return ActiveAlerts(alerts=alerts, at=_date_of(answer))
 
-    async def alerting_rules(self) -> tuple[AlertingRule, ...]:
-        """Every alerting rule of the server, in its order.
+    async def past(self, query: str, seconds: float, step_seconds: int) -> tuple[Series, ...]:
+        """Samples of the last so many seconds by the server's clock, `step_seconds` apart, without missing ones."""
+        steps = seconds / step_seconds
+        if steps > MAX_STEPS:
+            raise Refused(f"{self.shown}: {steps:.0f} steps asked, at most {MAX_STEPS}")
+        # the line break ends a comment that the query may end with
+        return await self.instant(f"({query}\n)[{seconds:.0f}s:{step_seconds}s]")
+
+    async def alerting_rules(self, name: str = "") -> tuple[AlertingRule, ...]:
+        """The alerting rules of the server in its order, or those that make alerts of this name.
 
         https://prometheus.io/docs/prometheus/latest/querying/api/#rules
         """
-        answer = await self._http.get("/api/v1/rules", {"type": "alert"}, "application/json")
+        asked = {"type": "alert", **({"rule_name[]": name} if name else {})}  # servers before 2.46 give all rules
+        answer = await self._http.get("/api/v1/rules", asked, "application/json")
         body = self._body(answer, _RulesBody, "it has more rules than are read")
         if body.data is None:
             raise self._no_answer(answer)
@@ -199,10 +234,27 @@ class PrometheusDoor:
                 for_seconds=it.duration,
                 labels=it.labels,
                 annotations=it.annotations,
+                failing=self._http.clean(it.lastError),
             )
             for group in body.data.groups
             for it in group.rules
-            if it.type == "alerting"
+            if it.type == "alerting" and name in ("", it.name)
+        )
+
+    async def targets_of(self, job: str) -> tuple[ScrapeTarget, ...]:
+        """What it scrapes for one job.
+
+        https://prometheus.io/docs/prometheus/latest/querying/api/#targets
+        """
+        asked = {"state": "active", "scrapePool": job}  # servers before 2.42 give all targets
+        answer = await self._http.get("/api/v1/targets", asked, "application/json")
+        body = self._body(answer, _TargetsBody, "it has too many targets")
+        if body.data is None:
+            raise self._no_answer(answer)
+        return tuple(
+            ScrapeTarget(labels=it.labels, error=self._http.clean(it.lastError))
+            for it in body.data.activeTargets
+            if it.labels.get("job") == job
         )
 
     async def close(self) -> None:

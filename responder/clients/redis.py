@@ -1,22 +1,25 @@
 """A few commands of Redis that read, named one by one.
 
 The flag `readonly` of a command is not what "safe" means: KEYS, SMEMBERS, HGETALL and DUMP carry it. What is not
-listed here is never sent, but for SCAN, bounded, where a target allows it; credentials and the number of the database
-are sent when the connection opens.
+listed here is never sent, but for SCAN, bounded, and SLOWLOG GET, without what it says of arguments, where a target
+allows them; credentials and the number of the database are sent when the connection opens.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from redis import exceptions
 from redis.asyncio.connection import Connection, SSLConnection
 
 from responder.clients.budget import Budget
-from responder.clients.network import check_host, in_words
+from responder.clients.network import NoAnswer, check_host, in_words
 from responder.clients.resolve import Resolved
 from responder.errors import CouldNotLook, NotConfigured, Refused, Unreachable
 
@@ -26,12 +29,15 @@ ALLOWED = frozenset(
 )
 ALLOWED_PAIRS = frozenset(
     {("XINFO", "GROUPS"), ("XINFO", "STREAM"), ("SLOWLOG", "LEN"), ("LATENCY", "LATEST"), ("MEMORY", "STATS")}
+    | {("CLUSTER", "INFO"), ("CLUSTER", "NODES")}
 )
 MOST_WORDS = {"PING": 1, "XINFO": 3}  # PING x would give x back; XINFO STREAM key FULL gives entries
 DISCONNECT_WITHIN_SECONDS = 0.5
 SCANNED_AT_ONCE = 5_000  # keys that the server looks at before it serves others
 MOST_SCANNED = 100_000
 MOST_FOUND = 200
+MOST_SLOW = 128  # entries; Redis keeps as many unless it is told otherwise
+COMMAND = re.compile(r"[A-Za-z][A-Za-z.|_-]{0,29}")
 MOST_AT_ONCE = 2 * MOST_FOUND  # commands
 
 
@@ -39,14 +45,40 @@ class NoClientLeft(Refused):
     """The server takes no further client."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scanned:
+    """Keys that fit a pattern, among the first so many that there are. `total`: all keys, `looked_at`: gone through."""
+
+    keys: tuple[str, ...]
+    total: int
+    looked_at: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether all keys were gone through."""
+        return self.looked_at >= self.total
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlowCommand:
+    """One entry of the slow log without its arguments, which may be anybody's."""
+
+    at: datetime
+    took_seconds: float
+    command: str
+
+
 class RedisDoor:
     """One connection, one command at a time. A command that was cancelled takes the connection with it, so that its
     answer can never be taken for the next one's."""
 
-    def __init__(self, resolved: Resolved, budget: Budget, *, may_scan: bool = False) -> None:
+    def __init__(
+        self, resolved: Resolved, budget: Budget, *, may_scan: bool = False, may_slowlog: bool = False
+    ) -> None:
         self._resolved = resolved
         self._budget = budget
         self._may_scan = may_scan
+        self._may_slowlog = may_slowlog
         self._one_at_a_time = asyncio.Lock()
         self._connection: Connection | None = None
 
@@ -92,6 +124,34 @@ class RedisDoor:
                     return sorted(found)
         raise Refused(f"{self.shown}: more than {MOST_SCANNED} keys in this database")
 
+    async def scan(self, pattern: str) -> Scanned:
+        """Keys that fit among the first 100,000, only where the target allows it."""
+        if not self._may_scan:
+            raise Refused(f"{self.shown}: looking for keys needs `allow: [scan]` on its target")
+        found: set[str] = set()
+        cursor, looked_at = "0", 0
+        async with self._budget.turn(), self._one_at_a_time:
+            (total,) = await self._exchange([("DBSIZE",)])
+            while looked_at < MOST_SCANNED:
+                scan = ("SCAN", cursor, "MATCH", pattern, "COUNT", str(SCANNED_AT_ONCE))
+                ((cursor, keys),) = await self._exchange([scan])
+                found.update(keys)
+                looked_at += SCANNED_AT_ONCE
+                if cursor == "0":
+                    return Scanned(keys=tuple(sorted(found)), total=total, looked_at=total)
+        return Scanned(keys=tuple(sorted(found)), total=total, looked_at=min(looked_at, total - 1))
+
+    async def slowlog(self, limit: int) -> list[SlowCommand]:
+        """The newest entries of the slow log, newest first, only where the target allows it."""
+        if not self._may_slowlog:
+            raise Refused(f"{self.shown}: the slow log needs `allow: [slowlog]` on its target")
+        async with self._budget.turn(), self._one_at_a_time:
+            (entries,) = await self._exchange([("SLOWLOG", "GET", str(min(limit, MOST_SLOW)))])
+        try:
+            return [_slow(it) for it in entries]
+        except (TypeError, ValueError):
+            raise Unreachable(f"{self.shown}: not the SLOWLOG of a Redis") from None
+
     async def _exchange(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
         try:
             connection = await self._opened()
@@ -114,9 +174,7 @@ class RedisDoor:
 
     async def info(self, *sections: str) -> Mapping[str, str]:
         """The fields of INFO by name; without sections its default ones."""
-        text = await self.ask("INFO", *sections)
-        lines = (line.partition(":") for line in str(text).splitlines() if ":" in line and not line.startswith("#"))
-        return {name: value for name, _, value in lines}
+        return fields_of(str(await self.ask("INFO", *sections)))
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
@@ -168,11 +226,11 @@ class RedisDoor:
         if isinstance(reason, exceptions.AuthenticationError | exceptions.AuthorizationError):
             return Refused(f"{self.shown}: {text}")
         if isinstance(reason, exceptions.BusyLoadingError):
-            return Unreachable(f"{self.shown}: Redis is loading its data")
+            return NoAnswer(f"{self.shown}: Redis is loading its data")
         cause = reason.__cause__ or reason.__context__
         if isinstance(cause, OSError):
             return in_words(self._resolved, cause)
-        return Unreachable(f"{self.shown}: closed the connection without an answer")
+        return NoAnswer(f"{self.shown}: closed the connection without an answer")
 
 
 def why_not_sent(words: tuple[str, ...]) -> str | None:
@@ -184,6 +242,23 @@ def why_not_sent(words: tuple[str, ...]) -> str | None:
     if len(words) > MOST_WORDS.get(first[0], 100):
         return f"{first[0]} takes no further words here"
     return None
+
+
+def fields_of(text: str) -> Mapping[str, str]:
+    """`name:value` lines, as INFO and CLUSTER INFO give them."""
+    lines = (line.partition(":") for line in text.splitlines() if ":" in line and not line.startswith("#"))
+    return {name: value for name, _, value in lines}
+
+
+def _slow(entry: Any) -> SlowCommand:
+    """[id, seconds since 1970, microseconds, [command, argument, …], …]; of the words only a command's name is kept."""
+    _, at, microseconds, words, *_ = entry
+    name = str(words[0]) if words else ""
+    return SlowCommand(
+        at=datetime.fromtimestamp(at, UTC),
+        took_seconds=microseconds / 1e6,
+        command=name.upper() if COMMAND.fullmatch(name) else "a command",
+    )
 
 
 def _database(resolved: Resolved) -> int:

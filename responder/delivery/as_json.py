@@ -157,6 +157,11 @@ def _finding(it: Finding) -> dict[str, Any]:
         "details": it.details,
         "table": table
         and {"columns": list(table.columns), "rows": [list(row) for row in table.rows], "cut": table.cut},
+        "chart": it.chart
+        and {
+            "curves": [{"name": one.name, "points": [list(at) for at in one.points]} for one in it.chart.curves],
+            "cut": it.chart.cut,
+        },
         "changes": [{"at": moment(change.at), "what": change.what, "by": change.by} for change in it.changes],
         "marks": list(it.marks),
         "found": dict(it.found),
@@ -189,13 +194,13 @@ def _digest(body: dict[str, Any], edition: str) -> str:
 
 def _ever_shorter(body: dict[str, Any]) -> list[dict[str, Any]]:
     """Whole; without what the page shows better; without findings; then every list and text shorter and shorter."""
-    light = [{**it, "details": "", "table": None} for it in body["findings"]]
+    light = [{**it, "details": "", "table": None, "chart": None} for it in body["findings"]]
     bare = {**body, "findings": [], "changes": []}
     links = {name: it if len(it) <= LONGEST_LINK else "" for name, it in body["links"].items()}  # half a link is none
     whole = {"links": links, "cut": ["findings", "changes", "lists", "texts"]}
     return [
         body,
-        {**body, "findings": light, "cut": ["findings.details", "findings.table"]},
+        {**body, "findings": light, "cut": ["findings.details", "findings.table", "findings.chart"]},
         {**bare, "cut": ["findings", "changes"]},
         *({**_shortened(bare, entries), **whole} for entries in (50, 10, 2)),
     ]

@@ -6,21 +6,17 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar
-
-from pydantic import AfterValidator, BeforeValidator, Field
+from typing import ClassVar
 
 from responder.clients.doors import Doors
 from responder.clients.prometheus import ActiveAlert
-from responder.clients.promql import escaped
 from responder.diagnostics.diagnostic import Diagnostic
-from responder.diagnostics.parameters import as_list
+from responder.diagnostics.prometheus_matchers import Lines, in_quotes, selectors
 from responder.diagnostics.text import shortened, table
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.matchers import parse_line
 from responder.model.pack import MatcherLine, Target
-from responder.model.template import PLACE
 
 SHOWN_IN_HEADLINE = 3
 MOST_ROWS = 200
@@ -31,27 +27,12 @@ REDACTED = "[redacted"
 Labels = Mapping[str, str]
 
 
-def _line(text: str) -> str:
-    """Matchers as in a rule's `match`; a label's value may stand only where it is compared as it is."""
-    for it in parse_line(text).matchers:
-        if PLACE.search(it.label) or (it.operator in ("=~", "!~") and PLACE.search(it.value)):
-            raise ValueError(f"a label's value may stand only after = or !=, got `{text[:60]}`")
-    return text
-
-
-def _in_quotes(value: str) -> str:
-    """A label's value as content of a matcher's quotes."""
-    return value.replace("\\", "\\\\").replace('"', '\\"')
-
-
 class Asked(Parameters):
     """`match`: lines of matchers, any of which; without one, every alert."""
 
-    escapes: ClassVar[Mapping[str, Callable[[str], str]]] = {"match": _in_quotes}
+    escapes: ClassVar[Mapping[str, Callable[[str], str]]] = {"match": in_quotes}
 
-    match: Annotated[
-        tuple[Annotated[str, AfterValidator(_line)], ...], BeforeValidator(as_list), Field(max_length=20)
-    ] = ()
+    match: Lines = ()
 
     def beside(self, alerts: Sequence[Labels], ignored: Sequence[str]) -> AskedBeside:
         """The same, told which alerts are the incident's own and which lines the pack leaves out everywhere."""
@@ -105,6 +86,7 @@ class PrometheusAlerts:
         others = [it for it in wanted if not left_out(it)]
         firing = [it for it in others if it.firing]
         groups = _grouped(firing)
+        query = " or ".join(selectors("ALERTS", lines, 'alertstate="firing"'))  # the incident's own included
         return Finding(
             check=self.name,
             target=target.name,
@@ -117,7 +99,7 @@ class PrometheusAlerts:
             if groups
             else None,
             gravity=GRAVITY if firing else 0,
-            equivalent=f"promtool query instant {door.shown} {shlex.quote(_query(lines))}",
+            equivalent=f"promtool query instant {door.shown} {shlex.quote(query)}",
         )
 
 
@@ -201,16 +183,6 @@ def _details(left_out: int, pending: int) -> str:
         f"{left_out} of this incident, or ignored by its rules, not counted" if left_out else "",
     ]
     return "\n".join(it for it in lines if it)
-
-
-def _query(lines: Sequence[MatcherLine]) -> str:
-    """The same by PromQL, the incident's own included."""
-    firing = 'alertstate="firing"'
-    selectors = [
-        ", ".join([firing, *(f'{it.label}{it.operator}"{escaped(it.value)}"' for it in line.matchers)])
-        for line in lines or [MatcherLine(matchers=(), text="")]
-    ]
-    return " or ".join(f"ALERTS{{{it}}}" for it in selectors)
 
 
 DIAGNOSTIC: Diagnostic = PrometheusAlerts()

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertingRule:
-    """`group`: the name of the group that it stands in; labels and annotations with their templates."""
+    """`group`: the name of the group that it stands in; labels and annotations with their templates; `failing`: why it
+    cannot be evaluated, empty when it can."""
 
     group: str
     alert: str
@@ -16,3 +17,4 @@ class AlertingRule:
     for_seconds: float = 0.0
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    failing: str = ""

@@ -35,6 +35,22 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """One line of a chart. `points`: (seconds since 1970, value) in order of time; None where there was no sample."""
+
+    name: str
+    points: tuple[tuple[float, float | None], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A few curves over one stretch of time; `cut` says so when there were more."""
+
+    curves: tuple[Curve, ...]
+    cut: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """The answer of one check on one target.
 
@@ -52,6 +68,7 @@ class Finding:
     headline: str
     details: str = ""
     table: Table | None = None
+    chart: Chart | None = None
     changes: tuple[Change, ...] = ()
     marks: tuple[str, ...] = ()
     found: Mapping[str, str] = field(default_factory=dict)

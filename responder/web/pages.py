@@ -19,6 +19,7 @@ from responder.model.report import Report
 from responder.model.verdict import Pending, SignalVerdict, Verdict, key_of
 from responder.rules.complaints import pointed
 from responder.rules.in_force import RulesInForce
+from responder.web.chart import drawn
 from responder.web.looking import Looked
 from responder.web.rules import bounds_of, checks_of
 
@@ -163,6 +164,7 @@ def _environment() -> jinja2.Environment:
         "lines": _without_unseen_lines,
         "reading_labels": _reading_labels,
         "finding_word": _finding_word,
+        "drawn": drawn,
         "severity_class": _severity_class,
         "bounds": bounds_of,
         "checks": checks_of,

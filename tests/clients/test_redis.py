@@ -63,6 +63,8 @@ async def test_of_all_commands_only_the_listed_ones_are_sent(door: RedisDoor, ad
         ("flushall",),
         ("KEYS", "*"),
         ("SLOWLOG", "GET"),
+        ("CLUSTER", "RESET"),
+        ("CLUSTER", "FAILOVER"),
         ("EVAL", "return 1", "0"),
         ("PING", "x"),
         ("XINFO", "STREAM", "k", "FULL"),

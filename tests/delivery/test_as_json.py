@@ -127,7 +127,7 @@ def test_a_report_that_is_too_long_is_cut_visibly_and_keeps_its_marker() -> None
 
     assert [it["cut"] for it in told_in.values()] == [
         [],
-        ["findings.details", "findings.table"],
+        ["findings.details", "findings.table", "findings.chart"],
         ["findings", "changes"],
         ["findings", "changes", "lists", "texts"],
     ]

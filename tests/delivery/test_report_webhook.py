@@ -272,7 +272,7 @@ async def test_a_huge_report_is_cut_to_a_mebibyte(receiver: Receiver, sink: Repo
     await post(sink, report(findings=findings))
 
     assert len(json.dumps(receiver.posts[0], ensure_ascii=False).encode()) <= MAX_BYTES
-    assert receiver.posts[0]["cut"] == ["findings.details", "findings.table"]
+    assert receiver.posts[0]["cut"] == ["findings.details", "findings.table", "findings.chart"]
     assert len(receiver.posts[0]["findings"]) == 400
 
 

@@ -21,7 +21,12 @@ from tests.systems.plugin import free_port
 
 ALL = list(catalogue().values())
 SCHEME = {"http": "http", "prometheus": "http", "postgres": "postgresql", "redis": "redis"}
-NEEDED: dict[str, dict[str, Any]] = {"prometheus.query": {"query": "up"}}
+NEEDED: dict[str, dict[str, Any]] = {
+    "prometheus.query": {"query": "up"},
+    "prometheus.graph": {"query": "up"},
+    "prometheus.rules": {"alert": "HighErrorRate"},
+    "redis.queues": {"keys": "queue"},
+}
 ASK_WHETHER_IT_ANSWERS = {"http.status", "postgres.ping", "redis.ping"}
 SECRETS = ("s3cretuser", "s3cret/word", "s3cret%2Fword", "s3crettoken", "s3cretpath")
 every = pytest.mark.parametrize("diagnostic", ALL, ids=lambda it: it.name)
@@ -35,7 +40,8 @@ def target_at(diagnostic: Diagnostic, host: str) -> Target:
     headers = {"Authorization": "Bearer ${TOKEN}"} if diagnostic.target_kind in ("http", "prometheus") else {}
     path = "/s3cretpath" if headers else ""
     address = f"{SCHEME[diagnostic.target_kind]}://s3cretuser:s3cret%2Fword@{host}{path}"
-    return Target(name="it", kind=diagnostic.target_kind, address=address, headers=headers)
+    allow = frozenset({"scan", "slowlog"})
+    return Target(name="it", kind=diagnostic.target_kind, address=address, headers=headers, allow=allow)
 
 
 @pytest.fixture

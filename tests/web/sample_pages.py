@@ -9,7 +9,7 @@ from typing import Literal
 
 from responder.diagnostics.catalogue import specs
 from responder.model.asked import TRIGGERED, Asked, Scope, Subscription
-from responder.model.finding import Outcome, Table
+from responder.model.finding import Chart, Curve, Outcome, Table
 from responder.model.pack import Position, Suggest
 from responder.model.verdict import Clear, Unknown
 from responder.rules.complaints import Problem
@@ -177,6 +177,7 @@ def hostile_view() -> IncidentView:
         Outcome.UNHEALTHY,
         details=f"{HOSTILE}\n{LONG}",
         table=Table(columns=(HOSTILE, "b"), rows=((LONG, HOSTILE), ("a " * 500, "b")), cut=HOSTILE),
+        chart=Chart(curves=(Curve(name=HOSTILE, points=((0.0, 1.0),)), Curve(name=LONG, points=())), cut=HOSTILE),
         found={HOSTILE: HOSTILE},
         marks=(HOSTILE,),
         equivalent=LONG,
