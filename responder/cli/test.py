@@ -1,0 +1,157 @@
+"""`responder test`: the rules' own tests, by a virtual clock; nothing outside is asked."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import click
+
+from responder import terminal
+from responder.cli.check import format_problems
+from responder.model.pack import Pack
+from responder.model.quantities import show_duration
+from responder.model.rehearsal import Rehearsal
+from responder.rules.complaints import Problem
+from responder.rules.expectations import Failure
+from responder.rules.include import PACK_FILE
+from responder.rules.packs import Loaded, load_packs
+from responder.rules.rehearsals import load_rehearsals
+from responder.rules.stamp import TEST_ENDING, test_files
+from responder.settings import load_settings
+from responder.work.rehearse import rehearse
+
+PROGRESS_AFTER_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tests:
+    """What a path holds: the packs in force there, and the tests of each."""
+
+    packs: tuple[Pack, ...]
+    tests: tuple[Rehearsal, ...]
+    problems: tuple[Problem, ...]
+
+
+@click.command("test")
+@click.argument("rules", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def command(rules: tuple[Path, ...], as_json: bool) -> int:
+    """Run the tests (*.test.yaml) of packs; exit 1 when one fails. Default: RESPONDER_RULES.
+
+    RULES are packs, folders of packs, or single files of tests.
+    """
+    held = [tests_of(path) for path in rules or (load_settings().rules,)]
+    failures = [failure for it in held for failure in _failures(it, quiet=as_json)]
+    problems = [problem for it in held for problem in it.problems]
+    if as_json:
+        terminal.say_json(_as_json(held, failures, problems))
+    else:
+        _say(held, failures, problems)
+    return 1 if failures or problems else 0
+
+
+def tests_of(path: Path) -> Tests:
+    """The tests of a pack, of a folder of packs, or of one file."""
+    from responder.diagnostics.catalogue import specs  # the readers are loaded only where they are asked for
+
+    catalogue = specs()
+    one = path if path.name.endswith(TEST_ENDING) and path.is_file() else None
+    loaded = load_packs(_pack_of(one) if one else path, catalogue)
+    tests: list[Rehearsal] = []
+    problems = list(loaded.problems)
+    for pack, file in _files(loaded, one):
+        found = load_rehearsals(file, pack, catalogue)
+        tests += found.tests
+        problems += found.problems
+    return Tests(packs=loaded.packs, tests=tuple(tests), problems=tuple(problems))
+
+
+def _pack_of(file: Path) -> Path:
+    """The folder of the pack that a file of tests belongs to."""
+    return next((it for it in file.parents if (it / PACK_FILE).is_file()), file.parent)
+
+
+def _files(loaded: Loaded, one: Path | None) -> Iterator[tuple[Pack, Path]]:
+    for pack in loaded.packs:
+        for file in test_files(loaded.folders[pack.name]):
+            if one is None or file.resolve() == one.resolve():
+                yield pack, file
+
+
+def _failures(held: Tests, *, quiet: bool) -> list[Failure]:
+    failures: list[Failure] = []
+    for test in _with_progress(held.tests, quiet=quiet):
+        failures += rehearse(test, held.packs)
+    return failures
+
+
+def _with_progress(tests: Sequence[Rehearsal], *, quiet: bool) -> Iterator[Rehearsal]:
+    """Each test; on a terminal with a line that says how far it is, once it takes longer than a second."""
+    began, shown = monotonic(), False
+    for number, test in enumerate(tests, 1):
+        yield test
+        if not quiet and sys.stderr.isatty() and monotonic() - began > PROGRESS_AFTER_SECONDS:
+            shown = True
+            click.echo(f"\r{number} of {len(tests)} tests", nl=False, err=True)
+    if shown:
+        click.echo("\r\033[K", nl=False, err=True)
+
+
+def _say(held: Sequence[Tests], failures: Sequence[Failure], problems: Sequence[Problem]) -> None:
+    if problems:
+        click.echo(format_problems(problems))
+    for failure in failures:
+        click.echo("\n".join(lines_of(failure)))
+    packs, tests = sum(len(it.packs) for it in held), sum(len(it.tests) for it in held)
+    failed = len({(it.test, it.expected.at.file) for it in failures})
+    counted = ((packs, "pack"), (tests, "test"), (len(problems), "mistake"))
+    words = [f"{number} {noun}{'' if number == 1 else 's'}" for number, noun in counted]
+    mistakes = f", {words[2]}" if problems else ""
+    click.echo(f"{words[0]}, {words[1]}: {failed} failed{mistakes}", err=bool(failures or problems))
+
+
+def lines_of(failure: Failure) -> Iterator[str]:
+    """One expectation that does not hold: its place, what was expected, what came and why."""
+    it = failure.expected
+    when = f" · at {show_duration(failure.at_seconds)}" if failure.at_seconds else ""
+    key = f"no {it.key}" if it.absent else it.key
+    failed = terminal.coloured("failed", "bright_red")
+    yield f"{it.at}: {failed}: {failure.test}{when} · {key}"
+    yield f"    {it.line.strip()}"
+    yield f"    expected  {failure.wanted}"
+    yield f"    got       {failure.got}"
+    for number, why in enumerate(failure.why):
+        yield f"    {'' if number else 'why':<8}  {why}"
+
+
+def _as_json(held: Sequence[Tests], failures: Sequence[Failure], problems: Sequence[Problem]) -> dict[str, Any]:
+    return {
+        "packs": [pack.name for it in held for pack in it.packs],
+        "tests": sum(len(it.tests) for it in held),
+        "failures": [_failure_as_json(it) for it in failures],
+        "problems": [
+            {"file": it.position.file, "line": it.position.line, "column": it.position.column, "text": it.text}
+            for it in problems
+        ],
+    }
+
+
+def _failure_as_json(failure: Failure) -> dict[str, Any]:
+    at = failure.expected.at
+    return {
+        "file": at.file,
+        "line": at.line,
+        "column": at.column,
+        "test": failure.test,
+        "at_seconds": failure.at_seconds,
+        "key": failure.expected.key,
+        "absent": failure.expected.absent,
+        "expected": failure.wanted,
+        "got": failure.got,
+        "why": list(failure.why),
+    }
