@@ -10,7 +10,6 @@ from responder.model.quantities import show_duration
 from responder.model.rehearsal import ANY, REST, Expected
 
 NOTHING = "none"
-DURATIONS = frozenset({"falls_in"})
 PARTS = frozenset({"title", "summary", "runbook"})  # it is enough when the text stands in what came
 BREACHES = frozenset({"critical", "warning"})
 

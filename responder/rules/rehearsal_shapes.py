@@ -46,6 +46,10 @@ Verdicts: TypeAlias = Annotated[
     Annotated[dict[str, Verdict], Tag("mapping")] | Annotated[Verdict, Tag("text")], Discriminator(_is_mapping)
 ]
 
+Due: TypeAlias = Annotated[
+    Annotated[dict[str, Text], Tag("mapping")] | Annotated[Texts, Tag("text")], Discriminator(_is_mapping)
+]
+
 
 class ExpectedShape(Shape):
     """What must be so. Lists are complete, unless `...` is their last entry."""
@@ -68,6 +72,10 @@ class ExpectedShape(Shape):
     state: Literal["open", "acknowledged", "resolved", "none", "*"] | None = None
     acknowledged: YesNo | None = None
     falls_in: Text | None = None
+    notified: Texts | None = None
+    channel: YesNo | None = None
+    due: dict[str, Text] | None = None
+    overdue: Texts | None = None
 
 
 class NoShape(ExpectedShape):
@@ -76,6 +84,7 @@ class NoShape(ExpectedShape):
     pack: Texts | None = None  # type: ignore[assignment]  # of several values, none may be so
     severity: Texts | None = None  # type: ignore[assignment]
     decided_by: Texts | None = None  # type: ignore[assignment]
+    due: Due | None = None  # type: ignore[assignment]  # names alone, or what is not due then
 
 
 class ExpectShape(ExpectedShape):

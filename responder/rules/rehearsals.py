@@ -35,8 +35,9 @@ from responder.rules.rehearsal_shapes import (
 
 # A Tuesday, at noon: inside the office hours of Europe, and of the east of America.
 CLOCK = datetime(2026, 3, 3, 12, tzinfo=UTC)
+PROMISES = ("acknowledge", "respond", "update", "customer update")
 NOTHING = "none"  # a value that is not there: no pack, no severity
-SECONDS = frozenset({"falls_in"})
+SECONDS = frozenset({"falls_in", "due"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,13 +240,20 @@ class _File:
         return expected
 
     def _value(self, key: str, value: Any, at: At) -> Any:
-        if key not in SECONDS or value == ANY:
+        if key not in SECONDS or isinstance(value, list):
             return value
+        if isinstance(value, Mapping):
+            return {name: self._seconds(text, at / name) for name, text in value.items()}
+        return self._seconds(value, at)
+
+    def _seconds(self, text: str, at: At) -> float | str:
+        if text == ANY:
+            return text
         try:
-            return parse_duration(value)
+            return parse_duration(text)
         except ValueError as wrong:
-            self._complaints.error(at, f"`{key}`: {wrong}")
-            return value
+            self._complaints.error(at, f"`{at.name}`: {wrong}")
+            return text
 
     def _check_names(self, key: str, value: Any, at: At) -> None:
         """A name that the pack does not have is a slip, not a failure."""
@@ -271,6 +279,8 @@ class _Names:
         self.checks = [*catalogue, *(it for it in PLANNED if it not in catalogue), *self._called]
         questions = [it.ask for it in pack.severity.decide]
         suggestions = list(dict.fromkeys(it.do for rule in pack.rules for it in rule.suggest))
+        promises = pack.severity.promises.values()
+        owed = [*PROMISES, *dict.fromkeys(paper.name for it in promises for paper in it.deadlines)]
         self._known: dict[str, tuple[str, list[str]]] = {
             "rules": ("rule", self.rules),
             "verdict": ("rule", self.rules),
@@ -278,6 +288,9 @@ class _Names:
             "decided_by": ("question", [*questions, "matrix", "otherwise"]),
             "answers": ("question", questions),
             "suggest": ("suggestion", suggestions),
+            "notified": ("contact", list(pack.people.contacts)),
+            "due": ("promise", owed),
+            "overdue": ("promise", owed),
         }
 
     def of(self, key: str) -> tuple[str, list[str] | None]:

@@ -19,11 +19,13 @@ from responder.model.finding import Finding, Outcome
 from responder.model.incident import HeldAlert, Incident, IncidentState, slug_of
 from responder.model.intake import Intake, merged
 from responder.model.pack import Pack, Rule
+from responder.model.quantities import show_duration
 from responder.model.reading import AnyReading, NoReading, Reading, Sample
 from responder.model.rehearsal import ANY, Course, GivenAlert, GivenFinding, Rehearsal, Step
 from responder.model.report import Report
 from responder.model.sources import PayloadSource
 from responder.model.verdict import Clear, RuleVerdict, key_of, rank
+from responder.people.promises import History, Told, has_channel, owed, told
 from responder.report.wording import verdict_line
 from responder.rules.courses import changes_after, reading_at
 from responder.rules.expectations import Came, Failure, Named, differences
@@ -77,6 +79,9 @@ class _Play:
         self._known: Sequence[RuleVerdict] = ()
         self._severities: Sequence[tuple[datetime, str]] = ()
         self._looked: Looked | None = None
+        self._levels: list[tuple[datetime, str]] = []
+        self._matched: dict[str, datetime] = {}
+        self._paged = False
 
     def failures(self) -> list[Failure]:
         """All steps, one after the other."""
@@ -191,6 +196,7 @@ class _Play:
         if self._pack is None and self._alerts:
             first = min(self._alerts.values(), key=lambda it: (it.first_seen, it.alert.fingerprint))
             self._pack, self._opened_at = pack_for(self._packs, first.alert.labels), self._now
+            self._paged = first.kind == "pagerduty"
         if self._pack is None:
             return
         if (settles_at := self._settles_at()) is not None and settles_at <= self._now:
@@ -218,6 +224,7 @@ class _Play:
         report = situation.report(verdicts, assessment, plan, findings, at=self._now)
         self._former = report
         self._known, self._severities = situation.known_after(verdicts), situation.severities_after(assessment)
+        self._note(rules, report)
         self._note_clear(situation, verdicts)
         return Looked(
             situation=situation,
@@ -226,6 +233,22 @@ class _Play:
             verdicts=tuple(verdicts),
             plan=plan,
             report=report,
+        )
+
+    def _note(self, rules: Sequence[Rule], report: Report) -> None:
+        """What people are promised by."""
+        for rule in rules:
+            self._matched.setdefault(rule.name, self._now)
+        if not self._levels or self._levels[-1][1] != report.severity:
+            self._levels.append((self._now, report.severity))
+
+    def _history(self) -> History:
+        return History(
+            levels=tuple(self._levels),
+            rules=dict(self._matched),
+            acknowledged_at=self._acknowledged_at,
+            resolved_at=self._resolved_at,
+            paged=self._paged,
         )
 
     def _note_clear(self, situation: Situation, verdicts: Sequence[RuleVerdict]) -> None:
@@ -258,17 +281,20 @@ class _Play:
         return next((self._findings[name] for name in names if name in self._findings), GivenFinding())
 
     def _came(self) -> Came:
-        looked = self._looked
-        values: dict[str, object] = dict.fromkeys(_EMPTY_LISTS, ())
-        values |= {"verdict": {}, "answers": {}, "private": False}
-        values |= dict.fromkeys(("severity", "decided_by", "title", "summary", "runbook", "falls_in"))
-        values["pack"] = self._pack.name if self._pack else None
-        values["ignored"] = self._ignored > 0 and not self._alerts
-        values["acknowledged"] = self._acknowledged_at is not None
-        values["state"] = self._state()
-        if looked is None:
+        values: dict[str, object] = {
+            **_NOTHING,
+            "pack": self._pack.name if self._pack else None,
+            "ignored": self._ignored > 0 and not self._alerts,
+            "acknowledged": self._acknowledged_at is not None,
+            "state": self._state(),
+        }
+        if self._looked is None:
             return Came(values=values, why=_why_nothing(self._pack, values))
-        return Came(values=values | _values(looked, self._now), why=_why(looked))
+        pack, history = self._looked.situation.pack, self._history()
+        sent = told(pack, history, self._now)
+        values |= {**_values(self._looked, self._now), **_promised(pack, history, sent, self._now)}
+        lines = [f"{show_duration((it.at - self._opened_at).total_seconds())} {it.contact}: {it.step}" for it in sent]
+        return Came(values=values, why={**_why(self._looked), "notified": lines})
 
     def _state(self) -> str | None:
         if self._looked is None:
@@ -278,7 +304,12 @@ class _Play:
         return "open" if self._acknowledged_at is None else "acknowledged"
 
 
-_EMPTY_LISTS = ("rules", "diagnostics", "could_not_look", "marks", "suggest")
+_NOTHING: Mapping[str, object] = {
+    **dict.fromkeys(("rules", "diagnostics", "could_not_look", "marks", "suggest", "notified", "overdue"), ()),
+    **{key: {} for key in ("verdict", "answers", "due")},
+    **dict.fromkeys(("severity", "decided_by", "title", "summary", "runbook", "falls_in")),
+    **dict.fromkeys(("private", "channel"), False),
+}
 
 
 def _firing_first(held: HeldAlert) -> tuple[AlertStatus, datetime, str]:
@@ -331,6 +362,16 @@ def _values(looked: Looked, now: datetime) -> dict[str, object]:
         "runbook": report.runbook or None,
         "private": report.private,
         "falls_in": (falls_at - now).total_seconds() if falls_at else None,
+    }
+
+
+def _promised(pack: Pack, history: History, sent: Sequence[Told], now: datetime) -> dict[str, object]:
+    due = owed(pack, history, now)
+    return {
+        "notified": tuple(Named(name) for name in dict.fromkeys(it.contact for it in sent)),
+        "channel": has_channel(pack, history),
+        "due": {it.name: (it.at - now).total_seconds() for it in due if it.at is not None and it.at > now},
+        "overdue": tuple(Named(it.name) for it in due if it.at is not None and it.at <= now),
     }
 
 

@@ -216,3 +216,80 @@ def test_alerts_join_resolve_and_end_the_incident(failed: Callable[[str], list[s
 )
 def test_what_is_said_of_a_test(failed: Callable[[str], list[str]], test: str, said: list[str]) -> None:
     assert failed(f"  - {{name: one, alerts: [{test}}}\n") == said
+
+
+PEOPLE = """
+rules:
+  - {name: errors, match: ['alertname="Errors"'], level: critical, notify: {now: [dba]}}
+  - {name: secret, match: ['alertname="Secret"'], level: critical, private: true, notify: {now: [security]}}
+  - {name: minor, match: ['alertname="Minor"'], level: warning}
+contacts:
+  on-call: {pagerduty: {escalation_policy: PABC123}}
+  manager: {slack: "@manager"}
+  dba: {slack: "@dba"}
+  lead: {slack: "@lead"}
+  security: {slack: "@security"}
+  everybody: {group: [on-call, manager]}
+escalation: {P1: [{after: 5m, to: lead, unless: acknowledged}]}
+severity:
+  levels:
+    P1: {acknowledge: 5m, notify: {now: [everybody]}, channel: true, deadlines: {summary: 4h}}
+    P2: {acknowledge: 15m, notify: {15m: [manager]}, deadlines: {summary: 8h}}
+  otherwise: {critical: P1, warning: P2}
+"""
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        pytest.param(
+            """
+    alerts: [{alertname: Errors}]
+    expect: {notified: [on-call, manager, dba], channel: true, due: {acknowledge: 5m}, overdue: []}
+    then:
+      - {at: 4m59s, expect: {no: {notified: [lead]}}}
+      - {at: 5m, expect: {notified: [lead, "..."], overdue: [acknowledge]}}
+      - {at: 6m, acknowledged: true, expect: {overdue: [], state: acknowledged, no: {due: ["*"]}}}
+      - {at: 40m, resolved: true, expect: {state: resolved, due: {summary: 4h}}}
+""",
+            id="one that nobody takes on in time",
+        ),
+        pytest.param(
+            """
+    alerts: [{alertname: Errors}]
+    then: [{at: 5m, acknowledged: true, expect: {no: {notified: lead}}}, {at: 1h, expect: {no: {notified: lead}}}]
+""",
+            id="what happens at a moment comes before what falls due at it",
+        ),
+        pytest.param(
+            """
+    alerts: [{labels: {alertname: Errors}, source: pagerduty}]
+    expect: {notified: [manager, dba]}
+""",
+            id="PagerDuty told its own",
+        ),
+        pytest.param(
+            """
+    alerts: [{alertname: Minor}]
+    expect: {notified: [], channel: false}
+    then:
+      - {at: 3m, alerts: [{alertname: Secret}], expect: {notified: [security], channel: false, private: true}}
+      - {at: 2h, expect: {notified: [security]}}
+""",
+            id="a private rule keeps the incident to its own people",
+        ),
+        pytest.param(
+            """
+    alerts: [{alertname: Minor}]
+    then: [{at: 14m59s, expect: {notified: []}}, {at: 15m, expect: {notified: [manager]}}]
+""",
+            id="a timer of the level",
+        ),
+    ],
+)
+def test_people_are_told_as_the_rules_promise(test: str) -> None:
+    pack = pack_from_files("p", {"pack.yaml": PEOPLE}, CATALOGUE)
+    found = parse_rehearsals(f"tests:\n  - name: one{test}", "a.test.yaml", pack, CATALOGUE)
+
+    assert [str(it) for it in found.problems] == []
+    assert [failure for it in found.tests for failure in rehearse(it, [pack])] == []
