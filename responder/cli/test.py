@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -25,15 +25,18 @@ from responder.rules.stamp import TEST_ENDING, test_files
 from responder.settings import load_settings
 from responder.work.rehearse import rehearse
 
+T = TypeVar("T")
+
 PROGRESS_AFTER_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tests:
-    """What a path holds: the packs in force there, and the tests of each."""
+    """What a path holds: the packs, and the tests, each with its pack. That is the only one in force: what comes of a
+    test is the same whatever stands beside the pack."""
 
     packs: tuple[Pack, ...]
-    tests: tuple[Rehearsal, ...]
+    tests: tuple[tuple[Pack, Rehearsal], ...]
     problems: tuple[Problem, ...]
 
 
@@ -62,11 +65,11 @@ def tests_of(path: Path) -> Tests:
     catalogue = specs()
     one = path if path.name.endswith(TEST_ENDING) and path.is_file() else None
     loaded = load_packs(_pack_of(one) if one else path, catalogue)
-    tests: list[Rehearsal] = []
+    tests: list[tuple[Pack, Rehearsal]] = []
     problems = list(loaded.problems)
     for pack, file in _files(loaded, one):
         found = load_rehearsals(file, pack, catalogue)
-        tests += found.tests
+        tests += ((pack, it) for it in found.tests)
         problems += found.problems
     return Tests(packs=loaded.packs, tests=tuple(tests), problems=tuple(problems))
 
@@ -85,13 +88,13 @@ def _files(loaded: Loaded, one: Path | None) -> Iterator[tuple[Pack, Path]]:
 
 def _failures(held: Tests, *, quiet: bool) -> list[Failure]:
     failures: list[Failure] = []
-    for test in _with_progress(held.tests, quiet=quiet):
-        failures += rehearse(test, held.packs)
+    for pack, test in _with_progress(held.tests, quiet=quiet):
+        failures += rehearse(test, pack)
     return failures
 
 
-def _with_progress(tests: Sequence[Rehearsal], *, quiet: bool) -> Iterator[Rehearsal]:
-    """Each test; on a terminal with a line that says how far it is, once it takes longer than a second."""
+def _with_progress(tests: Sequence[T], *, quiet: bool) -> Iterator[T]:
+    """Each of them; on a terminal with a line that says how far it is, once it takes longer than a second."""
     began, shown = monotonic(), False
     for number, test in enumerate(tests, 1):
         yield test

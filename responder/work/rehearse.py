@@ -17,7 +17,6 @@ from responder.model.alert import Alert, AlertStatus, Webhook
 from responder.model.assessment import Answer
 from responder.model.finding import Finding, Outcome
 from responder.model.incident import HeldAlert, Incident, IncidentState, slug_of
-from responder.model.intake import Intake, merged
 from responder.model.pack import Pack, Rule
 from responder.model.quantities import show_duration
 from responder.model.reading import AnyReading, NoReading, Reading, Sample
@@ -52,15 +51,14 @@ class Looked:
     report: Report
 
 
-def rehearse(rehearsal: Rehearsal, packs: Sequence[Pack]) -> list[Failure]:
-    """Everything that does not come as the test expects."""
-    return _Play(rehearsal, packs).failures()
+def rehearse(rehearsal: Rehearsal, pack: Pack) -> list[Failure]:
+    """Everything that does not come as the test expects, where `pack` is the only one in force."""
+    return _Play(rehearsal, pack).failures()
 
 
 class _Play:
-    def __init__(self, rehearsal: Rehearsal, packs: Sequence[Pack]) -> None:
-        self._rehearsal, self._packs = rehearsal, packs
-        self._intake: Intake = merged(it.intake for it in packs)
+    def __init__(self, rehearsal: Rehearsal, pack: Pack) -> None:
+        self._rehearsal, self._packs = rehearsal, (pack,)
         self._now = rehearsal.clock
         self._courses: dict[str, Course] = {}
         self._findings: dict[str, GivenFinding] = {}
@@ -123,12 +121,16 @@ class _Play:
         for given in step.alerts:
             self._hold(self._arrived(given))
         if self._rehearsal.watch and self._pack is None:
-            self._pack = self._pack_of_the_watch()
+            self._pack = self._packs[0]
         if step.acknowledged and self._acknowledged_at is None:
             self._acknowledged_at = self._now
-        ended = self._alerts and all(it.alert.status is AlertStatus.RESOLVED for it in self._alerts.values())
-        if (step.resolved or ended) and self._resolved_at is None:
+        if (step.resolved or self._has_ended()) and self._resolved_at is None:
             self._resolved_at = self._now
+
+    def _has_ended(self) -> bool:
+        """Every alert has; what was opened by a watched rule goes on until that is clear."""
+        resolved = [it.alert.status is AlertStatus.RESOLVED for it in self._alerts.values()]
+        return bool(resolved) and all(resolved) and not self._rehearsal.watch
 
     def _arrived(self, given: GivenAlert) -> Alert:
         """The alert as intake hands it on."""
@@ -144,7 +146,7 @@ class _Play:
         sender = given.source or KINDS[0]
         kind = sender if sender in KINDS else "generic"
         webhook = Webhook(kind=kind, source=sender, key=b"", alerts=(alert,))
-        return arrange(webhook, self._intake)[0].alerts[0]
+        return arrange(webhook, self._packs[0].intake)[0].alerts[0]
 
     def _hold(self, alert: Alert) -> None:
         """The same labels are the same alert; what a pack ignores is not held, unless it was."""
@@ -168,9 +170,6 @@ class _Play:
         if self._now - resolved_at > REOPEN_WITHIN:
             self._begin()
         self._resolved_at = None
-
-    def _pack_of_the_watch(self) -> Pack | None:
-        return next((it for it in self._packs if any(rule.name == self._rehearsal.watch for rule in it.rules)), None)
 
     def _incident(self) -> Incident:
         return Incident(

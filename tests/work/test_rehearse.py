@@ -31,6 +31,12 @@ rules:
       - {do: Watch it, phase: verify}
   - {name: queue, match: ['alertname="Queue"'], thresholds: {waiting: {critical: "> 500 waiting"}}}
   - {name: job, match: ['alertname="JobFailed"'], level: warning}
+  - name: latency
+    watch: 30s
+    labels: {service: payments}
+    match: ['alertname="Slow"']
+    thresholds: {error_rate: {warning: "> 20%", resolve: "< 10%"}}
+    diagnose: [http.status: {paths: ["/{{ labels.service }}"]}]
   - {name: rest, default: true}
 intake: {ignore: ['alertname="Watchdog"'], labels: {service: [service, app]}}
 severity:
@@ -49,7 +55,7 @@ def failed() -> Callable[[str], list[str]]:
 
     def said(text: str) -> list[str]:
         found = parse_rehearsals(text if "tests:" in text else f"tests:\n{text}", "a.test.yaml", pack, CATALOGUE)
-        failures = [failure for test in found.tests for failure in rehearse(test, [pack])]
+        failures = [failure for test in found.tests for failure in rehearse(test, pack)]
         mistakes = [str(it).removeprefix("a.test.yaml:") for it in found.problems]
         return mistakes + [
             f"{it.at_seconds:g} {'no ' if it.expected.absent else ''}{it.expected.key}: {it.wanted} | {it.got}"
@@ -153,6 +159,32 @@ def test_alerts_join_resolve_and_end_the_incident(failed: Callable[[str], list[s
         alerts: [{labels: {alertname: Queue, service: a}, status: resolved}]
         expect: {rules: [job], state: open}
       - {at: 3m, alerts: [{labels: {alertname: JobFailed}, status: resolved}], expect: {state: resolved}}
+""")
+        == []
+    )
+
+
+def test_a_watched_rule_opens_an_incident_without_an_alert(failed: Callable[[str], list[str]]) -> None:
+    assert (
+        failed("""\
+  - name: watched
+    alerts: []
+    watch: latency
+    readings: {error_rate: 25%, serving: 100%}
+    expect:
+      rules: [latency]
+      verdict: warning
+      severity: P2
+      decided_by: Payments?
+      diagnostics: [http.status]
+    then:
+      - {at: 1m, alerts: [{alertname: Slow}], expect: {rules: [latency], decided_by: otherwise}}
+      - at: 2m
+        alerts: [{labels: {alertname: Slow}, status: resolved}]
+        readings: {error_rate: 9%}
+        expect: {state: open}
+      - {at: 11m59s, expect: {state: open}}
+      - {at: 12m, expect: {state: resolved}}
 """)
         == []
     )
@@ -292,4 +324,4 @@ def test_people_are_told_as_the_rules_promise(test: str) -> None:
     found = parse_rehearsals(f"tests:\n  - name: one{test}", "a.test.yaml", pack, CATALOGUE)
 
     assert [str(it) for it in found.problems] == []
-    assert [failure for it in found.tests for failure in rehearse(it, [pack])] == []
+    assert [failure for it in found.tests for failure in rehearse(it, pack)] == []
