@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
@@ -19,13 +19,16 @@ from responder.model.rehearsal import Rehearsal
 from responder.rules.complaints import Problem
 from responder.rules.expectations import Failure
 from responder.rules.include import PACK_FILE
+from responder.rules.mutate import mutants
 from responder.rules.packs import Loaded, load_packs
 from responder.rules.rehearsals import load_rehearsals
 from responder.rules.stamp import TEST_ENDING, test_files
 from responder.settings import load_settings
-from responder.work.rehearse import rehearse
+from responder.work.mutants import lives
+from responder.work.rehearse import Rehearsed, rehearse
 
 T = TypeVar("T")
+Played = tuple[Pack, Rehearsal, Rehearsed]
 
 PROGRESS_AFTER_SECONDS = 1.0
 
@@ -38,24 +41,56 @@ class Tests:
     packs: tuple[Pack, ...]
     tests: tuple[tuple[Pack, Rehearsal], ...]
     problems: tuple[Problem, ...]
+    folders: Mapping[str, Path] = field(default_factory=dict)
+
+    def played(self, *, quiet: bool) -> Iterator[tuple[Pack, Rehearsal, Rehearsed]]:
+        """What comes of each."""
+        for pack, test in _with_progress(self.tests, "tests", quiet=quiet):
+            yield pack, test, rehearse(test, pack)
 
 
 @click.command("test")
 @click.argument("rules", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-def command(rules: tuple[Path, ...], as_json: bool) -> int:
+@click.option("--mutate", is_flag=True, help="Change the packs, one thing at a time; exit 1 when no test notices.")
+def command(rules: tuple[Path, ...], as_json: bool, mutate: bool) -> int:
     """Run the tests (*.test.yaml) of packs; exit 1 when one fails. Default: RESPONDER_RULES.
 
     RULES are packs, folders of packs, or single files of tests.
     """
     held = [tests_of(path) for path in rules or (load_settings().rules,)]
-    failures = [failure for it in held for failure in _failures(it, quiet=as_json)]
+    played = [(it, list(it.played(quiet=as_json))) for it in held]
+    failures = [failure for _, several in played for _, _, it in several for failure in it.failures]
     problems = [problem for it in held for problem in it.problems]
+    if mutate and not failures and not problems:
+        return _mutate(played, as_json=as_json)
     if as_json:
         terminal.say_json(_as_json(held, failures, problems))
     else:
         _say(held, failures, problems)
     return 1 if failures or problems else 0
+
+
+def _mutate(played: Sequence[tuple[Tests, Sequence[Played]]], *, as_json: bool) -> int:
+    """Say every change that no test notices."""
+    found = [
+        (mutant, pack, tests)
+        for held, several in played
+        for pack in held.packs
+        for tests in [[(test, it) for its_pack, test, it in several if its_pack is pack]]
+        for mutant in mutants(pack, held.folders[pack.name])
+    ]
+    tried = _with_progress(found, "changes", quiet=as_json)
+    living = [(mutant, pack) for mutant, pack, tests in tried if lives(mutant, tests)]
+    if as_json:
+        survivors = [{"pack": pack.name, "at": it.at, "what": it.what} for it, pack in living]
+        terminal.say_json({"changes": len(found), "survivors": survivors})
+    else:
+        for it, pack in living:
+            click.echo(f"{it.at or pack.name}: no test notices: {it.what}")
+        noticed = len(found) - len(living)
+        click.echo(f"{len(found)} changes, {noticed} noticed, {len(living)} not", err=bool(living))
+    return 1 if living else 0
 
 
 def tests_of(path: Path) -> Tests:
@@ -71,7 +106,7 @@ def tests_of(path: Path) -> Tests:
         found = load_rehearsals(file, pack, catalogue)
         tests += ((pack, it) for it in found.tests)
         problems += found.problems
-    return Tests(packs=loaded.packs, tests=tuple(tests), problems=tuple(problems))
+    return Tests(packs=loaded.packs, tests=tuple(tests), problems=tuple(problems), folders=loaded.folders)
 
 
 def _pack_of(file: Path) -> Path:
@@ -86,21 +121,14 @@ def _files(loaded: Loaded, one: Path | None) -> Iterator[tuple[Pack, Path]]:
                 yield pack, file
 
 
-def _failures(held: Tests, *, quiet: bool) -> list[Failure]:
-    failures: list[Failure] = []
-    for pack, test in _with_progress(held.tests, quiet=quiet):
-        failures += rehearse(test, pack)
-    return failures
-
-
-def _with_progress(tests: Sequence[T], *, quiet: bool) -> Iterator[T]:
+def _with_progress(several: Sequence[T], noun: str, *, quiet: bool) -> Iterator[T]:
     """Each of them; on a terminal with a line that says how far it is, once it takes longer than a second."""
     began, shown = monotonic(), False
-    for number, test in enumerate(tests, 1):
-        yield test
+    for number, it in enumerate(several, 1):
+        yield it
         if not quiet and sys.stderr.isatty() and monotonic() - began > PROGRESS_AFTER_SECONDS:
             shown = True
-            click.echo(f"\r{number} of {len(tests)} tests", nl=False, err=True)
+            click.echo(f"\r{number} of {len(several)} {noun}", nl=False, err=True)
     if shown:
         click.echo("\r\033[K", nl=False, err=True)
 

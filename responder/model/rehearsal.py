@@ -41,6 +41,7 @@ class GivenFinding:
     found: Mapping[str, str] = field(default_factory=dict)
     outcome: Outcome = Outcome.HEALTHY
     headline: str = ""
+    details: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,15 +48,13 @@ class Failure:
     why: tuple[str, ...] = ()
 
 
-def differences(expect: Sequence[Expected], came: Came, test: str, at_seconds: float) -> list[Failure]:
+def differences(expect: Sequence[Expected], came: Came, test: str, at_seconds: float) -> Iterator[Failure]:
     """Every expectation that does not hold, in the order written."""
-    failures = []
     for it in expect:
         wanted = _missed(it, came.values[it.key])
         if wanted:
             got, why = _shown(it.key, came.values[it.key]), tuple(came.why.get(it.key, ()))
-            failures.append(Failure(test=test, at_seconds=at_seconds, expected=it, wanted=wanted, got=got, why=why))
-    return failures
+            yield Failure(test=test, at_seconds=at_seconds, expected=it, wanted=wanted, got=got, why=why)
 
 
 def _missed(expected: Expected, got: Any) -> str:

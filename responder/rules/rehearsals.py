@@ -216,7 +216,11 @@ class _File:
                 self._complaints.unknown(at / "marks" / index, f"mark of {name}", mark, known)
         outcome = Outcome(shape.outcome) if shape.outcome else Outcome.UNHEALTHY if shape.marks else Outcome.HEALTHY
         return GivenFinding(
-            marks=tuple(shape.marks), found=shape.found, outcome=outcome, headline=shape.headline or shape.details or ""
+            marks=tuple(shape.marks),
+            found=shape.found,
+            outcome=outcome,
+            headline=shape.headline or "",
+            details=shape.details or "",
         )
 
     def _expect(self, shape: ExpectShape | None, at: At) -> tuple[Expected, ...]:

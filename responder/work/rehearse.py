@@ -51,9 +51,23 @@ class Looked:
     report: Report
 
 
-def rehearse(rehearsal: Rehearsal, pack: Pack) -> list[Failure]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """What came of a test. `rules`: those that it looked at."""
+
+    failures: tuple[Failure, ...]
+    rules: frozenset[str]
+
+
+def rehearse(rehearsal: Rehearsal, pack: Pack) -> Rehearsed:
     """Everything that does not come as the test expects, where `pack` is the only one in force."""
-    return _Play(rehearsal, pack).failures()
+    play = _Play(rehearsal, pack)
+    return Rehearsed(failures=tuple(play.failures()), rules=frozenset(play.seen))
+
+
+def fails(rehearsal: Rehearsal, pack: Pack) -> bool:
+    """Whether anything does not come as the test expects; nothing after that is played."""
+    return any(True for _ in _Play(rehearsal, pack).failures())
 
 
 class _Play:
@@ -63,6 +77,7 @@ class _Play:
         self._courses: dict[str, Course] = {}
         self._findings: dict[str, GivenFinding] = {}
         self._ignored = 0
+        self.seen: set[str] = set()
         self._begin()
 
     def _begin(self) -> None:
@@ -81,15 +96,13 @@ class _Play:
         self._matched: dict[str, datetime] = {}
         self._paged = False
 
-    def failures(self) -> list[Failure]:
+    def failures(self) -> Iterator[Failure]:
         """All steps, one after the other."""
-        found: list[Failure] = []
         for step in self._rehearsal.steps:
             self._go_on_until(self._rehearsal.clock + timedelta(seconds=step.at_seconds))
             self._take(step)
             self._look()
-            found += differences(step.expect, self._came(), self._rehearsal.name, step.at_seconds)
-        return found
+            yield from differences(step.expect, self._came(), self._rehearsal.name, step.at_seconds)
 
     def _go_on_until(self, end: datetime) -> None:
         """Look wherever time alone may change something; what happens at `end` itself comes first there."""
@@ -236,6 +249,7 @@ class _Play:
 
     def _note(self, rules: Sequence[Rule], report: Report) -> None:
         """What people are promised by."""
+        self.seen |= {rule.name for rule in rules}
         for rule in rules:
             self._matched.setdefault(rule.name, self._now)
         if not self._levels or self._levels[-1][1] != report.severity:
@@ -328,6 +342,7 @@ def _finding(ask: Ask, given: GivenFinding, now: datetime) -> Finding:
         target=ask.target.name if ask.target else "",
         outcome=given.outcome,
         headline=given.headline or headlines.get(given.outcome, ", ".join(given.marks) or "unhealthy in this test"),
+        details=given.details,
         marks=given.marks,
         found=given.found,
         asked_at=now,

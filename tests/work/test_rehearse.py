@@ -55,7 +55,7 @@ def failed() -> Callable[[str], list[str]]:
 
     def said(text: str) -> list[str]:
         found = parse_rehearsals(text if "tests:" in text else f"tests:\n{text}", "a.test.yaml", pack, CATALOGUE)
-        failures = [failure for test in found.tests for failure in rehearse(test, pack)]
+        failures = [failure for test in found.tests for failure in rehearse(test, pack).failures]
         mistakes = [str(it).removeprefix("a.test.yaml:") for it in found.problems]
         return mistakes + [
             f"{it.at_seconds:g} {'no ' if it.expected.absent else ''}{it.expected.key}: {it.wanted} | {it.got}"
@@ -324,4 +324,4 @@ def test_people_are_told_as_the_rules_promise(test: str) -> None:
     found = parse_rehearsals(f"tests:\n  - name: one{test}", "a.test.yaml", pack, CATALOGUE)
 
     assert [str(it) for it in found.problems] == []
-    assert [failure for it in found.tests for failure in rehearse(it, pack)] == []
+    assert [failure for it in found.tests for failure in rehearse(it, pack).failures] == []
