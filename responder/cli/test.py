@@ -53,11 +53,16 @@ class Tests:
 @click.argument("rules", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @click.option("--mutate", is_flag=True, help="Change the packs, one thing at a time; exit 1 when no test notices.")
-def command(rules: tuple[Path, ...], as_json: bool, mutate: bool) -> int:
+@click.option(
+    "--from", "incident", help="Write a test of this incident, such as inc-7K3F, with what was recorded of it."
+)
+def command(rules: tuple[Path, ...], as_json: bool, mutate: bool, incident: str | None) -> int:
     """Run the tests (*.test.yaml) of packs; exit 1 when one fails. Default: RESPONDER_RULES.
 
     RULES are packs, folders of packs, or single files of tests.
     """
+    if incident is not None:
+        return _write(incident, rules[0] if rules else load_settings().rules)
     held = [tests_of(path) for path in rules or (load_settings().rules,)]
     played = [(it, list(it.played(quiet=as_json))) for it in held]
     failures = [failure for _, several in played for _, _, it in several for failure in it.failures]
@@ -91,6 +96,20 @@ def _mutate(played: Sequence[tuple[Tests, Sequence[Played]]], *, as_json: bool) 
         noticed = len(found) - len(living)
         click.echo(f"{len(found)} changes, {noticed} noticed, {len(living)} not", err=bool(living))
     return 1 if living else 0
+
+
+def _write(incident: str, rules: Path) -> int:
+    """Write the test to standard output."""
+    from responder.attach import Attached, with_store  # the store is reached for this alone
+    from responder.diagnostics.catalogue import specs
+    from responder.work.recorded import test_of
+
+    async def do(attached: Attached) -> int:
+        text = await test_of(attached.store, incident, load_packs(rules, specs()).packs, specs())
+        click.echo(text, nl=False)
+        return 0
+
+    return with_store(do)
 
 
 def tests_of(path: Path) -> Tests:

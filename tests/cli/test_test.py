@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 from tests.cli.conftest import Command
+from tests.kept import PACK as RULES
+from tests.kept import Kept
 
 PACK = """
 targets: {prometheus: {prometheus: "http://prometheus:9090"}}
@@ -94,3 +96,22 @@ async def test_a_folder_that_is_not_there_is_said(command: Command) -> None:
     run = await command("test", "nowhere")
 
     assert (run.returncode, "nowhere:1:1: no such file or folder" in run.stdout) == (1, True)
+
+
+async def test_a_test_of_an_incident_comes_from_the_store(kept: Kept, command: Command, tmp_path: Path) -> None:
+    written = await command("test", "--from", "inc-0001")
+
+    assert (written.returncode, written.stderr) == (0, "")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/pack.yaml").write_text(RULES.read_text())
+    (tmp_path / "mine/inc-0001.test.yaml").write_text(written.stdout)
+    run = await command("test", "mine")
+    assert (run.stdout, run.returncode) == ("1 pack, 1 test: 0 failed\n", 0)
+    assert "canary-5519" not in written.stdout
+
+
+async def test_an_incident_that_there_is_not_is_said(kept: Kept, command: Command) -> None:
+    run = await command("test", "--from", "inc-9999")
+
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == "responder: there is no incident 'inc-9999' here; `responder incidents` lists them\n"
