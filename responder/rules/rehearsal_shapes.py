@@ -109,7 +109,7 @@ class RehearsalShape(Shape):
     """One test."""
 
     name: Text
-    alerts: list[Any]
+    alerts: list[Any] = Field(default_factory=list)
     watch: Text | None = None
     clock: Text | None = None
     readings: dict[str, Any] = Field(default_factory=dict)

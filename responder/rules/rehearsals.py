@@ -261,6 +261,8 @@ class _File:
 
     def _check_names(self, key: str, value: Any, at: At) -> None:
         """A name that the pack does not have is a slip, not a failure."""
+        if key == "diagnostics":
+            self._check_checks(value, at)
         kind, known = self._names.of(key)
         if known is None or (key == "verdict" and isinstance(value, str)):
             return
@@ -270,6 +272,11 @@ class _File:
                 continue
             place = at / name if isinstance(value, Mapping) else at / index
             self._complaints.unknown(place, kind, name, known, key=isinstance(value, Mapping))
+
+    def _check_checks(self, names: list[str], at: At) -> None:
+        for index, name in enumerate(names):
+            if name not in (ANY, REST) and not self._names.is_check(name):
+                self._complaints.unknown(at / index, "check", name, self._names.checks)
 
 
 class _Names:

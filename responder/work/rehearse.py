@@ -25,6 +25,7 @@ from responder.model.report import Report
 from responder.model.sources import PayloadSource
 from responder.model.verdict import Clear, RuleVerdict, key_of, rank
 from responder.people.promises import History, Told, has_channel, owed, told
+from responder.report.suggest import CUT
 from responder.report.wording import verdict_line
 from responder.rules.courses import changes_after, reading_at
 from responder.rules.expectations import Came, Failure, Named, differences
@@ -370,7 +371,7 @@ def _values(looked: Looked, now: datetime) -> dict[str, object]:
             Named(it.check, frozenset({it.check.partition("(")[0]})) for it in report.could_not_look
         ),
         "marks": tuple(Named(it) for it in sorted({mark for one in report.findings for mark in one.marks})),
-        "suggest": tuple(Named(it.do) for it in report.suggestions),
+        "suggest": tuple(Named(it.do, frozenset({it.do.rpartition(CUT)[0]})) for it in report.suggestions),
         "title": report.title,
         "summary": report.summary,
         "runbook": report.runbook or None,

@@ -240,6 +240,16 @@ def test_a_watched_rule_opens_an_incident_without_an_alert(failed: Callable[[str
             id="a unit that does not fit",
         ),
         pytest.param(
+            "{alertname: JobFailed}], expect: {diagnostics: [http.stats]}",
+            ["2:74: unknown check `http.stats`; did you mean `http.status`?"],
+            id="a check that there is not",
+        ),
+        pytest.param(
+            "], expect: {}",
+            ["2:25: expected at least one alert, or `watch` with a rule, got none"],
+            id="no alert",
+        ),
+        pytest.param(
             "{alertname: JobFailed}], then: [{at: 2m}, {at: 1m}]",
             ["2:73: the clock goes on; expected a later moment"],
             id="a clock that goes back",
