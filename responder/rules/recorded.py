@@ -50,7 +50,7 @@ def recorded(
         f"Then it was {key} {_shown(value)}; what came before that moment is not part of this test."
         for key, value in lost
     ]
-    text = yaml.dump({"tests": [test]}, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
+    text = yaml.safe_dump({"tests": [test]}, sort_keys=False, allow_unicode=True, width=120)
     return "".join(f"# {line}\n" for it in head for line in textwrap.wrap(it, 117)) + text
 
 
@@ -70,13 +70,6 @@ def decided(report: Report) -> dict[str, Any]:
         "diagnostics": [it.name for it in report.findings],
         "suggest": list(dict.fromkeys(it.do for it in report.suggestions)),
     }
-
-
-class _Plain(yaml.SafeDumper):
-    """Writes no aliases, which the language refuses; short lists and mappings on one line."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
 
 
 def _alert(alert: Alert) -> dict[str, Any]:

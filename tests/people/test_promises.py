@@ -96,6 +96,12 @@ def sent(history: History, after: float, pack: Pack = PACK) -> list[tuple[float,
             id="on a rise what is already due is sent at once, and what was sent is not sent again",
         ),
         pytest.param(
+            history((0, "P2"), (2, "P1"), (20, "P2")),
+            60,
+            [(0, "on-call"), (0, "paged"), (2, "on-call"), (2, "manager"), (2, "support"), (7, "lead"), (17, "vp")],
+            id="what came due at a graver level is passed over after the fall",
+        ),
+        pytest.param(
             history((0, "P1"), acknowledged_at=5),
             15,
             [(0, "on-call"), (0, "manager"), (0, "support"), (15, "vp")],

@@ -164,6 +164,22 @@ def test_alerts_join_resolve_and_end_the_incident(failed: Callable[[str], list[s
     )
 
 
+def test_what_fires_again_soon_goes_on_and_later_is_a_new_incident(failed: Callable[[str], list[str]]) -> None:
+    assert (
+        failed("""\
+  - name: again
+    alerts: [{alertname: JobFailed}]
+    acknowledged: true
+    then:
+      - {at: 1m, alerts: [{labels: {alertname: JobFailed}, status: resolved}], expect: {state: resolved}}
+      - {at: 11m, alerts: [{alertname: JobFailed}], expect: {state: acknowledged}}
+      - {at: 12m, alerts: [{labels: {alertname: JobFailed}, status: resolved}], expect: {state: resolved}}
+      - {at: 22m1s, alerts: [{alertname: JobFailed}], expect: {state: open, acknowledged: false}}
+""")
+        == []
+    )
+
+
 def test_a_watched_rule_opens_an_incident_without_an_alert(failed: Callable[[str], list[str]]) -> None:
     assert (
         failed("""\
