@@ -49,6 +49,7 @@ check: $(DEV)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/responder check rules
+	$(BIN)/responder test rules
 
 format: $(DEV)
 	$(BIN)/ruff format .

@@ -139,7 +139,7 @@ class Examination:
         """The finding; that there is none in time, none at all, or a bug is one too."""
         diagnostic = self._catalogue.get(ask.check)
         if diagnostic is None:
-            return _could_not_look(ask, f"there is no check {ask.check}")
+            return _could_not_look(ask, f"this version has no check {ask.check}")
         within = self._timeout_seconds if ask.timeout_seconds is None else ask.timeout_seconds
         # Not in the TaskGroup, whose end would wait for a check that ignores its cancellation; kept in `_looking`.
         looking = asyncio.get_running_loop().create_task(_look(ask, diagnostic, self._doors), name=ask.name)

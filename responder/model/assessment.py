@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 BY_A_PERSON = " at PagerDuty; rules say "  # stands in `decided_by` when a person's priority wins over the rules
@@ -32,7 +33,8 @@ class Answer:
 class Assessment:
     """The severity now. `level`: one of the pack's names, gravest first in `levels`; `raw`: before `hold`;
     `decided_by`: the question whose level, floor or cap results, else `matrix` or `otherwise`, or a person;
-    `because`: the cell of the matrix that decided."""
+    `because`: the cell of the matrix that decided. `falls_at`: until when a graver level of late is held, None when
+    none is."""
 
     level: str
     raw: str
@@ -41,3 +43,4 @@ class Assessment:
     answers: tuple[Answer, ...] = ()
     held: str = ""
     because: str = ""
+    falls_at: datetime | None = None

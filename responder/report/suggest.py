@@ -13,6 +13,7 @@ from responder.model.report import Suggestion
 from responder.model.template import Missing, fill, names_in
 
 PHASES = ("now", "verify", "after")
+CUT = " (first "
 VARIANTS_MOST = 5  # commands from one suggestion; more say so
 
 
@@ -43,7 +44,7 @@ def _variants(
     if not set(suggest.when) <= {mark for it in findings for mark in it.marks}:
         return ()
     commands = _commands(suggest, findings, labels)
-    cut = f" (first {VARIANTS_MOST} of {len(commands)})" if len(commands) > VARIANTS_MOST else ""
+    cut = f"{CUT}{VARIANTS_MOST} of {len(commands)})" if len(commands) > VARIANTS_MOST else ""
     return tuple(
         Suggestion(do=suggest.do + cut, run=command, caution=suggest.caution, see=suggest.see, phase=suggest.phase)
         for command in commands[:VARIANTS_MOST] or ("",)

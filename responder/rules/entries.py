@@ -13,7 +13,7 @@ from responder.model.pack import Entry, Suggest, Target
 from responder.model.template import PLACE
 from responder.model.verdict import Level
 from responder.rules.complaints import At, Complaints, what_is
-from responder.rules.planned import PLANNED
+from responder.rules.planned import PLANNED, unbuilt
 from responder.rules.reading_shapes import complain, read_shape
 from responder.rules.sections import Sections, Written
 from responder.rules.shapes import ENTRY_KEYS, TARGET_KINDS, EntryShape, LabelShape, SuggestShape
@@ -119,8 +119,8 @@ class Entries:
         if name in self._catalogue:
             return self._check(self._catalogue[name], value, at, below)
         if name in PLANNED:
-            self._complaints.warn(at, f"the check `{name}` is not built yet; it is left out", key=True)
-            return Asked(marks=PLANNED[name])
+            self._complaints.warn(at, f"the check `{name}` is not built yet; reports will say so", key=True)
+            return self._check(unbuilt(name), value, at, below)
         if name not in self._sections.broken_names("bundles"):
             known = (*self._sections.bundles, *self._catalogue, *PLANNED)
             self._complaints.unknown(at, "check or bundle", name, known, key=True)

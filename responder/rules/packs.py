@@ -7,7 +7,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from responder.errors import UsageError
@@ -28,12 +28,13 @@ _FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
     """What a folder holds. `packs` in the order in which they are asked; those with a problem are left out. `stamp`:
-    of the files, before they were read."""
+    of the files, before they were read; `folders`: where each pack stands, by its name."""
 
     packs: tuple[Pack, ...]
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
     stamp: Stamp = frozenset()
+    folders: Mapping[str, Path] = field(default_factory=dict)
 
 
 def load_packs(path: Path, catalogue: Catalogue, environment: Mapping[str, str] | None = None) -> Loaded:
@@ -61,6 +62,7 @@ def _nothing_collected() -> Iterator[None]:
 def _load(path: Path, catalogue: Catalogue, environment: Mapping[str, str] | None) -> Loaded:
     complaints, before = Complaints(), stamp(path)
     loaded: list[tuple[Pack, At]] = []
+    folders: dict[str, Path] = {}
     for folder in _pack_folders(path, complaints):
         mine = Complaints(environment)
         files = _texts(folder, mine)
@@ -68,12 +70,15 @@ def _load(path: Path, catalogue: Catalogue, environment: Mapping[str, str] | Non
         found = _compile(own, files, _beside(folder, mine), catalogue, mine, folder=own)
         if found is not None and not mine.problems:
             loaded.append(found)
+            folders[found[0].name] = folder
         complaints.take(mine)
     loaded.sort(key=lambda it: (not it[0].covers, it[0].name))
     _check_packs(loaded, complaints)
     check_together([pack for pack, _ in loaded], complaints)
     packs = tuple(pack for pack, _ in loaded)
-    return Loaded(packs=packs, problems=complaints.problems, warnings=complaints.warnings, stamp=before)
+    return Loaded(
+        packs=packs, problems=complaints.problems, warnings=complaints.warnings, stamp=before, folders=folders
+    )
 
 
 def pack_from_files(name: str, files: Mapping[str, str], catalogue: Catalogue) -> Pack:
@@ -183,6 +188,7 @@ def _texts(folder: Path, complaints: Complaints) -> dict[str, str]:
 
 
 def text_of(file: Path, complaints: Complaints) -> str | None:
+    """What a file holds; None, with a complaint, where it cannot be read."""
     here = Position(file=file.as_posix(), line=1, column=1)
     try:
         with file.open("rb") as opened:

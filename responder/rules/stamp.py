@@ -13,15 +13,27 @@ from pathlib import Path
 
 from responder.rules.include import PACK_FILE
 
+TEST_ENDING = ".test.yaml"
+
 Stamp = frozenset[tuple[str, int, int, int, int, int]]
 
 
 def rule_files(path: Path) -> Iterator[Path]:
-    """The path itself, or all rule files below it, in order of name. Hidden folders are left out: Kubernetes keeps
-    `..data` beside the links that lead into it."""
+    """The path itself, or all rule files below it, in order of name."""
     if path.is_file():
         yield path
         return
+    yield from (it for it in _files(path) if it.suffix in {".yaml", ".yml"} and ".test." not in it.name)
+
+
+def test_files(path: Path) -> Iterator[Path]:
+    """All files with tests of rules below it, or, of a pack that is a single file, beside it."""
+    yield from (it for it in _files(path.parent if path.is_file() else path) if it.name.endswith(TEST_ENDING))
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """All files below, in order of name. Hidden folders are left out: Kubernetes keeps `..data` beside the links that
+    lead into it."""
     seen: set[str] = set()
     for root, folders, names in os.walk(path, followlinks=True):
         real = os.path.realpath(root)
@@ -30,9 +42,7 @@ def rule_files(path: Path) -> Iterator[Path]:
             continue
         seen.add(real)
         folders[:] = sorted(it for it in folders if not it.startswith("."))
-        for name in sorted(names):
-            if name.endswith((".yaml", ".yml")) and not name.startswith(".") and ".test." not in name:
-                yield Path(root) / name
+        yield from (Path(root) / name for name in sorted(names) if not name.startswith("."))
 
 
 def files_read(path: Path) -> Iterator[Path]:

@@ -69,15 +69,16 @@ def decide(
             caps += [(scheme.rank(question.at_most), question.ask)] if question.at_most else []
     position, decided_by = _bounded(base, floors, caps)
     raw = scheme.levels[position]
-    level, held = _hold(scheme, raw, past, now)
+    level, falls_at = _hold(scheme, raw, past, now)
     return Assessment(
         level=level,
         raw=raw,
         rank=scheme.rank(level),
         decided_by=decided_by,
         answers=tuple(answers),
-        held=held,
         because=because if decided_by == MATRIX else "",
+        held=f"rules say {raw}; falls in {show_duration((falls_at - now).total_seconds())}" if falls_at else "",
+        falls_at=falls_at,
     )
 
 
@@ -86,7 +87,8 @@ def as_a_person_said(assessment: Assessment, scheme: SeverityScheme, priority: s
     if priority not in scheme.levels or priority == assessment.level:
         return assessment
     decided_by = f"{who or 'a person'}{BY_A_PERSON}{assessment.level}"
-    return replace(assessment, level=priority, rank=scheme.rank(priority), decided_by=decided_by, held="", because="")
+    place = scheme.rank(priority)
+    return replace(assessment, level=priority, rank=place, decided_by=decided_by, held="", falls_at=None, because="")
 
 
 def _without_questions(scheme: SeverityScheme, evidence: Evidence, gravest: str) -> tuple[tuple[int, str], str]:
@@ -222,8 +224,10 @@ def _mark(mark: str, marks: frozenset[str] | None) -> _Said:
     return _Said(Said.YES, mark) if mark in marks else _Said(Said.NO, f"no {mark}")
 
 
-def _hold(scheme: SeverityScheme, raw: str, past: Sequence[tuple[datetime, str]], now: datetime) -> tuple[str, str]:
-    """The gravest level of the last `hold`, and how long it still holds, empty when nothing is held.
+def _hold(
+    scheme: SeverityScheme, raw: str, past: Sequence[tuple[datetime, str]], now: datetime
+) -> tuple[str, datetime | None]:
+    """The gravest level of the last `hold`, and until when it holds, None when nothing is held.
 
     A former level was in force until the next assessment said otherwise, however long ago it was made.
     """
@@ -233,6 +237,5 @@ def _hold(scheme: SeverityScheme, raw: str, past: Sequence[tuple[datetime, str]]
     recent = [(scheme.rank(level), end) for (_, level), end in zip(made, ends, strict=False) if end > now - hold]
     gravest = min((position for position, _ in recent), default=scheme.rank(raw))
     if gravest >= scheme.rank(raw):
-        return raw, ""
-    until = max(end for position, end in recent if position == gravest) + hold
-    return scheme.levels[gravest], f"rules say {raw}; falls in {show_duration((until - now).total_seconds())}"
+        return raw, None
+    return scheme.levels[gravest], max(end for position, end in recent if position == gravest) + hold

@@ -21,9 +21,9 @@ from responder.model.sources import (
     PrometheusSource,
     RedisSource,
 )
-from responder.model.template import names_in
 from responder.signals.http import read_http
 from responder.signals.json_path import read_json
+from responder.signals.label_values import Alerts, combinations
 from responder.signals.metrics import read_metrics
 from responder.signals.payload import read_payload
 from responder.signals.postgres import read_postgres
@@ -39,11 +39,8 @@ READERS: dict[type, Reader] = {
     RedisSource: read_redis,
     PostgresSource: read_postgres,
 }
-MAX_COMBINATIONS = 10
-REDACTED = "[redacted"
 
 Fors = float | Sequence[float]
-Alerts = Sequence[Mapping[str, str]]
 
 
 async def read(
@@ -94,10 +91,7 @@ def _each(
         now=now,
         within_seconds=within_seconds,
     )
-    names = _label_names(signal)
-    if not names:
-        return [basis]
-    chosen, complaints = _combinations(names, alerts)
+    chosen, complaints = combinations(signal, alerts)
     return [
         *(replace(basis, labels=labels) for labels in chosen),
         *(_unread(signal, now, why, labels, fors=basis.fors) for why, labels in complaints),
@@ -106,39 +100,6 @@ def _each(
 
 def _seconds(fors: Fors) -> tuple[float, ...]:
     return tuple(float(it) for it in ((fors,) if isinstance(fors, int | float) else fors) if it > 0)
-
-
-def _label_names(signal: Signal) -> tuple[str, ...]:
-    return tuple(name for kind, name in names_in("\n".join(signal.source.templates)) if kind == "labels")
-
-
-def _combinations(
-    names: tuple[str, ...], alerts: Alerts
-) -> tuple[list[dict[str, str]], list[tuple[str, dict[str, str]]]]:
-    """Distinct values in order of appearance, and the complaints with the values that are known."""
-    chosen: dict[tuple[str, ...], dict[str, str]] = {}
-    complaints: dict[str, dict[str, str]] = {}
-    for labels in alerts or ({},):
-        values = {name: labels[name] for name in names if labels.get(name)}
-        why = _why_not(names, values)
-        if why:
-            complaints.setdefault(why, {name: it for name, it in values.items() if REDACTED not in it})
-        else:
-            chosen.setdefault(tuple(values.values()), values)
-    several = list(chosen.values())
-    if len(several) > MAX_COMBINATIONS:
-        left_out = "; ".join(", ".join(it.values()) for it in several[MAX_COMBINATIONS:])
-        complaints[f"read for {MAX_COMBINATIONS} of {len(several)} label values, not for: {left_out[:500]}"] = {}
-    return several[:MAX_COMBINATIONS], list(complaints.items())
-
-
-def _why_not(names: tuple[str, ...], values: Mapping[str, str]) -> str:
-    for name in names:
-        if name not in values:
-            return f"label {name} is missing"
-        if REDACTED in values[name]:
-            return f"label {name} is redacted"
-    return ""
 
 
 async def _one(wanted: Wanted, doors: Doors) -> AnyReading:

@@ -22,9 +22,12 @@ from responder.model.people import FILTERS, TEMPLATES, VARIABLES
 from responder.model.query import MAX_BRACKETS, MAX_OPERATORS, MAX_QUERY
 from responder.rules import packs
 from responder.rules.complaints import MAX_PROBLEMS
-from responder.rules.packs import Loaded, load_packs
+from responder.rules.packs import Loaded, load_packs, pack_from_files
+from responder.rules.rehearsal_shapes import ExpectShape, FindingShape, SeriesShape, StepShape
+from responder.rules.rehearsals import parse_rehearsals
 from responder.rules.shapes import LATER, FileShape, IntakeShape, LevelShape, RuleShape, SeverityShape, SignalShape
 from responder.settings import NOT_YET, PREFIX, Settings
+from responder.work.rehearse import rehearse
 
 REPOSITORY = Path(__file__).parents[2]
 DOCUMENT = REPOSITORY / "docs" / "rules.md"
@@ -64,6 +67,8 @@ def sections() -> dict[str, str]:
 def blocks() -> Iterator[Any]:
     for heading, text in sections().items():
         for number, found in enumerate(BLOCK.finditer(text), 1):
+            if "\ntests:" in found["text"]:  # played below
+                continue
             yield pytest.param(heading, found["text"], id=f"{heading} {number}")
 
 
@@ -91,6 +96,10 @@ def framed(text: str) -> dict[str, str]:
         for section in ("targets", "signals")
     )
     return {"frame.yaml": frame + f"rules: {FRAME['rules']}\n", "example.yaml": text}
+
+
+def _keys_of(shape: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in shape.model_fields.items()]
 
 
 def _names(own: dict[str, Any], section: str) -> set[str]:
@@ -122,6 +131,23 @@ def test_every_example_loads_without_a_mistake(heading: str, text: str, load_exa
         assert [str(it) for it in loaded.warnings] == []
     else:
         assert loaded.warnings
+
+
+def test_the_example_of_a_test_comes_out_as_it_says() -> None:
+    pack_text, test_text = (it["text"] for it in BLOCK.finditer(sections()["Tests of rules"]))
+    pack = pack_from_files("shop", {"pack.yaml": pack_text}, specs())
+
+    found = parse_rehearsals(test_text, "a.test.yaml", pack, specs())
+
+    assert found.problems == ()
+    assert [failure for it in found.tests for failure in rehearse(it, pack).failures] == []
+
+
+def test_every_key_of_a_test_is_explained() -> None:
+    text = sections()["Tests of rules"]
+    keys = {key for shape in (ExpectShape, StepShape, FindingShape, SeriesShape) for key in _keys_of(shape)}
+
+    assert [key for key in sorted(keys) if f"`{key}`" not in text and f"{key}:" not in text] == []
 
 
 @pytest.mark.parametrize(("wrote", "says"), list(complaints()))

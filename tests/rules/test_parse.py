@@ -131,17 +131,25 @@ rules:
     assert (entries[4].when, entries[4].excerpts, entries[4].name) == (Level.CRITICAL, True, "front")
 
 
-def test_a_check_that_is_not_built_is_left_out_and_its_marks_may_be_asked_for(load: Callable[..., Loaded]) -> None:
+def test_a_check_that_is_not_built_stands_in_the_pack_and_its_marks_may_be_asked_for(
+    load: Callable[..., Loaded],
+) -> None:
     loaded = load(
         {
-            "pack.yaml": "rules:\n"
-            "  - {name: one, default: yes, diagnose: [kubernetes.rollouts], suggest: [{do: x, when: recent_rollout}]}\n"
+            "pack.yaml": "targets: {cluster: {kubernetes: in-cluster}}\n"
+            "rules:\n"
+            "  - name: one\n"
+            "    default: yes\n"
+            "    diagnose: [kubernetes.rollouts: {namespace: '{{ labels.namespace }}', when: critical}]\n"
+            "    suggest: [{do: x, when: recent_rollout}]\n"
             "severity: {decide: [{ask: q, when: {mark: recent_rollout}, then: P1}]}\n"
         }
     )
 
     assert [str(it) for it in loaded.problems] == []
-    assert loaded.packs[0].rules[0].diagnose == ()
+    (entry,) = loaded.packs[0].rules[0].diagnose
+    assert (entry.check, entry.target, entry.when) == ("kubernetes.rollouts", "cluster", Level.CRITICAL)
+    assert entry.parameters.model_dump() == {"given": {"namespace": "{{ labels.namespace }}"}}
 
 
 def test_a_signal_of_a_kind_that_is_not_built_keeps_its_bounds(load: Callable[..., Loaded]) -> None:
