@@ -149,6 +149,7 @@ def test_explain_tells_every_decision_and_keeps_secrets(run: Run) -> None:
         "Rules",
         "Verdicts",
         "Severity",
+        "People",
         "Checks",
         "Note",
     ]
