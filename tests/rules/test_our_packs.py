@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -97,3 +98,20 @@ def test_the_starter_pack_is_for_anybody() -> None:
     found = [(name, it) for name, text in texts(RULES / "starter") for it in HEALTHCARE.findall(text)]
 
     assert found == []
+
+
+def test_a_pack_that_includes_the_starter_changes_one_bound_of_it(tmp_path: Path) -> None:
+    copytree(RULES / "starter", tmp_path / "starter")
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "pack.yaml").write_text(
+        "include: [starter]\n"
+        "for: ['namespace=\"shop\"']\n"
+        "defaults: {kubernetes: {target: cluster, namespace: shop}, http.status: {paths: [/health]}}\n"
+        "override: {rules: {pod-crash-looping: {thresholds: {restarts: {critical: '> 20'}}}}}\n"
+    )
+
+    both = load_packs(tmp_path, specs())
+
+    assert both.problems == ()
+    (restarts,) = next(it for it in both.packs[0].rules if it.name == "pod-crash-looping").thresholds
+    assert (restarts.warning and restarts.warning.text, restarts.critical and restarts.critical.text) == ("> 3", "> 20")
