@@ -127,8 +127,8 @@ def test_every_example_loads_without_a_mistake(heading: str, text: str, load_exa
 
     assert [str(it) for it in loaded.problems] == []
     assert len(loaded.packs) == 1
-    if heading != LATER_SECTION:
-        assert [str(it) for it in loaded.warnings] == []
+    if heading != LATER_SECTION:  # what the starter pack asks for and nobody has built is not the example's
+        assert [str(it) for it in loaded.warnings if "/starter/" not in it.position.file] == []
     else:
         assert loaded.warnings
 
