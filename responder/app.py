@@ -346,6 +346,7 @@ def _desk(
             "webhooks": settings.retain_webhooks,
             "quarantine": settings.retain_quarantine,
             "samples": settings.retain_samples,
+            "steps": settings.retain_samples,
             "findings": settings.retain_findings,
             "incidents": settings.retain_incidents,
         },

@@ -20,18 +20,19 @@ from responder.rules.stamp import rule_files
 
 What = Literal["check", "key", "target"]
 
+ALLOWED = ("scan",)  # what `allow` makes a difference for
+
 # A line leaves this table when something is done because of the key; `*` is any name, or any entry of a list.
 NOT_ACTED_ON = tuple(
     tuple(line.split())
     for line in (
         "calendars", "contacts", "escalation", "channels", "slos", "templates",
-        "signals * metrics", "signals * redis", "signals * postgres", "signals * payload",
-        "rules * watch", "rules * labels", "rules * page", "rules * notify",
+        "signals * postgres query", "rules * page", "rules * notify",
         "rules * diagnose * * excerpts", "bundles * * * excerpts",
         "severity levels * acknowledge", "severity levels * respond", "severity levels * notify",
         "severity levels * update", "severity levels * roles", "severity levels * channel",
         "severity levels * deadlines",
-        "targets * allow", "targets * flavour",
+        "targets * flavour",
     )
 )  # fmt: skip
 
@@ -68,6 +69,8 @@ def _lacking(document: Document, catalogue: Catalogue) -> Iterator[tuple[What, s
         match loc:
             case ("targets", _, kind) if kind in TARGET_KINDS and kind not in SCHEMES:
                 yield "target", str(kind), loc
+            case ("targets", _, "allow", int()) if (allowed := _value(document, loc)) not in ALLOWED:
+                yield "key", f"targets.*.allow: {allowed}", loc
             case ("rules", int(), "diagnose", int()) | ("bundles", _, int()):
                 name = _check_of(_value(document, loc))
                 if name in PLANNED and name not in catalogue:

@@ -36,6 +36,8 @@ SAVE = """insert into reports as r (incident, body, severity_rank) values ($1, $
           on conflict (incident) do update set version = r.version + 1, body = excluded.body,
           severity_rank = excluded.severity_rank, at = now()"""
 KEEP_RULES = "insert into rule_sets (hash, pack, files) values ($1, $2, $3) on conflict (hash) do nothing"
+LOOKS_KEPT = 100  # of one incident, the first and as many of the last: what was read and found, for replays
+LEAVE_OUT_LOOKS = "delete from steps where incident = $1 and run between $3 and $2 - $3"
 CHOOSE = """update incidents set pack = case when rule_set is null then $2 else pack end, rule_set = coalesce(rule_set, $3)
             where id = $1 returning rule_set"""
 LINK_AS_GRAVE = "update work set gravity = $2 where kind = 'link' and key = $1 and gravity <> $2"
@@ -176,7 +178,7 @@ async def save_look(store: Store, number: int, run: int, look: Look, sinks: Mapp
                 "insert into timeline (incident, what) values ($1, $2)", number, f"{what}: {look.assessment.decided_by}"
             )
         if look.last:
-            await connection.execute("delete from steps where incident = $1 and run <= $2", number, run)
+            await connection.execute(LEAVE_OUT_LOOKS, number, run, LOOKS_KEPT)
         for sink in (name for name, kind in sinks.items() if kind is None):
             await connection.execute(
                 "insert into deliveries (incident, sink, state) values ($1, $2, 'due') on conflict do nothing",

@@ -13,7 +13,7 @@ from responder.work.work import Kind
 
 EVERY_SECONDS = 3600.0
 BATCH = 1000
-TABLES = ("webhooks", "receipts", "quarantine", "samples", "watch_samples")
+TABLES = ("webhooks", "receipts", "quarantine", "samples", "watch_samples", "steps")
 FORGET = "delete from {table} where ctid in (select ctid from {table} where at < now() - $1::interval limit $2)"
 log = structlog.get_logger()
 

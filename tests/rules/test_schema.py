@@ -82,12 +82,13 @@ def test_scalars_may_be_written_as_people_write_them() -> None:
     assert said('rules: [{name: a, default: "yes"}]\nseverity: {levels: {P1: }}') == []
 
 
-def test_every_key_has_a_text() -> None:
+def test_every_key_has_a_text_and_every_text_a_key() -> None:
     shapes = {"FileShape": SCHEMA} | SCHEMA["definitions"]
+    keys = {name: set(it.get("properties", {})) for name, it in shapes.items() if name != "Diagnose"}
 
-    for shape, found in shapes.items():
-        for key, it in found.get("properties", {}).items():
-            assert it["markdownDescription"], (shape, key)
+    assert {name: set(texts) for name, texts in HOVER.items()} == keys | {
+        "ThenShape": keys["ThenShape"] - keys["ByVerdictShape"]
+    }
 
 
 def test_the_command_prints_it() -> None:
