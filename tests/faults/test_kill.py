@@ -1,6 +1,7 @@
 """kill -9 at every named step of the path: nothing is lost, and nothing is posted twice.
 
-All steps are played at once, a few at a time, since most of each is waiting for a dead worker's lease to end.
+Every other run is on a given PostgreSQL, the rest on an embedded store. All steps are played at once, a few at a time,
+since most of each is waiting for a dead worker's lease to end.
 """
 
 from __future__ import annotations
@@ -8,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,11 +20,12 @@ from responder.demo.pagerduty_account import PagedIncident
 from tests.faults.daemon import Daemon, Strike
 from tests.faults.oracle import Tally, check_one_note
 from tests.faults.sizes import size
+from tests.faults.stores import Stores
 from tests.faults.world import Case, World, moment, noted, until
 
 RUNS = size(full=50, short=1)  # of each step
 IN_ONE_WORLD = 51
-AT_ONCE = 4
+AT_ONCE = size(full=8, short=6)
 RESUMED_WITHIN_SECONDS = 10.0
 BEFORE_THE_COMMIT = "before the commit"
 STORED_BUT_NOT_ANSWERED = "the note is stored, its answer under way"
@@ -75,7 +78,7 @@ class Outcome:
 
 
 @pytest.fixture(scope="module")
-def outcomes(request: pytest.FixtureRequest, seed: Path) -> dict[str, list[Outcome]]:
+def outcomes(request: pytest.FixtureRequest, stores: Stores) -> dict[str, list[Outcome]]:
     """A daemon for each run of each step that was selected; looked at when all have long been through."""
     selected = {it.callspec.params["step"] for it in request.session.items if _is_of_a_step(it)}
     steps = sorted((it for it in STEPS if it in selected), key=lambda it: len(STEPS[it][1]), reverse=True)
@@ -83,7 +86,7 @@ def outcomes(request: pytest.FixtureRequest, seed: Path) -> dict[str, list[Outco
     outcomes: dict[str, list[Outcome]] = {step: [] for step in steps}
     for first in range(0, len(runs), IN_ONE_WORLD):
         some = runs[first : first + IN_ONE_WORLD]
-        for step, outcome in zip(some, asyncio.run(_played(some, seed)), strict=True):
+        for step, outcome in zip(some, asyncio.run(_played(some, first, stores)), strict=True):
             outcomes[step].append(outcome)
     return outcomes
 
@@ -102,16 +105,18 @@ def _is_of_a_step(item: pytest.Item) -> bool:
     return isinstance(item, pytest.Function) and item.path == Path(__file__) and hasattr(item, "callspec")
 
 
-async def _played(steps: list[str], seed: Path) -> list[Outcome]:
+async def _played(steps: list[str], first: int, stores: Stores) -> list[Outcome]:
+    """`first`: which number the first of these runs has; it says on which store each is run."""
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one(number: int, step: str) -> Outcome:
-        async with room:
-            daemon, seen = await _killed_at(step, Case(name=f"Killed{number:02d}"), world, seed)
-        expected = STEPS[step][1].split()
-        await until(lambda: len(world.note_requests(seen.incident)) >= len(expected), every_seconds=0.1)
-        await asyncio.sleep(2)  # for a second note, if there were one
-        await asyncio.to_thread(daemon.clean_up)
+        async with stores.one(stores.kind(first + number)) as store:
+            async with room:
+                daemon, seen = await _killed_at(step, Case(name=f"Killed{number:02d}"), world, store)
+            expected = STEPS[step][1].split()
+            await until(lambda: len(world.note_requests(seen.incident)) >= len(expected), every_seconds=0.1)
+            await asyncio.sleep(2)  # for a second note, if there were one
+            await asyncio.to_thread(daemon.clean_up)
         return replace(seen, asked=" ".join(world.note_requests(seen.incident)))
 
     async with World.opened() as world, asyncio.TaskGroup() as group:
@@ -120,10 +125,10 @@ async def _played(steps: list[str], seed: Path) -> list[Outcome]:
     return [task.result() for task in tasks]
 
 
-async def _killed_at(step: str, case: Case, world: World, seed: Path) -> tuple[Daemon, Outcome]:
+async def _killed_at(step: str, case: Case, world: World, store: Mapping[str, Any]) -> tuple[Daemon, Outcome]:
     strike, _ = STEPS[step]
     # However long the next start takes: the first report waits for its checks, so that no edit has to follow it.
-    daemon = await world.daemon(seed=seed, FIRST_REPORT_WITHIN="5m")
+    daemon = await world.daemon(FIRST_REPORT_WITHIN="5m", **store)
     incident = await world.page(case)
     if strike is None:
         path = f"POST /incidents/{incident.id}/notes"

@@ -1,11 +1,10 @@
-"""kill -9 at instants that nobody chose, between the 2xx and the note."""
+"""kill -9 at instants that nobody chose, between the 2xx and the note: on embedded stores and on a given PostgreSQL."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -13,6 +12,7 @@ from responder.demo.pagerduty_account import PagedIncident
 from tests.faults.daemon import Daemon
 from tests.faults.oracle import Tally, check_one_note
 from tests.faults.sizes import size
+from tests.faults.stores import Stores
 from tests.faults.world import Case, World, noted, until
 
 SEED = 20261121
@@ -39,15 +39,14 @@ class Kills:
 
 @pytest.mark.faults
 @pytest.mark.timeout(size(full=3 * 3600, short=400))
-async def test_random_kills_between_the_answer_and_the_note_lose_and_double_nothing(seed: Path) -> None:
+async def test_random_kills_between_the_answer_and_the_note_lose_and_double_nothing(stores: Stores) -> None:
     tally = Tally(name=f"kill -9 at a random instant (seed {SEED}), between 2xx and note", stated=INSTANTS)
     kills = Kills(random=random.Random(SEED), tally=tally)
 
     async with World.opened() as world, asyncio.TaskGroup() as group:
         world.slow_seconds = LOOK_SECONDS
-        workers = [group.create_task(_kill_again_and_again(world, seed, kills)) for _ in range(AT_ONCE)]
+        workers = [group.create_task(_kill_again_and_again(world, stores, kills, of)) for of in range(AT_ONCE)]
         await asyncio.wait(workers)
-        await asyncio.sleep(2)  # for a second note, if there were one
 
     print(tally)
     for case, incident in kills.seen:
@@ -56,14 +55,15 @@ async def test_random_kills_between_the_answer_and_the_note_lose_and_double_noth
     tally.check()
 
 
-async def _kill_again_and_again(world: World, seed: Path, kills: Kills) -> None:
+async def _kill_again_and_again(world: World, stores: Stores, kills: Kills, number: int) -> None:
     while kills.goes_on():
-        daemon = await world.daemon(seed=seed)
-        await world.start(daemon)
-        for _ in range(KILLS_OF_ONE):
-            if kills.goes_on():
-                await _kill_next(world, daemon, kills)
-        if kills.goes_on():
+        async with stores.one(stores.kind(number)) as store:
+            daemon = await world.daemon(**store)
+            await world.start(daemon)
+            for _ in range(KILLS_OF_ONE):
+                if kills.goes_on():
+                    await _kill_next(world, daemon, kills)
+            await asyncio.sleep(2)  # for a second note, if there were one
             await asyncio.to_thread(daemon.clean_up)
 
 
