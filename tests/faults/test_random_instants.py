@@ -82,7 +82,7 @@ async def _kill_once(
     incident = await world.page(case)
     path = f"POST /incidents/{incident.id}/notes"
     world.pagerduty.fault(path, "slow", seconds=POST_SECONDS, store=stored_first, times=None)
-    assert await world.post(daemon, case) == 202
+    await world.tell(daemon, case)  # a busy machine may answer 503 first
 
     await asyncio.sleep(after_seconds)
     fell = not noted(incident)
