@@ -109,7 +109,7 @@ class Daemon:
         self._running.kill()
         self._running.wait()
 
-    def died(self, within_seconds: float = 30) -> int:
+    def died(self, within_seconds: float = 60) -> int:
         """Wait until it has ended by itself, or by a strike; its exit status."""
         return self._running.wait(within_seconds)
 

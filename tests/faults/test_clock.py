@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from responder.demo.pagerduty_account import PagedIncident
+from tests.faults.cluster import Cluster
 from tests.faults.daemon import Daemon
 from tests.faults.oracle import check_one_note
 from tests.faults.sizes import size
 from tests.faults.world import Case, World, noted, until
-from tests.systems.plugin import missing
+from tests.systems.plugin import folder_for, missing
 
 LIBRARIES = "usr/lib/*/faketime/libfaketime.so.1"
 WATCHED_SECONDS = 6.0
@@ -109,6 +110,41 @@ async def test_a_clock_that_jumps_in_the_middle_of_a_look_costs_nothing(
         assert abs(last - first) > timedelta(minutes=50)
         assert world.slow_seconds <= took <= IN_TIME_SECONDS
         check_calm(world, daemon, case, incident)
+
+
+@pytest.mark.parametrize("jump", ["-1h", *JUMPS[: size(full=len(JUMPS), short=0)]])
+async def test_a_database_whose_clock_jumps_holds_up_nothing_that_waits(
+    postgres_template: Path, faketime: str, jump: str
+) -> None:
+    """One note is uncertain, another waits for its incident, and there is a turn to take at PagerDuty's rate."""
+    with folder_for("clock") as folder:
+        folder.chmod(0o755)
+        file = folder / "shift"
+        file.write_text("+0")
+        words = shifted(faketime, FAKETIME_TIMESTAMP_FILE=str(file), FAKETIME_NO_CACHE="1")
+        before = ["env", *(f"{name}={value}" for name, value in words.items())]
+        async with Cluster.opened(postgres_template, before=before) as cluster, World.opened() as world:
+            daemon = await world.daemon(DATABASE_URL=cluster.dsn)
+            await world.start(daemon)
+            uncertain, waiting = Case(name="KilledUncertain"), Case(name="KilledWaiting", service="other")
+            incident = await world.page(uncertain)
+            world.pagerduty.fault("POST /incidents/*/notes", "status", status=500)
+            await world.tell(daemon, uncertain)
+            await world.tell(daemon, waiting)
+            await until(lambda: daemon.events("delivery.uncertain"), else_tell=lambda: daemon.log[-3000:])
+            file.write_text(jump)
+            jumped_at = time.monotonic()
+            later = await world.page(waiting)
+            await until(lambda: noted(incident) and noted(later), else_tell=lambda: daemon.log[-5000:])
+            print(f"both notes {time.monotonic() - jumped_at:.1f} s after {jump}")
+            await asyncio.sleep(WATCHED_SECONDS)
+
+            for case, it in ((uncertain, incident), (waiting, later)):
+                check_one_note(case, it)
+            assert len(world.pagerduty.requests) <= 40
+            assert len(daemon.events("work.claimed")) <= 60
+            assert daemon.events("work.failed") == []
+            assert bool(daemon.events("store.clock_set_back")) == jump.startswith("-")
 
 
 def check_calm(world: World, daemon: Daemon, case: Case, incident: PagedIncident) -> None:
