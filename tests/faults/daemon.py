@@ -22,7 +22,7 @@ from typing import Any
 
 from tests.systems.plugin import LOOPBACK, answers
 
-READY_WITHIN_SECONDS = 60.0  # two busy cores, and a store that replays its log
+READY_WITHIN_SECONDS = 120.0  # two very busy cores, and a store that replays its log
 STRUCK = Path(__file__).parent / "struck.py"
 NEVER = "never"
 

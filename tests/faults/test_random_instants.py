@@ -43,15 +43,17 @@ async def test_random_kills_between_the_answer_and_the_note_lose_and_double_noth
     tally = Tally(name=f"kill -9 at a random instant (seed {SEED}), between 2xx and note", stated=INSTANTS)
     kills = Kills(random=random.Random(SEED), tally=tally)
 
-    async with World.opened() as world, asyncio.TaskGroup() as group:
+    async with World.opened() as world:
         world.slow_seconds = LOOK_SECONDS
-        workers = [group.create_task(_kill_again_and_again(world, stores, kills, of)) for of in range(AT_ONCE)]
-        await asyncio.wait(workers)
+        workers = (_kill_again_and_again(world, stores, kills, of) for of in range(AT_ONCE))
+        ended = await asyncio.gather(*workers, return_exceptions=True)
 
     print(tally)
     for case, incident in kills.seen:
         check_one_note(case, incident)
         assert world.note_requests(incident).count("POST") == 1, case
+    for failed in filter(None, ended):
+        raise failed
     tally.check()
 
 
