@@ -10,6 +10,7 @@ import structlog
 
 from responder.store.store import Store
 
+EVERY_SECONDS = 1.0
 NOTICED_SECONDS = 5.0  # less is waited for: clocks are put right by a second or two at any time
 BROUGHT_BACK = (
     "update work set due_at = now() where not held and due_at > now()",
@@ -30,8 +31,10 @@ class DatabaseClock:
         self._last: tuple[datetime, float] | None = None
 
     async def look(self, store: Store) -> None:
-        """Once a second or so. Whatever is dated ahead is due at once when it was set back, and leases end in time."""
+        """Once a second at most. What is dated ahead is due at once when it was set back, and leases end in time."""
         before = self._clock()
+        if self._last is not None and before - self._last[1] < EVERY_SECONDS:
+            return
         async with store.connection() as connection:
             now: datetime = await connection.fetchval("select clock_timestamp()")
         back = self._set_back_by(now, before)
