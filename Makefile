@@ -34,14 +34,14 @@ run: $(STAMP)
 
 test: $(DEV)
 	@$(BIN)/python tests/systems/install.py
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore tests/faults; others=$$?; $(BIN)/python tests/faults/side_by_side.py && exit $$others
 
 test-unit: $(DEV)
 	$(BIN)/python -m pytest -m "not system and not faults"
 
 test-faults: $(DEV)
 	@$(BIN)/python tests/systems/install.py
-	RESPONDER_TEST_FAULTS=full $(BIN)/python -m pytest tests/faults -m faults -rA
+	RESPONDER_TEST_FAULTS=full $(BIN)/python tests/faults/side_by_side.py -rA
 
 check: $(DEV)
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ write: https://developer.pagerduty.com/api-reference/a1e8aa8a4ae5a-create-a-note
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,12 +17,14 @@ from responder.clients.pagerduty import Answer, PagerDutyApi, message_of, second
 from responder.delivery.plain_text import plain_text
 from responder.delivery.sink import Outlets, Posted, Rendering, Sink
 from responder.errors import DeliveryPostponed, DeliveryRefused, DeliveryUncertain, Throttled
+from responder.model.incident import ANY_MARKER
 from responder.model.report import Report
 
 MAX_BYTES = 60_000  # PagerDuty keeps 65,535 bytes of a note
 SHORT_BYTES = 1_000  # where it refuses a note for what stands in it
 SHORTENED = "shortened: PagerDuty refused the whole text"
 SIGNS = str.maketrans({"·": "-", "…": "...", "→": "->"})
+MARKER_AT_THE_END = re.compile(rf"{ANY_MARKER}\s*\Z")
 NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.InvalidURL)
 CREDENTIALS_AGAIN_SECONDS = 60.0
 DELETE_WITHIN_SECONDS = 8.0
@@ -53,11 +56,12 @@ class PagerDutyNote:
     async def find(self, object: str, markers: Sequence[str]) -> list[Posted]:  # noqa: A002 - the ledger's word
         """Notes that end with a marker, as ours do, oldest first; a person who quotes one has written no report."""
         notes = await self._api.notes(object)
-        return [
-            Posted(id=str(it["id"]), created_at=str(it.get("created_at", "")))
+        found = [
+            Posted(id=str(it["id"]), marker=ends[0].rstrip(), created_at=str(it.get("created_at", "")))
             for it in notes
-            if str(it.get("content", "")).rstrip().endswith(tuple(markers))
+            if (ends := MARKER_AT_THE_END.search(str(it.get("content", ""))))
         ]
+        return [it for it in found if it.marker.startswith(tuple(markers))]
 
     async def post(self, object: str, text: str, *, within: float) -> str:  # noqa: A002 - the ledger's word
         """Create the note."""

@@ -3,7 +3,8 @@
 Before a byte leaves, the ledger says `sending`. Who finds a delivery in that state, or `uncertain`, reads the object
 back by the marker first: found, it is adopted and edited; not found, it is posted and the object is listed once more,
 at once and again after half a minute, and the younger of two of ours is deleted. What cannot be read back for ten
-minutes is posted once with a tag: silence is worse than a double.
+minutes is posted once with a tag: silence is worse than a double. A store that goes on from a replica or a backup may
+have lost what was posted last: then every object is read before its first post, and what stands there is taken over.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ READ_BACK_SHARE = 2 / 3  # of the time to send; a list that hangs must leave som
 UNREADABLE_FOR = timedelta(minutes=10)
 VERIFY_AFTER_SECONDS = 30.0
 REFUSED_AGAIN_SECONDS = 900.0  # a wrong From address is a 400 as well, and somebody will mend it
+DOUBTFUL = ("sending", "uncertain")
 MAY_BE_A_DUPLICATE = "may be a duplicate"
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -53,6 +55,14 @@ class Sent:
     outcome: str
     again_in: float | None = None
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """Reports that the store may have lost: their markers begin so, and are none of `known`."""
+
+    beginning: str
+    known: frozenset[str]
 
 
 class Deadline:
@@ -85,13 +95,14 @@ async def send(
     redact: Callable[[str], str],
     deadline: Deadline,
     again_in: float,
+    lost: Lost | None = None,
     on_duplicate: Callable[[str], None] = _nobody_counts,
 ) -> Sent:
     """Show the report.
 
     `digest`: of what a reader must know in it; `markers`: the incident's own first, then those of the incidents that it
-    goes on for; `again_in`: seconds to wait after what may pass. `on_duplicate`: told what became of each second one of
-    ours that is found, `deleted` or `stays`.
+    goes on for; `again_in`: seconds to wait after what may pass; `lost`: None where nothing can be, or be found.
+    `on_duplicate`: told what became of each second one of ours that is found, `deleted` or `stays`.
     """
     sending = _Sending(
         store=store,
@@ -102,6 +113,7 @@ async def send(
         markers=markers,
         redact=redact,
         deadline=deadline,
+        lost=lost,
         on_duplicate=on_duplicate,
     )
     delivery = begun.delivery
@@ -111,7 +123,7 @@ async def send(
         await ledger.aside(store, delivery, state="uncertain", why=str(uncertain))
         return Sent(outcome="uncertain", again_in=again_in, why=str(uncertain))
     except DeliveryPostponed as postponed:
-        state = "uncertain" if delivery.state in ("sending", "uncertain") and delivery.foreign_id is None else "due"
+        state = "uncertain" if delivery.state in DOUBTFUL and delivery.foreign_id is None else "due"
         await ledger.aside(store, delivery, state=state, why=str(postponed))
         asked_for = min(postponed.after_seconds, LONGEST_WAIT_SECONDS)
         return Sent(outcome="postponed", again_in=max(asked_for, again_in), why=str(postponed))
@@ -146,6 +158,7 @@ class _Sending:
     markers: Sequence[str]
     redact: Callable[[str], str]
     deadline: Deadline
+    lost: Lost | None
     on_duplicate: Callable[[str], None]
 
     async def edit(self) -> Sent:
@@ -201,9 +214,9 @@ class _Sending:
 
     async def first(self) -> Sent:
         delivery = self.begun.delivery
-        doubtful = delivery.state in ("sending", "uncertain")
+        doubtful = delivery.state in DOUBTFUL
         tag = ""
-        if doubtful:
+        if doubtful or self.lost is not None:
             ours, tag = await self._read_back()
             if ours is not None:
                 return await self._adopt(ours)
@@ -242,13 +255,19 @@ class _Sending:
             return None, "" if self.sink.repeats_safely else MAY_BE_A_DUPLICATE
         try:
             async with asyncio.timeout(max(self.deadline.rest(), 0.0) * READ_BACK_SHARE):
-                return await self._keep_the_oldest(), ""
+                return await self._standing_there(), ""
         except (CouldNotLook, TimeoutError) as unreadable:
             since = delivery.uncertain_since
             blindly = since is not None and self.begun.now - since >= UNREADABLE_FOR
             if blindly and not delivery.tag:  # once: a tag says that it was tried already
                 return None, MAY_BE_A_DUPLICATE
             raise DeliveryUncertain(f"could not read back: {str(unreadable) or 'no answer in time'}") from unreadable
+
+    async def _standing_there(self) -> str | None:
+        if self.lost is None:
+            return await self._keep_the_oldest()
+        found = await self.sink.find(self.begun.delivery.object, [self.lost.beginning])
+        return next((it.id for it in found if it.marker not in self.lost.known), None)
 
     async def _keep_the_oldest(self) -> str | None:
         return await _keep_the_oldest(self.sink, self.begun.delivery.object, self.markers, self.on_duplicate)

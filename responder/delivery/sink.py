@@ -19,6 +19,7 @@ class Posted:
     """One report of ours as the sink shows it, known by its marker."""
 
     id: str
+    marker: str
     created_at: str
 
 
@@ -53,7 +54,7 @@ class Sink(Protocol):
         ...
 
     async def find(self, object: str, markers: Sequence[str]) -> list[Posted]:  # noqa: A002 - the ledger's word
-        """What the object shows with any of these markers, oldest first; raises CouldNotLook."""
+        """What the object shows with any of these markers, or beginnings of one, oldest first; raises CouldNotLook."""
         ...
 
     async def post(self, object: str, text: Any, *, within: float) -> str:  # noqa: A002 - the ledger's word

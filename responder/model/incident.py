@@ -126,6 +126,11 @@ def slug_of(number: int) -> str:
     return "inc-" + digits.rjust(4, "0")
 
 
+def beginning_of_markers(name: str) -> str:
+    """What the marker of every incident of one installation begins with."""
+    return marker_of(name, "").removesuffix("]")
+
+
 def marker_of(name: str, slug: str) -> str:
     """The words by which a report of ours is known again; they never change over edits."""
     return MARKER.format(name=name, slug=slug)

@@ -13,6 +13,7 @@ from typing import Any
 
 from responder.model.report import Report
 from responder.store.incidents import REPORT, ask_deliveries
+from responder.store.lineage import MAY_LACK
 from responder.store.store import Store
 
 COLUMNS = """d.id, d.incident, d.sink, d.object, d.state, d.attempt, d.foreign_id, d.digest, d.severity_rank, d.shown_state,
@@ -20,9 +21,12 @@ COLUMNS = """d.id, d.incident, d.sink, d.object, d.state, d.attempt, d.foreign_i
              d.refused_at"""
 BEGIN = f"""update deliveries d set attempt = $2 from incidents i where d.id = $1 and d.attempt < $2 and i.id = d.incident
             returning {COLUMNS}, i.slug, i.opened_at, i.continues, i.folded_into, i.state as incident_state, now() as now,
-            exists (select 1 from deliveries o where o.incident = d.incident and o.sink = d.sink and o.id < d.id and o.first_at is not null) as earlier_object"""
+            exists (select 1 from deliveries o where o.incident = d.incident and o.sink = d.sink and o.id < d.id and o.first_at is not null) as earlier_object,
+            {MAY_LACK} as may_lack"""
+OTHERS = """select i.slug from deliveries d join incidents i on i.id = d.incident
+            where d.sink = $1 and d.object = $2 and d.incident <> $3"""
 SLUGS = "select id, slug from incidents where id = any($1::bigint[])"
-BESIDE = ("slug", "opened_at", "continues", "folded_into", "incident_state", "now", "earlier_object")
+BESIDE = ("slug", "opened_at", "continues", "folded_into", "incident_state", "now", "earlier_object", "may_lack")
 SHOWN = """update deliveries set state = 'visible', foreign_id = $3, digest = $4, severity_rank = $5, shown_state = $6, complete = $7,
            why = '', uncertain_since = null, verify = $8, tag = $9, delivered_at = now(), first_at = coalesce(first_at, now())
            where id = $1 and attempt = $2 returning id"""
@@ -67,6 +71,7 @@ class Begun:
     continues: str | None
     folded: tuple[str, ...]
     continued_in: str | None
+    others: tuple[str, ...] | None
     opened_at: datetime
     incident_state: str
     now: datetime
@@ -79,11 +84,12 @@ async def begin(store: Store, number: int, fence: int) -> Begun | None:
         if row is None:
             return None
         report = await connection.fetchval("select body from reports where incident = $1", row["incident"])
-        others = [it for it in (row["continues"], row["folded_into"]) if it is not None]
-        slugs = {it["id"]: it["slug"] for it in await connection.fetch(SLUGS, others)} if others else {}
+        named = [it for it in (row["continues"], row["folded_into"]) if it is not None]
+        slugs = {it["id"]: it["slug"] for it in await connection.fetch(SLUGS, named)} if named else {}
         folded = await connection.fetch(
             "select slug from incidents where folded_into = $1 order by id", row["incident"]
         )
+        others = await _others(connection, row) if row["may_lack"] and row["foreign_id"] is None else None
     fields = dict(row)
     rest = {name: fields.pop(name) for name in BESIDE}
     return Begun(
@@ -93,10 +99,16 @@ async def begin(store: Store, number: int, fence: int) -> Begun | None:
         continues=rest["slug"] if rest["earlier_object"] else slugs.get(rest["continues"]),
         folded=tuple(it["slug"] for it in folded),
         continued_in=slugs.get(rest["folded_into"]),
+        others=others,
         incident_state=rest["incident_state"],
         opened_at=rest["opened_at"],
         now=rest["now"],
     )
+
+
+async def _others(connection: Any, row: Any) -> tuple[str, ...]:
+    found = await connection.fetch(OTHERS, row["sink"], row["object"], row["incident"])
+    return tuple(it["slug"] for it in found)
 
 
 async def sending(store: Store, delivery: Delivery, *, uncertain: bool, tag: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from responder.errors import UsageError
+from responder.store.lineage import notice
 from responder.store.store import Store
 
 FOLDER = Path(__file__).parent / "migrations"
@@ -51,7 +52,9 @@ async def migrate(store: Store, folder: Path = FOLDER) -> list[str]:
         try:
             await connection.execute(TABLE)
             done = {it["number"]: it for it in await connection.fetch("select number, name, checksum from migrations")}
-            return [it.name for it in migrations(folder) if await _apply(connection, it, done.get(it.number))]
+            applied = [it.name for it in migrations(folder) if await _apply(connection, it, done.get(it.number))]
+            await notice(connection)
+            return applied
         finally:
             await connection.execute("select pg_advisory_unlock($1)", LOCK)
 

@@ -16,6 +16,7 @@ import asyncpg
 import structlog
 
 from responder.errors import StoreUnavailable, UsageError
+from responder.store.lineage import notice
 
 POOL_SIZE = 12  # of the embedded server's 25: the rest is for a second daemon taking over, and for people
 CONNECT_SECONDS = 10.0
@@ -172,7 +173,7 @@ async def _pool(dsn: str, redact: Callable[[str], str]) -> asyncpg.Pool:
                 init_size=2,
                 max_size=POOL_SIZE,
                 command_timeout=COMMAND_SECONDS,
-                init=_speak_json,
+                init=_prepared,
                 server_settings=SESSION,
             )
     except asyncpg.exceptions.ClientConfigurationError as wrong:
@@ -201,6 +202,11 @@ async def _acquired(pool: asyncpg.Pool) -> AsyncIterator[Any]:
             await pool.release(connection, timeout=LET_GO_SECONDS)
         raise
     await pool.release(connection)
+
+
+async def _prepared(connection: Any) -> None:
+    await _speak_json(connection)
+    await notice(connection)
 
 
 async def _speak_json(connection: Any) -> None:

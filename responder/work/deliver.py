@@ -14,12 +14,13 @@ from responder.delivery.send import (
     SEND_WITHIN_SECONDS,
     VERIFY_AFTER_SECONDS,
     Deadline,
+    Lost,
     send,
     verify,
 )
 from responder.delivery.sink import Sink
 from responder.errors import CouldNotLook
-from responder.model.incident import IncidentState, marker_of
+from responder.model.incident import IncidentState, beginning_of_markers, marker_of
 from responder.model.report import Report
 from responder.report.compare import DeliveryReason, material_digest, may_edit_at, reason_to_deliver
 from responder.store import deliveries as ledger
@@ -85,6 +86,7 @@ async def _send(
         redact=desk.store.redacted,  # a sink's form may be a text, or data with texts in it
         deadline=deadline,
         again_in=AGAIN_SECONDS[min(tries, len(AGAIN_SECONDS) - 1)],
+        lost=_lost(desk, begun) if sink.reads_back else None,
         on_duplicate=_counted(desk, sink),
     )
     desk.metrics.reports.labels(sink.name, sent.outcome).inc()
@@ -106,6 +108,14 @@ async def _send(
         desk.metrics.first_report_seconds.observe((begun.now - begun.opened_at).total_seconds() + took)
     failed = sent.outcome in ("postponed", "uncertain")
     return Next(in_seconds=sent.again_in, waits_for=sent.why, payload={"tries": tries + 1 if failed else 0})
+
+
+def _lost(desk: Desk, begun: Begun) -> Lost | None:
+    if begun.others is None:
+        return None
+    return Lost(
+        beginning=beginning_of_markers(desk.name), known=frozenset(marker_of(desk.name, it) for it in begun.others)
+    )
 
 
 def _counted(desk: Desk, sink: Sink) -> Callable[[str], None]:

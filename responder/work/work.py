@@ -18,6 +18,7 @@ import structlog
 
 from responder.errors import LeaseLost, StoreUnavailable
 from responder.store import work as rows
+from responder.store.clock import DatabaseClock
 from responder.store.store import GONE
 from responder.store.work import CHANNEL, Claimed
 from responder.work.desk import Desk, Next
@@ -74,6 +75,7 @@ class Worker:
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._stirred_at = dict.fromkeys(self._kinds, 0.0)
+        self._clock = DatabaseClock(lease_seconds=LEASE_SECONDS)
         self.moved_at = 0.0
 
     async def run(self) -> None:
@@ -83,6 +85,7 @@ class Worker:
             listener = group.create_task(self._listen())
             while not self._stopping.is_set():
                 try:
+                    await self._clock.look(self._desk.store)
                     await self._claim_all(group)
                     await self._sleep_until_due()
                 except StoreUnavailable as away:

@@ -10,7 +10,7 @@ import pytest
 
 from responder.clients.pagerduty import PagerDutyApi
 from responder.delivery.pagerduty_note import PagerDutyNote
-from responder.delivery.send import MAY_BE_A_DUPLICATE, Deadline, Sent, send, verify
+from responder.delivery.send import MAY_BE_A_DUPLICATE, Deadline, Lost, Sent, send, verify
 from responder.demo.pagerduty import TOKEN, StandInPagerDuty
 from responder.demo.pagerduty_account import BOT_EMAIL
 from responder.errors import LeaseLost
@@ -43,16 +43,19 @@ class Desk:
         return begun
 
     async def send(self, begun: Begun | None = None, *, seconds: float = 2.0, within: Deadline | None = None) -> Sent:
+        begun = begun or await self.begin()
+        others = None if begun.others is None else frozenset(f"[responder:test:{it}]" for it in begun.others)
         return await send(
             self.store,
             self.sink,
-            begun or await self.begin(),
+            begun,
             self.report,
             digest=b"d",
             markers=[MARKER],
             redact=lambda text: text,
             deadline=within or Deadline(seconds),
             again_in=1.0,
+            lost=None if others is None else Lost(beginning="[responder:test:", known=others),
         )
 
     @property
@@ -213,6 +216,57 @@ async def test_when_the_late_one_is_the_elder_it_is_the_one_that_lives_on(desk: 
 
     assert (edited.outcome, len(desk.notes)) == ("edited", 1)
     assert "stored late" not in desk.notes[0]
+
+
+async def went_on_from_a_replica(store: Store, ago: str) -> None:
+    """The history of the database began anew so long ago."""
+    async with store.connection() as connection:
+        await connection.execute("update lineage set since = now() - $1::text::interval", ago)
+        await connection.execute("insert into lineage values ('00000000', now() - interval '1 year')")
+
+
+async def test_a_store_that_goes_on_from_a_replica_takes_over_the_note_that_it_has_lost(desk: Desk) -> None:
+    await went_on_from_a_replica(desk.store, "1 minute")
+    lost = desk.pagerduty.add_note(desk.object, "of an incident that was lost [responder:test:inc-0007]")
+    desk.pagerduty.add_note(desk.object, "of another installation [responder:other:inc-0007]")
+
+    sent = await desk.send()
+
+    assert (sent.outcome, [it.method for it in desk.pagerduty.requests]) == ("delivered", ["GET", "PUT"])
+    assert [it.id for it in desk.pagerduty.account.incidents[desk.object].notes if MARKER in it.content] == [lost.id]
+
+
+async def test_it_takes_over_no_note_of_an_incident_that_it_knows(desk: Desk) -> None:
+    await went_on_from_a_replica(desk.store, "1 minute")
+    async with desk.store.connection() as connection:
+        await connection.execute("insert into incidents (id, slug, first_report_due) values (7, 'inc-0007', now())")
+        await connection.execute(
+            "insert into deliveries (incident, sink, object, state) values (7, 'pagerduty_note', $1, 'visible')",
+            desk.object,
+        )
+    desk.pagerduty.add_note(desk.object, "of the former incident [responder:test:inc-0007]")
+
+    sent = await desk.send()
+
+    assert (sent.outcome, len(desk.notes)) == ("delivered", 1)
+    assert [it.method for it in desk.pagerduty.requests] == ["GET", "POST"]
+
+
+async def test_what_cannot_be_read_before_the_first_post_is_not_posted(desk: Desk) -> None:
+    await went_on_from_a_replica(desk.store, "1 minute")
+    desk.pagerduty.fault("GET /incidents/*/notes", "status", status=500)
+
+    first, second = await desk.send(), await desk.send()
+
+    assert (first.outcome, second.outcome, len(desk.notes)) == ("uncertain", "delivered", 1)
+
+
+async def test_a_week_later_nothing_is_read_before_the_first_post(desk: Desk) -> None:
+    await went_on_from_a_replica(desk.store, "8 days")
+
+    await desk.send()
+
+    assert [it.method for it in desk.pagerduty.requests] == ["POST"]
 
 
 async def test_a_note_that_a_person_quotes_the_marker_in_is_theirs(desk: Desk) -> None:

@@ -27,15 +27,20 @@ class Cluster:
     folder: Path
     data: Path
     settings: Sequence[str] = ()
+    before: Sequence[str] = ()
     port: int = field(default_factory=lasting_port)
     process: subprocess.Popen[bytes] | None = None
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, template: Path, *settings: str, disk: Path | None = None) -> AsyncIterator[Cluster]:
-        """A copy of `template`, started, ended with the block; `disk`: where its data are to be."""
+    async def opened(
+        cls, template: Path, *settings: str, disk: Path | None = None, before: Sequence[str] = ()
+    ) -> AsyncIterator[Cluster]:
+        """A copy of `template`, started, ended with the block; `disk`: where its data are to be; `before`: words that
+        stand before the program, as `env` does with its variables.
+        """
         with folder_for("postgres", postgres_user()) as folder:
-            self = cls(folder=folder, data=(disk or folder) / "data", settings=settings)
+            self = cls(folder=folder, data=(disk or folder) / "data", settings=settings, before=before)
             await asyncio.to_thread(subprocess.run, ["cp", "-a", str(template), str(self.data)], check=True)
             async with self._started():
                 yield self
@@ -81,7 +86,7 @@ class Cluster:
             time.sleep(0.05)
         self.process = start(
             "postgresql",
-            [str(programs / "postgres"), "-D", str(self.data), "-p", str(self.port), *options],
+            [*self.before, str(programs / "postgres"), "-D", str(self.data), "-p", str(self.port), *options],
             self.folder,
             lambda: subprocess.run(probe, check=False).returncode == 0,
             user=postgres_user(),

@@ -10,7 +10,10 @@ import pytest
 
 from tests.faults.daemon import Daemon
 from tests.faults.oracle import TALLIES
+from tests.faults.stores import Stores
 from tests.faults.world import PACK, WEBHOOK_TOKEN
+
+MOST_SESSIONS = 500  # some forty daemons at once
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -19,6 +22,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("faults")
         for it in TALLIES:
             terminalreporter.write_line(str(it))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A run in which fewer faults fell than are stated has failed, whatever its tests say."""
+    if session.exitstatus == pytest.ExitCode.OK and any(it.fell < it.stated for it in TALLIES):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +42,13 @@ def seed() -> Iterator[Path]:
     finally:
         first.clean_up()
         shutil.rmtree(first.folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def stores(request: pytest.FixtureRequest, seed: Path) -> Stores:
+    """Embedded ones, and those of a given PostgreSQL where one is installed."""
+    try:
+        server: str | None = request.getfixturevalue("start_postgres")(max_connections=MOST_SESSIONS).dsn
+    except pytest.skip.Exception:
+        server = None
+    return Stores(seed=seed, server=server)

@@ -22,7 +22,7 @@ from typing import Any
 
 from tests.systems.plugin import LOOPBACK, answers
 
-READY_WITHIN_SECONDS = 60.0  # two busy cores, and a store that replays its log
+READY_WITHIN_SECONDS = 120.0  # two very busy cores, and a store that replays its log
 STRUCK = Path(__file__).parent / "struck.py"
 NEVER = "never"
 
@@ -109,7 +109,7 @@ class Daemon:
         self._running.kill()
         self._running.wait()
 
-    def died(self, within_seconds: float = 30) -> int:
+    def died(self, within_seconds: float = 60) -> int:
         """Wait until it has ended by itself, or by a strike; its exit status."""
         return self._running.wait(within_seconds)
 

@@ -6,9 +6,8 @@ Many incidents in one daemon, each with its own misfortune; the faults meet the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,12 +18,13 @@ from tests.faults.daemon import Daemon, Strike
 from tests.faults.oracle import Open, Tally, check_nothing_is_left_open, check_one_note
 from tests.faults.receiver import Receiver, Way
 from tests.faults.sizes import size
+from tests.faults.stores import EMBEDDED, GIVEN, Stores, both
 from tests.faults.world import Case, World, noted, until
 
-RUNS = size(full=100, short=2)  # of each way, at each target
+RUNS = size(full=50, short=2)  # of each way, at each target, on each store
 AT_ONCE = 20  # incidents; PagerDuty is asked at most 900 times a minute
 KILLED_AT_ONCE = 8  # posts that hang when the daemon is killed: as many as one queue does side by side
-WAVES = size(full=13, short=1)
+WAVES = size(full=7, short=1)
 UNSURE_SECONDS = 8.0  # longer than we wait for an answer
 
 STORED: dict[str, dict[str, Any]] = {
@@ -52,18 +52,19 @@ def in_waves(cases: Sequence[tuple[Case, str]]) -> Iterator[list[tuple[Case, str
         yield some
 
 
-async def watched(world: World, seed: Path, **more: str | None) -> tuple[Daemon, Open]:
+async def watched(world: World, store: Mapping[str, Any], **more: str | None) -> tuple[Daemon, Open]:
     """A daemon that runs and can be asked what it holds open, and what it held at the beginning."""
-    daemon = await world.daemon(seed=seed, **more)
+    daemon = await world.daemon(**store, **more)
     await world.start(daemon, Strike())
     return daemon, await Open.of(daemon)
 
 
-async def test_a_note_that_was_stored_and_not_answered_is_found_again(seed: Path) -> None:
+@pytest.mark.parametrize("kind", both(short=GIVEN))
+async def test_a_note_that_was_stored_and_not_answered_is_found_again(stores: Stores, kind: str) -> None:
     ways = {**{way: {**it, "store": True} for way, it in STORED.items()}, **LATE}
-    tally = Tally(name="PagerDuty stores a note and the answer is lost", stated=RUNS * len(ways))
-    async with World.opened() as world:
-        daemon, before = await watched(world, seed, FIRST_REPORT_WITHIN="5m")
+    tally = Tally(name=f"PagerDuty stores a note and the answer is lost, {kind}", stated=RUNS * len(ways))
+    async with stores.one(kind) as store, World.opened() as world:
+        daemon, before = await watched(world, store, FIRST_REPORT_WITHIN="5m")
         seen: list[tuple[Case, str, PagedIncident]] = []
         for wave in in_waves(cases_of(list(ways))):
             paged = [(case, way, await world.page(case)) for case, way in wave]
@@ -104,11 +105,12 @@ def is_verified(world: World, incident: PagedIncident, *, looks: int = 2) -> boo
     return asked.count("GET") >= looks and asked[-1] in ("GET", "DELETE")
 
 
-async def test_an_edit_that_was_stored_and_not_answered_is_made_again(seed: Path) -> None:
-    tally = Tally(name="PagerDuty stores an edit and the answer is lost", stated=RUNS * len(STORED))
-    async with World.opened() as world:
+@pytest.mark.parametrize("kind", both(short=EMBEDDED))
+async def test_an_edit_that_was_stored_and_not_answered_is_made_again(stores: Stores, kind: str) -> None:
+    tally = Tally(name=f"PagerDuty stores an edit and the answer is lost, {kind}", stated=RUNS * len(STORED))
+    async with stores.one(kind) as store, World.opened() as world:
         world.slow_seconds = 3
-        daemon, before = await watched(world, seed, FIRST_REPORT_WITHIN="1s")
+        daemon, before = await watched(world, store, FIRST_REPORT_WITHIN="1s")
         seen: list[tuple[Case, PagedIncident]] = []
         for wave in in_waves(cases_of(list(STORED))):
             paged = [(case, way, await world.page(case)) for case, way in wave]
@@ -134,12 +136,15 @@ async def test_an_edit_that_was_stored_and_not_answered_is_made_again(seed: Path
         tally.check()
 
 
-async def test_a_report_webhook_that_was_stored_and_not_answered_is_repeated_under_its_key(seed: Path) -> None:
+@pytest.mark.parametrize("kind", both(short=GIVEN))
+async def test_a_report_webhook_that_was_stored_and_not_answered_is_repeated_under_its_key(
+    stores: Stores, kind: str
+) -> None:
     ways: tuple[Way, ...] = ("hang", "reset", "status", "rubbish", "html")
-    tally = Tally(name="a report webhook is stored and the answer is lost", stated=RUNS * (len(ways) - 1))
-    async with World.opened() as world, Receiver.opened() as receiver:
+    tally = Tally(name=f"a report webhook is stored and the answer is lost, {kind}", stated=RUNS * (len(ways) - 1))
+    async with stores.one(kind) as store, World.opened() as world, Receiver.opened() as receiver:
         daemon, before = await watched(
-            world, seed, FIRST_REPORT_WITHIN="5m", REPORT_WEBHOOK_URL=receiver.url, PAGERDUTY_TOKEN=None
+            world, store, FIRST_REPORT_WITHIN="5m", REPORT_WEBHOOK_URL=receiver.url, PAGERDUTY_TOKEN=None
         )
         cases = cases_of(ways)
         for wave in in_waves(cases):
@@ -174,11 +179,14 @@ def check_one_report(case: Case, receiver: Receiver) -> None:
     assert {it.body["complete"] for it in posts} == {True}
 
 
-async def test_a_daemon_that_is_killed_while_the_stored_post_hangs_posts_nothing_twice(seed: Path) -> None:
+@pytest.mark.parametrize("kind", both(short=EMBEDDED))
+async def test_a_daemon_that_is_killed_while_the_stored_post_hangs_posts_nothing_twice(
+    stores: Stores, kind: str
+) -> None:
     """Both sinks hang on what they have stored, and nobody is left who knows of it but the ledger."""
-    tally = Tally(name="kill -9 while a stored post hangs", stated=2 * WAVES * KILLED_AT_ONCE)
-    async with World.opened() as world, Receiver.opened() as receiver:
-        daemon = await world.daemon(seed=seed, FIRST_REPORT_WITHIN="5m", REPORT_WEBHOOK_URL=receiver.url)
+    tally = Tally(name=f"kill -9 while a stored post hangs, {kind}", stated=2 * WAVES * KILLED_AT_ONCE)
+    async with stores.one(kind) as store, World.opened() as world, Receiver.opened() as receiver:
+        daemon = await world.daemon(FIRST_REPORT_WITHIN="5m", REPORT_WEBHOOK_URL=receiver.url, **store)
         await world.start(daemon)
         seen: list[tuple[Case, PagedIncident]] = []
         for wave in range(WAVES):

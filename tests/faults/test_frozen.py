@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from tests.systems.plugin import Postgres
 
 RUNS = size(full=9, short=1)  # of each step: more than fifty in all
 FROZEN_SECONDS = size(full=60, short=0)  # at least; else until the other has finished
-AT_ONCE = size(full=4, short=6)
+AT_ONCE = size(full=9, short=6)
 LEDGER = "select state, foreign_id, digest, tag, verify from deliveries"
 
 
@@ -72,12 +72,13 @@ class Outcome:
 
 
 @pytest.fixture(scope="module")
-def outcomes(request: pytest.FixtureRequest, postgres_server: Postgres) -> dict[str, list[Outcome]]:
+def outcomes(request: pytest.FixtureRequest, start_postgres: Callable[..., Postgres]) -> dict[str, list[Outcome]]:
     """A pair of replicas for each run of each step that was selected."""
     here = [it for it in request.session.items if it.path == Path(__file__) and hasattr(it, "callspec")]
     steps = sorted({it.callspec.params["step"] for it in here})
     tally = Tally(name="a replica frozen with claimed work, and thawed", stated=RUNS * len(steps))
-    return asyncio.run(_played(steps, postgres_server.dsn, tally))
+    server = start_postgres(max_connections=300)
+    return asyncio.run(_played(steps, server.dsn, tally))
 
 
 async def _played(steps: list[str], server: str, tally: Tally) -> dict[str, list[Outcome]]:

@@ -1,6 +1,7 @@
 """kill -9 at every named step of the path: nothing is lost, and nothing is posted twice.
 
-All steps are played at once, a few at a time, since most of each is waiting for a dead worker's lease to end.
+Every other run is on a given PostgreSQL, the rest on an embedded store. All steps are played at once, a few at a time,
+since most of each is waiting for a dead worker's lease to end.
 """
 
 from __future__ import annotations
@@ -8,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,11 +20,12 @@ from responder.demo.pagerduty_account import PagedIncident
 from tests.faults.daemon import Daemon, Strike
 from tests.faults.oracle import Tally, check_one_note
 from tests.faults.sizes import size
+from tests.faults.stores import Stores
 from tests.faults.world import Case, World, moment, noted, until
 
 RUNS = size(full=50, short=1)  # of each step
 IN_ONE_WORLD = 51
-AT_ONCE = 4
+AT_ONCE = 6
 RESUMED_WITHIN_SECONDS = 10.0
 BEFORE_THE_COMMIT = "before the commit"
 STORED_BUT_NOT_ANSWERED = "the note is stored, its answer under way"
@@ -50,7 +53,7 @@ STEPS: dict[str, tuple[Strike | None, str]] = {
     "the last finding is kept": (Strike(event="finding.kept", nth=2), "POST"),
     "the report is kept": (Strike(event="report.composed"), ""),
     "the alert is handled": (Strike(event="alert.handled"), ""),
-    "the delivery is claimed": (Strike(event="work.claimed", work=NOTE, nth=2), "POST"),
+    "the delivery is claimed": (Strike(event="work.claimed", work=NOTE), "POST"),
     "before the first byte": (Strike(event="delivery.sending"), "GET POST GET GET"),
     STORED_BUT_NOT_ANSWERED: (None, "POST GET PUT GET"),
     "posted, before the mark": (Strike(event="delivery.posted"), "POST GET PUT GET"),
@@ -75,26 +78,26 @@ class Outcome:
 
 
 @pytest.fixture(scope="module")
-def outcomes(request: pytest.FixtureRequest, seed: Path) -> dict[str, list[Outcome]]:
+def outcomes(request: pytest.FixtureRequest, stores: Stores) -> dict[str, list[Outcome | Exception]]:
     """A daemon for each run of each step that was selected; looked at when all have long been through."""
     selected = {it.callspec.params["step"] for it in request.session.items if _is_of_a_step(it)}
     steps = sorted((it for it in STEPS if it in selected), key=lambda it: len(STEPS[it][1]), reverse=True)
     runs = steps * RUNS
-    outcomes: dict[str, list[Outcome]] = {step: [] for step in steps}
+    outcomes: dict[str, list[Outcome | Exception]] = {step: [] for step in steps}
     for first in range(0, len(runs), IN_ONE_WORLD):
         some = runs[first : first + IN_ONE_WORLD]
-        for step, outcome in zip(some, asyncio.run(_played(some, seed)), strict=True):
+        for step, outcome in zip(some, asyncio.run(_played(some, first, stores)), strict=True):
             outcomes[step].append(outcome)
     return outcomes
 
 
 @pytest.fixture(scope="module")
-def tally(outcomes: dict[str, list[Outcome]]) -> Tally:
+def tally(outcomes: dict[str, list[Outcome | Exception]]) -> Tally:
     """How many kills fell between the commit and the note: every one whose step says so."""
     within = [step for step in outcomes if step not in PAST_THE_NOTE and step != BEFORE_THE_COMMIT]
     tally = Tally(name="kill -9 at a named step, between commit and note", stated=RUNS * len(within))
     for outcome in (it for step in outcomes for it in outcomes[step]):
-        tally.count(fell=outcome.fell)
+        tally.count(fell=isinstance(outcome, Outcome) and outcome.fell)
     return tally
 
 
@@ -102,28 +105,44 @@ def _is_of_a_step(item: pytest.Item) -> bool:
     return isinstance(item, pytest.Function) and item.path == Path(__file__) and hasattr(item, "callspec")
 
 
-async def _played(steps: list[str], seed: Path) -> list[Outcome]:
+async def _played(steps: list[str], first: int, stores: Stores) -> list[Outcome | Exception]:
+    """`first`: which number the first of these runs has; it says on which store each is run.
+
+    A run that fails ends no other one.
+    """
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one(number: int, step: str) -> Outcome:
-        async with room:
-            daemon, seen = await _killed_at(step, Case(name=f"Killed{number:02d}"), world, seed)
-        expected = STEPS[step][1].split()
-        await until(lambda: len(world.note_requests(seen.incident)) >= len(expected), every_seconds=0.1)
-        await asyncio.sleep(2)  # for a second note, if there were one
-        await asyncio.to_thread(daemon.clean_up)
+        async with stores.one(stores.kind(first + number)) as store:
+            async with room:
+                daemon, seen = await _killed_at(step, Case(name=f"Killed{number:02d}"), world, store)
+            expected = STEPS[step][1].split()
+            await until(
+                lambda: len(world.note_requests(seen.incident)) >= len(expected),
+                120,
+                every_seconds=0.1,
+                else_tell=lambda: f"{step}: {world.note_requests(seen.incident)}\n{daemon.log[-5000:]}",
+            )
+            await asyncio.sleep(2)  # for a second note, if there were one
+            await asyncio.to_thread(daemon.clean_up)
         return replace(seen, asked=" ".join(world.note_requests(seen.incident)))
 
+    async def or_failed(number: int, step: str) -> Outcome | Exception:
+        try:
+            return await one(number, step)
+        except Exception as failed:  # noqa: BLE001 - raised again by the test of its step
+            return failed
+
     async with World.opened() as world, asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(number, step)) for number, step in enumerate(steps)]
+        tasks = [group.create_task(or_failed(number, step)) for number, step in enumerate(steps)]
         await asyncio.wait(tasks)
     return [task.result() for task in tasks]
 
 
-async def _killed_at(step: str, case: Case, world: World, seed: Path) -> tuple[Daemon, Outcome]:
+async def _killed_at(step: str, case: Case, world: World, store: Mapping[str, Any]) -> tuple[Daemon, Outcome]:
     strike, _ = STEPS[step]
     # However long the next start takes: the first report waits for its checks, so that no edit has to follow it.
-    daemon = await world.daemon(seed=seed, FIRST_REPORT_WITHIN="5m")
+    daemon = await world.daemon(FIRST_REPORT_WITHIN="5m", **store)
     incident = await world.page(case)
     if strike is None:
         path = f"POST /incidents/{incident.id}/notes"
@@ -176,9 +195,11 @@ def _claimed(daemon: Daemon) -> dict[tuple[str, str], float]:
 @pytest.mark.faults
 @pytest.mark.timeout(size(full=4 * 3600, short=300))
 @pytest.mark.parametrize("step", STEPS)
-def test_a_kill_loses_nothing_and_doubles_nothing(step: str, outcomes: dict[str, list[Outcome]]) -> None:
+def test_a_kill_loses_nothing_and_doubles_nothing(step: str, outcomes: dict[str, list[Outcome | Exception]]) -> None:
     assert len(outcomes[step]) == RUNS
     for seen in outcomes[step]:
+        if isinstance(seen, Exception):
+            raise seen
         print(f"{step}: started in {seen.start_seconds:.1f} s, resumed after {seen.resumed_seconds:.1f} s")
 
         check_one_note(seen.case, seen.incident)

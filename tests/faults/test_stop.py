@@ -23,7 +23,7 @@ from tests.faults.sizes import size
 from tests.faults.world import Case, World, noted, until
 from tests.systems.plugin import Postgres
 
-STOPS = size(full=50, short=2)
+STOPS = size(full=50, short=1)
 POSTED = 40
 AT_ONCE = 4
 STOP_AFTER = 15

@@ -29,7 +29,7 @@ from tests.faults.world import AGAIN_SECONDS, WEBHOOK_TOKEN, Case, World, noted,
 from tests.systems.plugin import answers, folder_for
 
 ROUNDS = size(full=20, short=0)  # of each way; 0: once each, all with one daemon
-AWAY_SECONDS = size(full=600, short=8)
+AWAY_SECONDS = size(full=600, short=4)
 SENDERS = 4
 PAUSE_SECONDS = 0.05
 TAKEN_BEFORE = size(full=8, short=20)
