@@ -219,11 +219,14 @@ async def test_a_server_that_hangs_costs_only_its_deadline(
 ) -> None:
     port, checks = await raw_server(None), catalogue()
     schemes = {"http": "http", "prometheus": "http", "postgres": "postgresql", "redis": "redis"}
+    must = {"prometheus.query": {"query": "up"}, "prometheus.graph": {"query": "up"}, "redis.queues": {"keys": ["q"]}}
+    must["prometheus.rules"] = {"alert": "HighErrorRate"}
     asks = []
     for check, diagnostic in checks.items():
         kind = diagnostic.target_kind
-        target = Target(name=kind, kind=kind, address=f"{schemes[kind]}://127.0.0.1:{port}")
-        parameters = diagnostic.parameters(**({"query": "up"} if check == "prometheus.query" else {}))
+        allow = frozenset({"scan", "slowlog"})
+        target = Target(name=kind, kind=kind, address=f"{schemes[kind]}://127.0.0.1:{port}", allow=allow)
+        parameters = diagnostic.parameters(**must.get(check, {}))
         asks.append(Ask(name=check, check=check, target=target, parameters=parameters))
     doors, told = Doors({}), Told()
     loop = asyncio.get_running_loop()

@@ -48,7 +48,8 @@ async def test_of_an_incident_that_stays_open_the_first_and_the_last_looks_are_k
     last = 2 * LOOKS_KEPT + 5
     async with store.connection() as connection:
         await connection.execute(
-            "insert into steps (incident, run, name, outcome) select 1, n, 'readings', '{}' from generate_series(0, $1) n",
+            """insert into steps (incident, run, name, outcome)
+               select 1, n, 'readings', '{}' from generate_series(0, $1) n""",
             last,
         )
         await connection.execute(LEAVE_OUT_LOOKS, 1, last, LOOKS_KEPT)
