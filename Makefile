@@ -49,7 +49,7 @@ check: $(DEV)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/responder check rules
-	$(BIN)/responder test rules
+	$(BIN)/responder test --mutate rules responder/demo/pack
 
 format: $(DEV)
 	$(BIN)/ruff format .
