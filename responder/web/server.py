@@ -18,7 +18,8 @@ from prometheus_client.exposition import choose_encoder
 from responder.errors import StoreUnavailable
 from responder.telemetry import Metrics
 from responder.web.access import Access
-from responder.web.api import Api
+from responder.web.api import PREFIX, Api, answer
+from responder.web.openapi import openapi
 from responder.web.room import Room
 from responder.web.rules import RulesApi
 from responder.web.views import Views
@@ -75,6 +76,7 @@ def application(site: Site) -> web.Application:
     app.router.add_static("/static", STATIC)
     site.api.add_to(app.router, pages)
     site.rules.add_to(app.router, guarded)
+    app.router.add_get(f"{PREFIX}/openapi.json", guarded(_described))
     for path in ("/webhooks/{kind:grafana}", "/webhooks/{kind:grafana}/{source}"):
         app.router.add_put(path, _webhook(site.reception))  # it can be told to
     for path in ("/webhooks/{kind}", "/webhooks/{kind}/{source}"):
@@ -186,6 +188,10 @@ def _page(view: Callable[[web.Request], Awaitable[tuple[int, str]]]) -> Handler:
         return web.Response(status=status, text=html, content_type="text/html", headers=SECURITY)
 
     return handle
+
+
+async def _described(_: web.Request) -> web.StreamResponse:
+    return answer(openapi())
 
 
 async def _healthz(_: web.Request) -> web.StreamResponse:
