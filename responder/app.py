@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,6 @@ from responder.errors import CouldNotLook, NotConfigured, StoreUnavailable, Usag
 from responder.incidents.fold import fold
 from responder.intake.arrange import arrange
 from responder.intake.registry import sources
-from responder.intake.source import Credentials
 from responder.loop_watch import watched_loop
 from responder.model.assessment import Said
 from responder.model.finding import Outcome
@@ -41,21 +40,15 @@ from responder.reload.reloader import Reloader
 from responder.rules.ignored import without_ignored
 from responder.rules.in_force import RulesInForce, with_clean_words
 from responder.rules.packs import Loaded, load_packs
-from responder.settings import Settings, not_acted_on, revealed
+from responder.settings import Settings, not_acted_on
+from responder.site import site_of
 from responder.store import work as rows
 from responder.store.accept import Acceptor
 from responder.store.migrate import migrate
 from responder.store.rates import SharedRate
 from responder.store.store import Store
 from responder.telemetry import Metrics
-from responder.web.access import Access, is_loopback
-from responder.web.api import Api
-from responder.web.looking import LookingAt
-from responder.web.pages import Pages
-from responder.web.rules import RulesApi
-from responder.web.server import MAX_BODY_BYTES, Site, application, malformed_requests
-from responder.web.views import Views
-from responder.web.webhooks import Reception
+from responder.web.server import application, malformed_requests
 from responder.work import reconcile
 from responder.work.asked import write_down
 from responder.work.desk import Desk
@@ -247,7 +240,7 @@ async def _serving(
     beside = [group.create_task(acceptor.run())]
     working: list[asyncio.Task[None]] = []
     vitals = Vitals(desk=desk, acceptor=acceptor, worker=worker, embedded=embedded)
-    site = _site(settings, vitals, reloader)
+    site = site_of(settings, vitals, reloader)
     runner = web.AppRunner(
         application(site),
         access_log=None,
@@ -407,65 +400,6 @@ def acceptor_of(settings: Settings, store: Store, room: Callable[[], bool] = lam
         awaits_alerts_for=min(AWAITS_ALERTS_FOR, settings.first_report_within * AWAITS_AT_MOST),
         room=room,
     )
-
-
-def _site(settings: Settings, vitals: Vitals, reloader: Reloader) -> Site:
-    desk = vitals.desk
-    access = Access(
-        tokens=revealed(settings.api_tokens),
-        open_to_all=settings.api_open,
-        loopback=is_loopback(settings.host),
-        proxy_header=settings.auth_proxy_header,
-        trusted_proxies=settings.trusted_proxies,
-    )
-    metrics_token = settings.metrics_token
-    looking = LookingAt(rules=desk.rules, doors=desk.doors, sinks=tuple(desk.sinks), store=desk.store)
-    reception = Reception(
-        sources=sources(),
-        credentials=_credentials(settings),
-        acceptor=vitals.acceptor,
-        redactor=desk.redactor,
-        metrics=desk.metrics,
-        rules=desk.rules,
-        arrange=desk.arrange,
-        ourselves=desk.pagerduty.ourselves if desk.pagerduty else frozenset(),
-        max_body_bytes=MAX_BODY_BYTES,
-        names=set(),
-    )
-    return Site(
-        reception=reception,
-        views=Views(desk.store, Pages(settings.name, settings.public_url), clock, looking),
-        api=Api(desk.store, settings.name, looking),
-        rules=RulesApi(desk.rules, reloader.reload),
-        metrics=desk.metrics,
-        access=access,
-        metrics_access=replace(access, tokens=(metrics_token.get_secret_value(),)) if metrics_token else access,
-        ready=vitals.why_not_ready,
-        measure=vitals.measure,
-    )
-
-
-def _credentials(settings: Settings) -> Mapping[str, Credentials]:
-    anybody = settings.allow_unauthenticated_webhooks
-    return {
-        "alertmanager": Credentials(
-            tokens=revealed(settings.alertmanager_tokens),
-            username=settings.alertmanager_username,
-            password=settings.alertmanager_password.get_secret_value(),
-            allow_unauthenticated=anybody,
-        ),
-        "pagerduty": Credentials(secrets=revealed(settings.pagerduty_webhook_secrets), allow_unauthenticated=anybody),
-        "grafana": Credentials(
-            tokens=revealed(settings.grafana_tokens),
-            secrets=revealed(settings.grafana_secrets),
-            allow_unauthenticated=anybody,
-        ),
-        "generic": Credentials(
-            tokens=revealed(settings.generic_tokens),
-            secrets=revealed(settings.generic_secrets),
-            allow_unauthenticated=anybody,
-        ),
-    }
 
 
 def _print(text: str) -> None:

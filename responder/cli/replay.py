@@ -106,7 +106,9 @@ def _as_taken_in(found: Recorded, packs: Sequence[Pack]) -> Recorded:
 
 def _pack_now(incident: Incident, packs: Sequence[Pack]) -> Pack | None:
     first = min(incident.alerts, key=lambda it: (it.first_seen, it.alert.fingerprint), default=None)
-    return pack_for(packs, first.alert.labels) if first else None
+    if first is not None:
+        return pack_for(packs, first.alert.labels)
+    return next((pack for pack in packs if incident.watched and pack.name == incident.pack), None)
 
 
 def lines_of(found: Sequence[Replayed], since: str, *, wants_all: bool) -> Iterator[str]:

@@ -111,7 +111,8 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Rule": _object(
         rule=TEXT, written_at=TEXT, summary=TEXT, match=_list(TEXT), default=YES_NO,
-        thresholds=_by_name(_by_name(TEXT)), combine={"enum": ["any", "all"]},
+        watch_seconds={"type": ["number", "null"]}, thresholds=_by_name(_by_name(TEXT)),
+        combine={"enum": ["any", "all"]},
         level={"enum": ["warning", "critical", None]}, private=YES_NO, runbook=TEXT, diagnose=_list(TEXT),
         suggest=_list(TEXT),
     ),

@@ -98,6 +98,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "summary": rule.summary,
         "match": [line.text for line in rule.match],
         "default": rule.default,
+        "watch_seconds": rule.watch_seconds,
         "thresholds": {it.signal: bounds_of(it) for it in rule.thresholds},
         "combine": rule.combine,
         "level": rule.level.value if rule.level else None,

@@ -63,6 +63,7 @@ rules:
     diagnose: [http.status: {paths: [/health]}, prometheus.query: {query: up, as: who is up}]
   - {name: job-failed, match: ['alertname="KubeJobFailed"'], level: warning, private: true}
   - {name: anything-else, default: true, summary: An alert that no rule knows}
+  - {name: watch-errors, watch: 30s, labels: {service: shop}, thresholds: {error_rate: {critical: "> 9%"}}}
 """
 
 PAGES = Pages("prod", "https://responder.example")

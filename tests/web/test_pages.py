@@ -170,7 +170,7 @@ def test_the_rules_say_what_is_in_force(pages: dict[str, str]) -> None:
     text = Outline(pages["rules"]).text
 
     for expected in (
-        "Rules in force (3 from rules)",
+        "Rules in force (4 from rules)",
         "good 01:12:09 UTC (2h ago) , by the start; changed: shop",
         "1 warning about what is in force warning rules/shop/rules.yaml:14:5 DATABASE_URL is not set",
         'For alerts with namespace="shop" or app=~"shop-.*" · severity P1, P2, P3, P4 · Europe/Bucharest',
@@ -181,6 +181,7 @@ def test_the_rules_say_what_is_in_force(pages: dict[str, str]) -> None:
         "job-failed pack.yaml:21:5 private",
         "level warning; the alert is the evidence",
         "alerts those that no other rule matches",
+        "watched every 30s, without an alert error_rate critical > 9%",
     ):
         assert expected in text, expected
 

@@ -56,6 +56,7 @@ async def test_the_rules_in_force_are_told(kept: Kept, folder: Path) -> None:
         "summary": "Serving",
         "match": ['alertname=~"Killed.*"'],
         "default": False,
+        "watch_seconds": None,
         "thresholds": {"serving": {"critical": "< 50%"}},
         "combine": "any",
         "level": None,
