@@ -163,10 +163,12 @@ def test_a_longer_bound_that_is_not_reached_is_clear_all_the_same() -> None:
 
 def test_a_mark_of_a_check_that_was_not_asked_is_unknown() -> None:
     """Neither that it failed, nor that it did not."""
-    asks_more = pack(("[http.status]", "[http.status, prometheus.alerts]"))
+    counts = ("when: {mark: failing}, then: {at_least: P2}", "when: {mark: failing}, unknown: yes, then: P1")
+    asks_more = ("[http.status]", "[http.status, prometheus.alerts]")
 
-    now = replayed(recorded(moment(1, 2.0)), asks_more, pack())
+    as_then, now = (replayed(recorded(moment(1, 2.0)), pack(counts, *more), pack()) for more in ([], [asks_more]))
 
+    assert (as_then.severity, now.severity) == ("P3", "P1")
     assert now.unknown == {"prometheus.alerts(prometheus)": "was not asked then"}
 
 
