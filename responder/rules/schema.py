@@ -108,7 +108,7 @@ def _diagnose(catalogue: Catalogue) -> Schema:
 
 def _check(name: str, spec: CheckSpec | None) -> Schema:
     if spec is None:
-        marks, says = PLANNED[name], "Not built yet: it is left out, and `check` warns of it."
+        marks, says = PLANNED[name], "Not built yet: reports say so, and `check` warns of it."
         arms: list[Schema] = [{"type": ["string", "null"]}, {"type": "object"}]
     else:
         marks, says = spec.marks, spec.question
@@ -125,8 +125,12 @@ def _parameters(spec: CheckSpec) -> Schema:
 
 
 def _loose(parameter: Schema) -> Schema:
-    """One value may stand for a list of one."""
-    return {"anyOf": [parameter, parameter["items"]]} if parameter.get("type") == "array" else parameter
+    """One value may stand for a list of one; a duration is written as text."""
+    if "anyOf" in parameter:
+        return parameter | {"anyOf": [_loose(it) for it in parameter["anyOf"]]}
+    if parameter.get("type") == "array":
+        return {"anyOf": [parameter, parameter["items"]]}
+    return dict(TEXT) if parameter.get("type") == "number" else parameter
 
 
 def _defaults(catalogue: Catalogue) -> Schema:

@@ -23,7 +23,7 @@ rules:
     match: ['a="b"']
     diagnose: [kafka.lag, {kafka.lag: {group: g}}, http.status]
     excerpts_of: nothing
-bundles: {more: [tempo.trace: {excerpts: yes}]}
+bundles: {more: [pagerduty.related: {excerpts: yes}]}
 severity: {levels: {P1: {acknowledge: 5m}, P2: {acknowledge: 15m}}}
 """
 
@@ -41,8 +41,8 @@ def test_checks_keys_and_kinds_are_named_with_every_place(folder: Path) -> None:
 
     assert pending(folder, specs()) == (
         Pending(what="check", name="kafka.lag", positions=(at(5, 16), at(5, 27))),
-        Pending(what="check", name="tempo.trace", positions=(at(7, 18),)),
-        Pending(what="key", name="bundles.*.*.*.excerpts", positions=(at(7, 32),)),
+        Pending(what="check", name="pagerduty.related", positions=(at(7, 18),)),
+        Pending(what="key", name="bundles.*.*.*.excerpts", positions=(at(7, 38),)),
         Pending(what="key", name="severity.levels.*.acknowledge", positions=(at(8, 26), at(8, 49))),
         Pending(what="target", name="kafka", positions=(at(1, 20),)),
     )
@@ -60,7 +60,7 @@ def test_the_command_lists_what_is_lacking_in_place_of_warnings(folder: Path) ->
 
     assert (text.return_value, strict.return_value) == (0, 1)
     assert (
-        "Checks that are not built yet, and are left out of reports:\n"
+        "Checks that are not built yet; reports say so:\n"
         f"  kafka.lag  {folder}/rules.yaml:5:16 and 1 more\n" in text.output
     )
     assert "warning" not in text.output
@@ -70,7 +70,7 @@ def test_the_command_lists_what_is_lacking_in_place_of_warnings(folder: Path) ->
         "name": "kafka.lag",
         "at": [f"{folder}/rules.yaml:5:16", f"{folder}/rules.yaml:5:27"],
     }
-    assert "line=5,col=27::Checks that are not built yet, and are left out of reports: kafka.lag" in annotated.output
+    assert "line=5,col=27::Checks that are not built yet; reports say so: kafka.lag" in annotated.output
 
 
 def test_a_mistake_is_still_said_and_is_exit_status_1(folder: Path) -> None:
