@@ -23,7 +23,6 @@ from responder.store.store import Store
 from responder.telemetry import Metrics
 
 LOOK_EVERY_SECONDS = 1.0  # what is written is taken when nothing has changed from one look to the next
-LOOKING_AT_MOST = 0.01  # of the time, where a look takes long
 TRIES = 3
 STILL_WRITTEN = "the rule files change while they are read; they are read again when they have come to rest"
 log = structlog.get_logger()
@@ -72,17 +71,15 @@ class Reloader:
 
     async def watch(self) -> None:
         """Reload whenever the files have changed and come to rest; until cancelled."""
-        loop = asyncio.get_running_loop()
         last = self._read
         while True:
             await self._keep()
             await self._doors.close_idle([target for pack in self.rules.packs for target in pack.targets.values()])
-            began = loop.time()
             found = await asyncio.to_thread(stamp, self.rules.path)
             if found == last != self._read:
                 await self.reload("a changed file")
             last = found
-            await asyncio.sleep(max(LOOK_EVERY_SECONDS, (loop.time() - began) / LOOKING_AT_MOST))
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def _loaded(self) -> Loaded:
         """The set as it stands in the files at one moment."""

@@ -119,12 +119,12 @@ class Complaints:
         return tuple(found[:MAX_PROBLEMS])
 
 
-def pointed(problem: Problem) -> str:
-    """The line that it stands on and a caret below the place, cut so that it stays on a terminal's screen; empty
-    where the line is not shown."""
+def pointed(problem: Problem, before: int = 80) -> str:
+    """The line that it stands on and a caret below the place, cut so that the caret stays on a screen that takes
+    `before` characters; empty where the line is not shown."""
     if not problem.line.strip():
         return ""
-    start = max(0, problem.position.column - 80)
+    start = max(0, problem.position.column - before)
     shown = problem.line[start : start + 110].replace("\t", " ")
     return f"{shown}\n{' ' * (problem.position.column - 1 - start)}^"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from responder.web.rules import bounds_of, checks_of
 STATIC = Path(__file__).parent / "static"  # served at /static/ by the server
 ALERTS_MOST = 200  # a page of a storm stays one that a phone can open; the API has them all
 ROWS_MOST = 200
+PHONE_COLUMNS = 32  # that fit beside one another on a narrow phone
 RULES_MOST = 500  # of one pack
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -168,7 +170,7 @@ def _environment() -> jinja2.Environment:
         "severity_class": _severity_class,
         "bounds": bounds_of,
         "checks": checks_of,
-        "pointed": pointed,
+        "pointed": partial(pointed, before=PHONE_COLUMNS),
     }
     environment.tests["web_address"] = _is_web_address
     return environment

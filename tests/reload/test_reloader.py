@@ -109,7 +109,6 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(tmp_path / "shop")
     monkeypatch.setattr(module, "keep_rules", made.store.keep)
     monkeypatch.setattr(module, "LOOK_EVERY_SECONDS", 0.0)
-    monkeypatch.setattr(module, "LOOKING_AT_MOST", 1e9)
     return made
 
 
