@@ -12,6 +12,9 @@ from responder.model.pack import Position
 
 Severity = Literal["error", "warning"]
 MAX_PROBLEMS = 500
+_MOST_KEPT = 2 * MAX_PROBLEMS  # of errors, and of warnings: a file may be wrong in a hundred thousand places
+_MOST_LOOKED_UP = 200  # names for which one is proposed
+_MOST_NEAR = 100  # names that are compared letter by letter with one that is not there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,8 @@ class Complaints:
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self.environment = environment
         self._found: dict[tuple[Position, str], Problem] = {}
+        self._counted = {"error": 0, "warning": 0}
+        self._looked_up = 0
         self.partial = False  # a file of the pack could not be read: names may stand there
 
     def error(self, at: At, text: str, *, key: bool = False) -> None:
@@ -86,23 +91,36 @@ class Complaints:
 
     def unknown(self, at: At, what: str, name: str, known: Iterable[str], *, key: bool = False) -> None:
         """A name that is not there."""
-        if not self.partial:
-            self.error(at, f"unknown {what} `{name}`{suggestion(name, known)}", key=key)
+        if self.partial or self.is_full:
+            return
+        self._looked_up += 1
+        near = suggestion(name, known) if self._looked_up <= _MOST_LOOKED_UP else ""
+        self.error(at, f"unknown {what} `{name}`{near}", key=key)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are more errors already than anybody is shown."""
+        return self._counted["error"] >= _MOST_KEPT
 
     def take(self, other: Complaints) -> None:
         """Everything that another collection holds."""
-        for key, problem in other._found.items():
-            self._found.setdefault(key, problem)
+        for problem in other._found.values():
+            self._keep(problem)
 
     def mistake(self, position: Position, text: str, line: str = "") -> None:
         """An error at a place that is no part of a document that could be read."""
-        self._found.setdefault((position, text), Problem(position=position, text=text, line=line))
+        self._keep(Problem(position=position, text=text, line=line))
 
     def _add(self, at: At, position: Position, text: str, severity: Severity) -> None:
         hidden = at.loc[:1] == ("targets",) or at.loc[:2] == ("override", "targets")  # an address may hold a secret
         line = "" if hidden else at.document.line(at.loc, position.line)
-        problem = Problem(position=position, text=text, severity=severity, line=line)
-        self._found.setdefault((position, text), problem)
+        self._keep(Problem(position=position, text=text, severity=severity, line=line))
+
+    def _keep(self, problem: Problem) -> None:
+        key = (problem.position, problem.text)
+        if key not in self._found and self._counted[problem.severity] < _MOST_KEPT:
+            self._found[key] = problem
+            self._counted[problem.severity] += 1
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -131,7 +149,7 @@ def pointed(problem: Problem, before: int = 80) -> str:
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """`; did you mean …?`, or what there is to choose from, or nothing."""
-    names = sorted(set(known))
+    names = _near(name, known)
     close = difflib.get_close_matches(name[:80], names, n=1, cutoff=0.6)
     if close:
         return f"; did you mean `{close[0]}`?"
@@ -139,6 +157,14 @@ def suggestion(name: str, known: Iterable[str]) -> str:
         return ""
     some = ", ".join(f"`{it}`" for it in names[:12])
     return f"; expected one of {some}{', …' if len(names) > 12 else ''}" if len(names) > 1 else f"; expected {some}"
+
+
+def _near(name: str, known: Iterable[str]) -> list[str]:
+    """The names that it may have been meant for, in order; of very many only those that begin or end alike."""
+    names = set(known)
+    if len(names) > _MOST_NEAR:
+        names = {it for it in names if it[:2] == name[:2] or it[-2:] == name[-2:]}
+    return sorted(names)[:_MOST_NEAR]
 
 
 def what_is(value: Any) -> str:

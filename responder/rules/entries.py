@@ -18,6 +18,8 @@ from responder.rules.reading_shapes import complain, read_shape
 from responder.rules.sections import Sections, Written
 from responder.rules.shapes import ENTRY_KEYS, TARGET_KINDS, EntryShape, LabelShape, SuggestShape
 
+MAX_BUNDLES = 20  # inside one another
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
@@ -115,7 +117,9 @@ class Entries:
             elif name in self._open:
                 path = " → ".join((*self._open[self._open.index(name) :], name))
                 self._complaints.error(at, f"the bundle `{name}` names itself: {path}")
-            return Asked() if name in self._open else self._bundle(name)
+            elif len(self._open) >= MAX_BUNDLES:
+                self._complaints.error(at, f"found more than {MAX_BUNDLES} bundles inside one another")
+            return Asked() if name in self._open or len(self._open) >= MAX_BUNDLES else self._bundle(name)
         if name in self._catalogue:
             return self._check(self._catalogue[name], value, at, below)
         if name in PLANNED:

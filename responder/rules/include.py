@@ -11,6 +11,7 @@ from responder.rules.complaints import At, Complaints, suggestion, what_is
 
 PACK_FILE = "pack.yaml"
 INCLUDED = "include:"  # texts of included packs are kept as `include:FOLDER/file`, beside the pack's own
+MAX_INCLUDES = 20  # inside one another
 BY_NAME = ("targets", "signals", "rules", "bundles", "calendars", "contacts", "escalation", "slos", "templates")
 WHOLE = ("severity", "intake", "channels")
 
@@ -76,6 +77,9 @@ class _Assembly:
             if name in way:
                 path = " → ".join((*way[way.index(name) :], name))
                 self._complaints.error(at, f"the pack `{name}` includes itself: {path}")
+            elif len(way) > MAX_INCLUDES:
+                self._complaints.error(at, f"found more than {MAX_INCLUDES} packs that include one another")
+                self._complaints.partial = True
             elif self._opened(name, at):
                 found |= dict.fromkeys((name, *self._of(name, way)))
         _Overrides(documents, self.folders, list(found), self._complaints).apply()

@@ -107,26 +107,22 @@ def _pagerduty(shape: ContactShape, at: At, complaints: Complaints) -> PagerDuty
 
 def _check_groups(contacts: Mapping[str, Contact], sections: Sections, complaints: Complaints) -> None:
     """A group that holds itself, directly or not, has no members that can be told."""
+    done: set[str] = set()
     for name in contacts:
-        path = _way_back(name, contacts)
-        if path:
-            text = f"the group `{name}` holds itself: {' → '.join(path)}"
-            complaints.error(sections.contacts[name].at / "group", text)
-
-
-def _way_back(name: str, contacts: Mapping[str, Contact]) -> list[str]:
-    """From a group over groups back to itself, the shortest way; empty where there is none."""
-    ways = [[name]]
-    seen: set[str] = set()
-    while ways:
-        way = ways.pop(0)
-        for member in contacts[way[-1]].members if way[-1] in contacts else ():
-            if member == name:
-                return [*way, name]
-            if member not in seen:
-                seen.add(member)
-                ways.append([*way, member])
-    return []
+        way: dict[str, None] = {}
+        waiting = [name] if name not in done else []
+        while waiting:
+            now = waiting.pop()
+            if way and now == next(reversed(way)):  # all of its members were looked at
+                del way[now]
+                done.add(now)
+            elif now in way:
+                names = list(way)
+                path = " → ".join((*names[names.index(now) :], now))
+                complaints.error(sections.contacts[now].at / "group", f"the group `{now}` holds itself: {path[:200]}")
+            elif now in contacts and now not in done:
+                way[now] = None
+                waiting += [now, *contacts[now].members]
 
 
 def _calendar(name: str, written: Written[CalendarShape], complaints: Complaints) -> Calendar | None:

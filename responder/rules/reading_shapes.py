@@ -78,6 +78,8 @@ def warn_of_later(model: BaseModel, at: At, complaints: Complaints) -> None:
 
 def complain(shape: type[BaseModel], details: ErrorDetails, at: At, complaints: Complaints) -> None:
     """Note one of pydantic's complaints at the place in the file that it is about."""
+    if complaints.is_full:
+        return
     loc = details["loc"]
     place, name = at.below(loc).written, str(loc[-1]) if loc else at.name
     named = f"`{place.name}`: " if place.name else ""

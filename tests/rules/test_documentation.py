@@ -22,6 +22,8 @@ from responder.model.people import FILTERS, TEMPLATES, VARIABLES
 from responder.model.query import MAX_BRACKETS, MAX_OPERATORS, MAX_QUERY
 from responder.rules import packs
 from responder.rules.complaints import MAX_PROBLEMS
+from responder.rules.entries import MAX_BUNDLES
+from responder.rules.include import MAX_INCLUDES
 from responder.rules.packs import Loaded, load_packs, pack_from_files
 from responder.rules.rehearsal_shapes import ExpectShape, FindingShape, SeriesShape, StepShape
 from responder.rules.rehearsals import parse_rehearsals
@@ -198,6 +200,7 @@ def test_limits_are_those_of_the_code() -> None:
 
     assert limits["a rule file"] == f"{MAX_CHARACTERS >> 20} MiB, {MAX_DEPTH} levels of nesting"
     assert limits["files of a pack"] == f"{packs.MAX_FILES:,}"
+    assert limits["packs, and bundles, inside one another"] == str(MAX_INCLUDES) == str(MAX_BUNDLES)
     size = f"{MAX_QUERY:,} characters, {MAX_BRACKETS} brackets inside one another, {MAX_OPERATORS} operators"
     assert limits["a query"] == size
     steps = f"{json_expression.MAX_EXPRESSION:,} characters, {json_expression.MAX_LEVELS} levels of nesting"
