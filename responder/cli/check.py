@@ -19,7 +19,7 @@ from responder.settings import load_settings
 
 Style = Literal["text", "json", "github"]
 _LACKS = {
-    "check": "Checks that are not built yet; reports say so",
+    "check": "Checks that are not built yet, as reports will say",
     "key": "Keys that are read and have no effect yet",
     "target": "Kinds of targets that cannot be looked at yet",
 }

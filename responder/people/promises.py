@@ -154,12 +154,14 @@ def _sent_at(due: datetime, spans: Iterable[_Span]) -> datetime | None:
 
 
 def _spans(pack: Pack, history: History, now: datetime) -> Iterator[_Span]:
-    """Each stay at a level; the last ends now. A moment at which the level changes belongs to the new one."""
+    """Each stay at a level until now. A moment at which the level changes belongs to the new one."""
     rank = pack.severity.rank
     moment = timedelta.resolution
     for index, (start, level) in enumerate(history.levels):
+        if start > now:
+            return
         last = index == len(history.levels) - 1
-        end = now if last else history.levels[index + 1][0] - moment
+        end = now if last else min(now, history.levels[index + 1][0] - moment)
         fell = index > 0 and rank(level) > rank(history.levels[index - 1][1])
         yield _Span(level=level, start=start, end=end, fell=fell)
 

@@ -75,7 +75,7 @@ def _missed(expected: Expected, got: Any) -> str:
 
 
 def _list_missed(expected: Expected, got: tuple[Named, ...]) -> str:
-    names = [expected.value] if isinstance(expected.value, str) else list(expected.value)
+    names = [] if expected.value in (NOTHING, [NOTHING]) else list(expected.value)
     if expected.absent:
         there = [it for it in names if any(one.is_meant(it) for one in got)]
         return f"no {', '.join(there)}" if there else ""

@@ -232,9 +232,9 @@ class _File:
     def _expected(self, shape: ExpectedShape, at: At, *, absent: bool) -> list[Expected]:
         expected = []
         for key in type(shape).model_fields:
-            value = getattr(shape, key)
-            if key == "no" or value is None:
+            if key == "no" or key not in shape.model_fields_set:
                 continue
+            value = NOTHING if getattr(shape, key) is None else getattr(shape, key)
             where = at / key
             self._check_names(key, value, where)
             line = where.document.lines[where.key.line - 1]
@@ -244,7 +244,7 @@ class _File:
         return expected
 
     def _value(self, key: str, value: Any, at: At) -> Any:
-        if key not in SECONDS or isinstance(value, list):
+        if key not in SECONDS or isinstance(value, list) or value == NOTHING:
             return value
         if isinstance(value, Mapping):
             return {name: self._seconds(text, at / name) for name, text in value.items()}
@@ -261,7 +261,7 @@ class _File:
 
     def _check_names(self, key: str, value: Any, at: At) -> None:
         """A name that the pack does not have is a slip, not a failure."""
-        if key == "diagnostics":
+        if key == "diagnostics" and isinstance(value, list):
             self._check_checks(value, at)
         kind, known = self._names.of(key)
         if known is None or (key == "verdict" and isinstance(value, str)):
@@ -275,7 +275,7 @@ class _File:
 
     def _check_checks(self, names: list[str], at: At) -> None:
         for index, name in enumerate(names):
-            if name not in (ANY, REST) and not self._names.is_check(name):
+            if name not in (ANY, REST, NOTHING) and not self._names.is_check(name):
                 self._complaints.unknown(at / index, "check", name, self._names.checks)
 
 

@@ -253,7 +253,8 @@ class _Play:
         self.seen |= {rule.name for rule in rules}
         for rule in rules:
             self._matched.setdefault(rule.name, self._now)
-        if not self._levels or self._levels[-1][1] != report.severity:
+        is_over = self._resolved_at is not None and self._resolved_at < self._now
+        if not is_over and (not self._levels or self._levels[-1][1] != report.severity):
             self._levels.append((self._now, report.severity))
 
     def _history(self) -> History:
@@ -311,7 +312,7 @@ class _Play:
         return Came(values=values, why={**_why(self._looked), "notified": lines})
 
     def _state(self) -> str | None:
-        if self._looked is None:
+        if not self._alerts and not self._rehearsal.watch:
             return None
         if self._resolved_at is not None:
             return "resolved"

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from responder.model.pack import Pack
 from responder.people.promises import History, has_channel, owed, told
@@ -171,3 +173,30 @@ def test_what_is_owed(history: History, after: float, expected: dict[str, float]
 )
 def test_an_incident_gets_a_channel_of_its_own(history: History, expected: bool) -> None:
     assert has_channel(PACK, history) is expected
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.sampled_from(["P1", "P2", "P3"])), min_size=1, max_size=5),
+    st.none() | st.integers(0, 90),
+    st.none() | st.integers(0, 90),
+    st.integers(0, 90),
+    st.integers(0, 90),
+)
+def test_what_was_told_is_not_told_otherwise_later(
+    stays: list[tuple[int, str]], acknowledged: int | None, resolved: int | None, one: int, other: int
+) -> None:
+    """An acknowledgement or a resolution takes back nothing, and stops only what comes after it."""
+    levels = tuple((float(after), level) for after, level in sorted(dict(stays).items()))
+    earlier, later = sorted((one, other))
+    whole = history(*levels)
+    moments = {"acknowledged_at": acknowledged, "resolved_at": resolved}
+    stopped = history(*levels, **{key: it for key, it in moments.items() if it is not None})
+
+    by_then, afterwards = sent(stopped, earlier), sent(stopped, later)
+
+    assert [it for it in afterwards if it[0] <= earlier] == by_then
+    assert set(afterwards) <= set(sent(whole, later))
+    ends = [it for it in (acknowledged, resolved) if it is not None]
+    assert [it for it in sent(whole, later) if not ends or it[0] < min(ends)] == [
+        it for it in afterwards if not ends or it[0] < min(ends)
+    ]

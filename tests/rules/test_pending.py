@@ -17,7 +17,7 @@ from responder.rules.pending import NOT_ACTED_ON, Pending, pending
 from responder.rules.shapes import LATER, FileShape, LevelShape, RuleShape, SeverityShape, SignalShape
 
 RULES = """\
-targets: {broker: {kafka: "host:9092"}, api: {http: "https://a", headers: {X: "${SECRET}"}}}
+targets: {broker: {kafka: "host:9092"}, api: {http: "https://a", headers: {X: "${SECRET}"}}, t: {tempo: "https://t"}}
 rules:
   - name: lag
     match: ['a="b"']
@@ -45,6 +45,7 @@ def test_checks_keys_and_kinds_are_named_with_every_place(folder: Path) -> None:
         Pending(what="key", name="bundles.*.*.*.excerpts", positions=(at(7, 38),)),
         Pending(what="key", name="severity.levels.*.acknowledge", positions=(at(8, 26), at(8, 49))),
         Pending(what="target", name="kafka", positions=(at(1, 20),)),
+        Pending(what="target", name="tempo", positions=(at(1, 98),)),
     )
 
 
@@ -60,17 +61,17 @@ def test_the_command_lists_what_is_lacking_in_place_of_warnings(folder: Path) ->
 
     assert (text.return_value, strict.return_value) == (0, 1)
     assert (
-        "Checks that are not built yet; reports say so:\n"
+        "Checks that are not built yet, as reports will say:\n"
         f"  kafka.lag  {folder}/rules.yaml:5:16 and 1 more\n" in text.output
     )
     assert "warning" not in text.output
-    assert text.output.endswith("1 pack, 1 rule: 0 mistakes, 5 things lacking\n")
+    assert text.output.endswith("1 pack, 1 rule: 0 mistakes, 6 things lacking\n")
     assert json.loads(listed.output)["pending"][0] == {
         "what": "check",
         "name": "kafka.lag",
         "at": [f"{folder}/rules.yaml:5:16", f"{folder}/rules.yaml:5:27"],
     }
-    assert "line=5,col=27::Checks that are not built yet; reports say so: kafka.lag" in annotated.output
+    assert "line=5,col=27::Checks that are not built yet, as reports will say: kafka.lag" in annotated.output
 
 
 def test_a_mistake_is_still_said_and_is_exit_status_1(folder: Path) -> None:

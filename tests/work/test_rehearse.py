@@ -351,3 +351,31 @@ def test_people_are_told_as_the_rules_promise(test: str) -> None:
 
     assert [str(it) for it in found.problems] == []
     assert [failure for it in found.tests for failure in rehearse(it, pack).failures] == []
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        pytest.param(
+            "alerts: [{alertname: Nobodys}], expect: {rules: [], severity: , decided_by: none, suggest: none,"
+            " notified: , state: open, verdict: {}, channel: no, no: {severity: '*', falls_in: '*'}}",
+            id="what is not there, in every spelling",
+        ),
+        pytest.param(
+            "alerts: [{alertname: Errors}], expect: {severity: '*', rules: '*', notified: [dba, '*'],"
+            " verdict: {errors: '*'}, due: {acknowledge: '*'},"
+            " no: {severity: [P2, none], due: [summary], verdict: {errors: clear}}}",
+            id="any value, and none of several",
+        ),
+        pytest.param(
+            "alerts: [{alertname: Errors}], expect: {notified: [on-call, '...'], no: {notified: [lead, security]}}",
+            id="a list that allows more",
+        ),
+    ],
+)
+def test_every_spelling_of_what_is_expected(test: str) -> None:
+    pack = pack_from_files("p", {"pack.yaml": PEOPLE}, CATALOGUE)
+    found = parse_rehearsals(f"tests:\n  - {{name: one, {test}}}\n", "a.test.yaml", pack, CATALOGUE)
+
+    assert [str(it) for it in found.problems] == []
+    assert [failure for it in found.tests for failure in rehearse(it, pack).failures] == []
