@@ -26,6 +26,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "prometheus.graph": {"query": "up"},
     "prometheus.rules": {"alert": "HighErrorRate"},
     "redis.queues": {"keys": "queue"},
+    "http.metrics": {"series": "up"},
     "http.json": {"path": "/", "pick": {"state": "state"}},
 }
 ASK_WHETHER_IT_ANSWERS = {"http.status", "postgres.ping", "redis.ping"}
