@@ -76,7 +76,7 @@ class Doors:
 
     def tally(self, target: Target) -> Tally:
         """What was asked of it, through whichever door; targets that are written alike are one."""
-        return self._tallies.setdefault(_as_written(target), Tally())
+        return self._tallies.setdefault(as_written(target), Tally())
 
     def shown(self, target: Target) -> str:
         """Scheme, host and port, nothing that could be a secret; raises NotConfigured where it could not be opened."""
@@ -92,7 +92,7 @@ class Doors:
 
     async def close_idle(self, wanted: Iterable[Target], *, idle_seconds: float = IDLE_SECONDS) -> None:
         """Close what is not among these targets, and what a rotated secret has replaced, once nobody asks for it."""
-        keep, before = {_as_written(it) for it in wanted}, time.monotonic() - idle_seconds
+        keep, before = {as_written(it) for it in wanted}, time.monotonic() - idle_seconds
         idle = [key for key, at in self._asked_for.items() if at <= before and key[1:] not in keep]
         doors = [self._open.pop(key)[1] for key in idle] + [door for at, door in self._retired if at <= before]
         self._retired = [it for it in self._retired if it[0] > before]
@@ -107,7 +107,7 @@ class Doors:
 
     def _door(self, target: Target, kind: str, schemes: frozenset[str], opened: Callable[[Resolved], D]) -> D:
         resolved = resolve(target, self._environment, schemes)
-        key = (kind, *_as_written(target))
+        key = (kind, *as_written(target))
         now = self._asked_for[key] = time.monotonic()
         held = self._open.get(key)
         if held is not None and held[0] == resolved:
@@ -119,7 +119,8 @@ class Doors:
         return door
 
 
-def _as_written(target: Target) -> tuple[object, ...]:
+def as_written(target: Target) -> tuple[object, ...]:
+    """All that says which target it is and how it is reached; secrets in it are not yet put in."""
     headers = tuple(sorted(target.headers.items()))
     how = (target.ca, target.certificate, target.key, target.concurrency, target.per_minute, target.allow)
     return (target.name, str(target.address), headers, *how)

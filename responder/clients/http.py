@@ -13,6 +13,7 @@ from yarl import URL
 
 from responder import __version__
 from responder.clients.budget import Budget
+from responder.clients.certificate import Certificate, shown_certificate
 from responder.clients.network import NoAnswer, guarded_socket, in_words, tls
 from responder.clients.resolve import Resolved
 from responder.errors import CouldNotLook, NotConfigured, Refused, Unreachable
@@ -75,6 +76,11 @@ class HttpDoor:
     async def head(self, path: str, *, within_seconds: float | None = None) -> Answer:
         """Ask for the headers of a path; the body is empty."""
         return await self._ask("HEAD", path, None, None, within_seconds)
+
+    async def certificate(self) -> Certificate:
+        """What certificate the server shows; nothing is asked of it beyond the handshake."""
+        async with self._budget.turn():
+            return await shown_certificate(self._resolved)
 
     async def close(self) -> None:
         """Close the session, if there is one."""

@@ -3,7 +3,8 @@ leaves the database.
 
 Rules of the review: one SELECT; only catalogue and statistics views that `pg_monitor` may read; no function with a
 side effect (a read-only transaction does not stop those); never `pg_stat_activity.query`, which holds other people's
-literals; values only as `$1`.
+literals; values only as `$1`; plain types only, no arrays: the library asks the catalogue about others by a statement
+of its own, which also changes a setting.
 """
 
 from __future__ import annotations
@@ -100,7 +101,8 @@ IDLE_IN_TRANSACTION = NamedQuery(
 WAITING_SESSIONS = NamedQuery(
     name="sessions that wait for a lock, and for whom",
     sql="""
-    select pid, pg_blocking_pids(pid) as blockers, waits_for, seconds, count(*) over ()::int as sessions
+    select pid, array_to_string(pg_blocking_pids(pid), ' ') as blockers, waits_for,
+           seconds, count(*) over ()::int as sessions
     from (
         select pid,
                max(case when database = (select oid from pg_database where datname = current_database())
@@ -121,7 +123,7 @@ SESSIONS = NamedQuery(
            coalesce(state, backend_type, '') as state, backend_type is null as hidden,
            extract(epoch from clock_timestamp() - xact_start)::float8 as transaction_seconds
     from pg_stat_activity
-    where pid = any($1::int[])
+    where pid::text = any(string_to_array($1::text, ' '))
     """,
 )
 

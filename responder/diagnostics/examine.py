@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +16,7 @@ import structlog
 from responder.clients.doors import Doors
 from responder.diagnostics.diagnostic import Diagnostic
 from responder.diagnostics.plan import Ask
+from responder.diagnostics.share import Shared
 from responder.errors import CouldNotLook
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
@@ -31,7 +33,9 @@ class Examination:
     `timeout_seconds`: for each check that says nothing else. `clock`: for `asked_at`. `on_finding`: called with each
     new finding, one at a time, in order of arrival; what it raises comes out of `wait` and out of the block.
     `already`: findings of an earlier run that was cut short; they are not asked again nor told again.
-    Leaving the block cancels what still runs.
+    `shared`: the questions of other examinations; one that is open is joined, and the answer to one that was asked
+    within `answered_within_seconds` is taken; its finding says when that was.
+    Leaving the block cancels what still runs, unless another examination wants to know it too.
     """
 
     def __init__(
@@ -44,6 +48,8 @@ class Examination:
         clock: Callable[[], datetime],
         on_finding: Callable[[Finding], Awaitable[None]],
         already: Sequence[Finding] = (),
+        shared: Shared | None = None,
+        answered_within_seconds: float = 0.0,
     ) -> None:
         self._asks = asks
         self._catalogue = catalogue
@@ -51,6 +57,8 @@ class Examination:
         self._timeout_seconds = timeout_seconds
         self._clock = clock
         self._on_finding = on_finding
+        self._shared = Shared() if shared is None else shared
+        self._answered_within_seconds = answered_within_seconds
         names = {ask.name for ask in asks}
         self._found = {finding.name: finding for finding in already if finding.name in names}
         self._open = {ask.name for ask in asks if ask.name not in self._found}
@@ -96,9 +104,10 @@ class Examination:
         for task in self._watching:
             task.cancel()
         await self._group.__aexit__(None, None, None)
-        if self._looking:
-            await asyncio.wait(self._looking, timeout=GRACE_SECONDS)
-        for left in self._looking:
+        given_up = {it for it in self._looking if it.cancelling()}
+        if given_up:
+            await asyncio.wait(given_up, timeout=GRACE_SECONDS)
+        for left in given_up & self._looking:
             log.warning("diagnostic.ignores_cancellation", diagnostic=left.get_name())
         if self._failure is not None and error is None:
             raise self._failure
@@ -107,13 +116,9 @@ class Examination:
         """One question from start to told."""
         loop = asyncio.get_running_loop()
         asked_at, started = self._clock(), loop.time()
-        finding = replace(
-            await self._answer(ask),
-            subject=ask.subject,
-            called=ask.called,
-            asked_at=asked_at,
-            took_seconds=loop.time() - started,
-        )
+        finding = replace(await self._answer(ask), subject=ask.subject, called=ask.called)
+        if finding.asked_at is None:
+            finding = replace(finding, asked_at=asked_at, took_seconds=loop.time() - started)
         self._found[ask.name] = finding
         log.info(
             "diagnostic.finished",
@@ -141,22 +146,20 @@ class Examination:
         if diagnostic is None:
             return _could_not_look(ask, f"this version has no check {ask.check}")
         within = self._timeout_seconds if ask.timeout_seconds is None else ask.timeout_seconds
-        # Not in the TaskGroup, whose end would wait for a check that ignores its cancellation; kept in `_looking`.
-        looking = asyncio.get_running_loop().create_task(_look(ask, diagnostic, self._doors), name=ask.name)
+        question = self._shared.question(
+            ask,
+            partial(_look, ask, diagnostic, self._doors),
+            clock=self._clock,
+            answered_within_seconds=self._answered_within_seconds,
+        )
+        looking = question.answer
         self._looking.add(looking)
-        looking.add_done_callback(self._looked)
-        try:
+        looking.add_done_callback(self._looking.discard)
+        with question.wanted():
             done, _ = await asyncio.wait({looking}, timeout=within)
-        finally:
-            looking.cancel()
         if not done:
             return _could_not_look(ask, f"no answer within {within:g} s")
         return _could_not_look(ask, "was given up") if looking.cancelled() else looking.result()
-
-    def _looked(self, looking: asyncio.Task[Finding]) -> None:
-        self._looking.discard(looking)
-        if not looking.cancelled():
-            looking.exception()  # what comes after the deadline is of no interest, and asyncio need not complain
 
 
 async def _look(ask: Ask, diagnostic: Diagnostic, doors: Doors) -> Finding:

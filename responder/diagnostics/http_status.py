@@ -34,7 +34,7 @@ def _expectation(value: object) -> object:
     return text
 
 
-def _part_of_path(value: str) -> str:
+def part_of_path(value: str) -> str:
     """A label value as one part of a path or query."""
     return quote(value, safe="")
 
@@ -42,7 +42,7 @@ def _part_of_path(value: str) -> str:
 class Asked(Parameters):
     """`paths`: below the target's address; `expect`: what each status must be."""
 
-    escapes: ClassVar[Mapping[str, Callable[[str], str]]] = {"paths": _part_of_path}
+    escapes: ClassVar[Mapping[str, Callable[[str], str]]] = {"paths": part_of_path}
 
     paths: Annotated[tuple[str, ...], BeforeValidator(as_list), Field(min_length=1, max_length=20)] = ("/",)
     expect: Annotated[str, BeforeValidator(_expectation)] = "<400"

@@ -68,11 +68,11 @@ class PostgresLocks:
         """Raises CouldNotLook when there is no answer."""
         door = doors.postgres(target)
         fetched = await door.fetch(WAITING_SESSIONS)
-        waiting = {it["pid"]: it for it in fetched.rows}
+        waiting = {it["pid"]: {**it, "blockers": _pids(it["blockers"])} for it in fetched.rows}
         if not waiting:
             return self._finding(target, Outcome.HEALTHY, "nobody waits for a lock")
         pids = sorted({*waiting, *(pid for it in waiting.values() for pid in it["blockers"])})
-        sessions = {it["pid"]: it for it in (await door.fetch(SESSIONS, pids)).rows}
+        sessions = {it["pid"]: it for it in (await door.fetch(SESSIONS, " ".join(map(str, pids)))).rows}
         blocking = Blocking(waiting=waiting, sessions=sessions)
         root = next(iter(blocking.roots), None)
         return self._finding(
@@ -107,6 +107,10 @@ class PostgresLocks:
             gravity=GRAVITY if blocked else 0,
             equivalent=EQUIVALENT,
         )
+
+
+def _pids(text: str) -> list[int]:
+    return [int(it) for it in text.split()]
 
 
 def _headline(blocking: Blocking, root: int | None) -> str:

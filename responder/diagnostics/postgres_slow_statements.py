@@ -70,8 +70,9 @@ def _headline(statements: list[Row]) -> str:
         return "no statement was recorded"
     top = statements[0]
     times = f"mean {_time(top['mean_ms'])}, slowest {_time(top['max_ms'])}"
+    calls = "1 call" if top["calls"] == 1 else f"{number(top['calls'])} calls"
     since = f" (figures of {age(top['since_seconds'])})" if top["since_seconds"] is not None else ""
-    return f"query id {top['query_id']} takes {_share(top)} of all time: {number(top['calls'])} calls, {times}{since}"
+    return f"query id {top['query_id']} takes {_share(top)} of all time: {calls}, {times}{since}"
 
 
 def _share(it: Row) -> str:

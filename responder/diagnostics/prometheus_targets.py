@@ -132,7 +132,7 @@ def _headline(
 
 
 def _job(job: str, count: int, totals: Mapping[str, float], since: Mapping[str, datetime]) -> str:
-    when = f" since {clock(since[job])}" if job in since else f" for over {LOOKED_BACK}"
+    when = f" since {clock(since[job])}" if job in since else f" not up within {LOOKED_BACK}"
     return f"{job} {count} of {totals.get(job, count):.0f}{when}"
 
 

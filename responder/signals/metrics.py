@@ -7,17 +7,15 @@ import math
 from dataclasses import replace
 
 from responder.clients.doors import Doors
+from responder.clients.exposition import ACCEPT, CannotRead, counts_on
 from responder.clients.http import Answer
 from responder.errors import Unreachable
 from responder.model.reading import AnyReading, Counts, Measure, Sample
 from responder.model.selector import in_quotes, parse_selector
 from responder.model.sources import MetricsSource, Unit
 from responder.model.template import fill
-from responder.signals.exposition import CannotRead, counts_on
 from responder.signals.signal import Wanted, converted, filled_path, sampled
 
-# OpenMetrics itself is not asked for: servers that have both give the same numbers in either.
-ACCEPT = "text/plain;version=0.0.4;q=1, application/openmetrics-text;version=1.0.0;q=0.5, */*;q=0.1"
 NATIVE: dict[Measure, Unit] = {"ratio": "ratio", "rate": "per_second"}
 
 

@@ -11,6 +11,7 @@ from responder.clients.doors import Doors
 from responder.clients.pagerduty import PagerDutyApi
 from responder.delivery.sink import Sink
 from responder.diagnostics.diagnostic import Diagnostic
+from responder.diagnostics.share import Shared
 from responder.errors import StoreUnavailable
 from responder.model.alert import Accepted, Webhook
 from responder.model.catalogue import Catalogue
@@ -56,6 +57,7 @@ class Desk:
     alertmanagers: Mapping[str, Sequence[AlertmanagerDoor]] = field(default_factory=dict)
     hears_pagerduty: bool = False
     heartbeat_url: str = ""
+    shared: Shared = field(default_factory=Shared)
 
     @property
     def packs(self) -> tuple[Pack, ...]:

@@ -33,6 +33,7 @@ READ_WITHIN_SECONDS = 5.0
 LOOK_AGAIN_SECONDS, SELDOM_SECONDS = 60.0, 300.0  # in its first hour; when it has been open for five
 SELDOM_AFTER = 60.0  # a sixtieth of how long it has been open lies between two looks
 EXAMINE_AGAIN_SECONDS = 300.0
+SHARED_SECONDS = 5.0
 STILL_TRUE_SECONDS = 120.0  # what an interrupted look learnt longer ago is learnt again
 GRACE_SECONDS = 1.0
 MOST_FORMER = 32  # sets that open incidents began with, kept at hand
@@ -170,6 +171,9 @@ class Look:
             clock=self.desk.clock,
             on_finding=self._found,
             already=already,
+            shared=self.desk.shared,
+            # A first look takes what another incident has just been told; a later one wants to know what changed.
+            answered_within_seconds=SHARED_SECONDS if former is None else 0.0,
         ) as examination:
             yield examination
 

@@ -26,6 +26,8 @@ NEEDED: dict[str, dict[str, Any]] = {
     "prometheus.graph": {"query": "up"},
     "prometheus.rules": {"alert": "HighErrorRate"},
     "redis.queues": {"keys": "queue"},
+    "http.metrics": {"series": "up"},
+    "http.json": {"path": "/", "pick": {"state": "state"}},
 }
 ASK_WHETHER_IT_ANSWERS = {"http.status", "postgres.ping", "redis.ping"}
 SECRETS = ("s3cretuser", "s3cret/word", "s3cret%2Fword", "s3crettoken", "s3cretpath")
@@ -39,7 +41,8 @@ def asked(diagnostic: Diagnostic) -> Parameters:
 def target_at(diagnostic: Diagnostic, host: str) -> Target:
     headers = {"Authorization": "Bearer ${TOKEN}"} if diagnostic.target_kind in ("http", "prometheus") else {}
     path = "/s3cretpath" if headers else ""
-    address = f"{SCHEME[diagnostic.target_kind]}://s3cretuser:s3cret%2Fword@{host}{path}"
+    scheme = "https" if diagnostic.name == "http.tls" else SCHEME[diagnostic.target_kind]
+    address = f"{scheme}://s3cretuser:s3cret%2Fword@{host}{path}"
     allow = frozenset({"scan", "slowlog"})
     return Target(name="it", kind=diagnostic.target_kind, address=address, headers=headers, allow=allow)
 

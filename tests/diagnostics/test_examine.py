@@ -15,6 +15,7 @@ from responder.errors import Unreachable
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
+from tests.diagnostics.test_diagnostic import asked, target_at
 
 NOW = datetime(2026, 11, 20, 3, 14, tzinfo=UTC)
 TARGET = Target(name="api", kind="http", address="http://127.0.0.1:1")
@@ -218,17 +219,11 @@ async def test_a_server_that_hangs_costs_only_its_deadline(
     raw_server: Callable[[bytes | None], Awaitable[int]],
 ) -> None:
     port, checks = await raw_server(None), catalogue()
-    schemes = {"http": "http", "prometheus": "http", "postgres": "postgresql", "redis": "redis"}
-    must = {"prometheus.query": {"query": "up"}, "prometheus.graph": {"query": "up"}, "redis.queues": {"keys": ["q"]}}
-    must["prometheus.rules"] = {"alert": "HighErrorRate"}
-    asks = []
-    for check, diagnostic in checks.items():
-        kind = diagnostic.target_kind
-        allow = frozenset({"scan", "slowlog"})
-        target = Target(name=kind, kind=kind, address=f"{schemes[kind]}://127.0.0.1:{port}", allow=allow)
-        parameters = diagnostic.parameters(**must.get(check, {}))
-        asks.append(Ask(name=check, check=check, target=target, parameters=parameters))
-    doors, told = Doors({}), Told()
+    asks = [
+        Ask(name=check, check=check, target=target_at(it, f"127.0.0.1:{port}"), parameters=asked(it))
+        for check, it in checks.items()
+    ]
+    doors, told = Doors({"TOKEN": "t0ken"}), Told()
     loop = asyncio.get_running_loop()
     started = loop.time()
 

@@ -8,8 +8,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 
+from responder.clients.exposition import MOST_SERIES, CannotRead, counts_on
 from responder.model.selector import parse_selector
-from responder.signals.exposition import MOST_SERIES, CannotRead, counts_on
 
 
 def page(*, as_openmetrics: bool = False) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -15,6 +16,8 @@ from responder.model.reading import Counts
 from responder.model.selector import Selector
 
 MOST_SERIES = 1_000
+# OpenMetrics itself is not asked for: servers that have both give the same numbers in either.
+ACCEPT = "text/plain;version=0.0.4;q=1, application/openmetrics-text;version=1.0.0;q=0.5, */*;q=0.1"
 MOST_LINE = 16 * 1024  # characters
 
 
@@ -22,8 +25,24 @@ class CannotRead(Exception):
     """The page does not give what is asked for; the text says why and quotes nothing of it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """One series on a page."""
+
+    labels: Mapping[str, str]
+    value: float
+
+
 def counts_on(page: str, selector: Selector) -> Counts:
-    """What each series that fits stands at, under a name that says nothing of its labels, which may be anybody's.
+    """What each series that fits stands at, under a name that says nothing of its labels, which may be anybody's."""
+    fitting = {_key(it.labels): it.value for it in series_on(page, selector)}
+    if len(fitting) > MOST_SERIES:
+        raise CannotRead(f"{len(fitting)} series of `{selector.name}` fit, at most {MOST_SERIES} are summed")
+    return fitting
+
+
+def series_on(page: str, selector: Selector) -> list[Shown]:
+    """The series that fit, in the order of the page.
 
     None fits: empty, if the name is there at all; else raises CannotRead, as for what is not in the format.
     """
@@ -34,10 +53,7 @@ def counts_on(page: str, selector: Selector) -> Counts:
         samples = [it for family in text_string_to_metric_families("\n".join(lines) + "\n") for it in family.samples]
     except (ValueError, KeyError, IndexError):
         raise CannotRead(f"`{selector.name}` does not stand there in the exposition format") from None
-    fitting = {_key(it.labels): float(it.value) for it in samples if selector.fits(it.labels)}
-    if len(fitting) > MOST_SERIES:
-        raise CannotRead(f"{len(fitting)} series of `{selector.name}` fit, at most {MOST_SERIES} are summed")
-    return fitting
+    return [Shown(labels=it.labels, value=float(it.value)) for it in samples if selector.fits(it.labels)]
 
 
 def _lines(page: str, name: str) -> Iterator[str]:
@@ -50,6 +66,6 @@ def _lines(page: str, name: str) -> Iterator[str]:
         yield line.strip()
 
 
-def _key(labels: dict[str, str]) -> str:
+def _key(labels: Mapping[str, str]) -> str:
     told = "\x00".join(f"{name}\x01{value}" for name, value in sorted(labels.items()))
     return hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()[:16]
