@@ -7,7 +7,7 @@ import hashlib
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ import structlog
 from responder.diagnostics.examine import Examination
 from responder.diagnostics.plan import Plan
 from responder.errors import UsageError
+from responder.incidents.flapping import flapping, turns_after
 from responder.model.finding import Finding, Outcome
 from responder.model.incident import WATCH, Incident, IncidentState
 from responder.model.pack import Pack, Rule
@@ -217,6 +218,8 @@ class Look:
         situation, former = self.situation, self.seen.former
         marks = frozenset(mark for it in examination.findings for mark in it.marks)
         assessment = situation.assess(verdicts, readings, self._marks(marks, last=last))
+        turned_at = turns_after(self.seen.turned_at, self.seen.known, verdicts, self.now)
+        flaps = flapping(turned_at)
         report = situation.report(
             verdicts,
             assessment,
@@ -225,8 +228,9 @@ class Look:
             at=self.desk.clock(),
             still_looking=examination.still_looking,
             page_url=f"{self.desk.page_url}/incidents/{self.incident.slug}" if self.desk.page_url else "",
-            notices=self.notices,
+            notices=[*self.notices, *([f"It {flaps}."] if flaps else [])],
         )
+        report = replace(report, flaps=len(turned_at) if flaps else 0)
         look = incidents.Look(
             report=report,
             assessment=report.assessment,
@@ -234,6 +238,7 @@ class Look:
             known=situation.known_after(verdicts),
             examined=self._evidence() if last else None,
             last=last,
+            turned_at=turned_at,
         )
         if last and report.look_first[:1] != (former.look_first[:1] if former else ()) and report.look_first:
             await incidents.note(self.desk.store, self.incident.id, f"look here first: {report.look_first[0].text}")
