@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
+
 from responder.model.incident import BREACH, WATCH, IncidentState, slug_of
 from responder.model.verdict import RuleVerdict
 from responder.store.accept import LOOK_ANEW, NEW, lock_of
@@ -40,6 +42,7 @@ CLEAR = """update incidents set clear_since = coalesce(clear_since, now()) where
 SETTLE = """update incidents i set state = 'resolved', resolved_at = now(), clear_since = null where i.id = $1
             and not exists (select 1 from alerts a where a.incident = i.id and a.status = 0) returning i.id"""
 SETTLED = "update links set state = '' where incident = $1 and kind = 'watch'"
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +119,7 @@ async def breach(store: Store, watch: Watch, opening: Opening) -> str | None:
             await connection.execute(COPY, incident, watch.name)
             await connection.execute(SAY, incident, f"{what}: the watched rule {watch.rule} is in breach")
             await ask(connection, [Ask(kind="respond", key=str(incident), gravity=NEW)])
+            log.debug("watch.committing")
             return slug_of(incident)
 
     return await afresh(once)
