@@ -88,6 +88,7 @@ async def test_a_breach_opens_an_incident_that_is_told_where_no_foreign_one_is_n
     assert not it.pagerduty.account.incidents
     assert (await it.rows("select count(*) from alerts"))[0] == (0,)
     assert slug in (await it.get("/api/v1/incidents"))
+    assert "API does not answer" in (await it.get(f"/incidents/{slug}"))
 
 
 async def test_it_is_settled_once_all_was_clear_for_the_hold_and_told_so(world: Start) -> None:
