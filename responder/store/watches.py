@@ -188,7 +188,7 @@ async def _locked(connection: Any, watch: Watch, also: Sequence[int]) -> Any:
 async def note_clear(store: Store, incident: int, run: int, *, is_clear: bool, hold_seconds: float) -> float | None:
     """Write down whether all is clear, and settle what has been for `hold_seconds` while no alert fires.
 
-    Answers the seconds until then, None while something is not clear. `run`: of the incident after the look.
+    Answers the seconds until then, 0 when it is settled, None while something is not clear. `run`: of the look.
     """
     async with store.transaction() as connection:
         if await connection.fetchval(LOOKED, incident, run) is None:
@@ -197,8 +197,11 @@ async def note_clear(store: Store, incident: int, run: int, *, is_clear: bool, h
             await connection.execute(STIRS, incident)
             return None
         left: float = await connection.fetchval(CLEAR, incident, hold_seconds)
-        if left <= 0 and await connection.fetchval(SETTLE, incident) is not None:
+        if left > 0:
+            return left
+        if await connection.fetchval(SETTLE, incident) is not None:
             await connection.execute(SETTLED, incident)
             await connection.execute(SAY, incident, "resolved: the watched rule has been clear for long enough")
             await ask(connection, [Ask(kind="respond", key=str(incident), gravity=NEW)])
-        return max(left, 0.0)
+            return 0.0
+        return None  # an alert fires that this look has not seen

@@ -52,6 +52,7 @@ class Look:
     began: float
     took: dict[str, float] = field(default_factory=dict)
     plan: Plan | None = None
+    clear_in: float | None = None
     notices: list[str] = field(default_factory=list)
 
     @classmethod
@@ -154,6 +155,23 @@ class Look:
         self.took["read_seconds"] = (self.desk.clock() - started).total_seconds()
         self.desk.metrics.evaluation_seconds.observe(self.took["read_seconds"])
         return readings
+
+    async def settles(self, verdicts: Sequence[RuleVerdict]) -> bool:
+        """Whether this look ends what a rule held open by itself: all has been clear for as long as severity holds.
+
+        It is told by the next look, before the severity has fallen: people were called for what it was.
+        """
+        if not self.incident.watched or self.incident.state is not IncidentState.OPEN:
+            return False
+        assert self.pack is not None
+        self.clear_in = await note_clear(
+            self.desk.store,
+            self.incident.id,
+            self.incident.run,
+            is_clear=all(isinstance(it.verdict, Clear) for it in verdicts) and not self.incident.firing,
+            hold_seconds=self.pack.severity.hold_seconds,
+        )
+        return self.clear_in == 0
 
     @asynccontextmanager
     async def examine(self, rules: Sequence[Rule], verdicts: Sequence[RuleVerdict]) -> AsyncIterator[Examination]:
@@ -268,24 +286,10 @@ class Look:
             return OVER
         passed = asyncio.get_running_loop().time() - self.began  # what is due is so whatever the look took
         decided = ((at - self.now).total_seconds() - passed for at in self.situation.decided_at(rules, readings))
-        clear = await self._seconds_until_clear(verdicts)
+        clear = [self.clear_in] if self.clear_in is not None else []
         often = [it.watch_seconds for it in rules if it.watch_seconds is not None and self.incident.watched]
         seconds = min([self._routine_seconds(), *often, *decided, *clear])
         return Next(in_seconds=max(seconds, 1.0), waits_for="looks again until resolved")
-
-    async def _seconds_until_clear(self, verdicts: Sequence[RuleVerdict]) -> list[float]:
-        """What a rule holds open by itself is settled once all has been clear for as long as severity holds."""
-        if not self.incident.watched:
-            return []
-        assert self.pack is not None
-        left = await note_clear(
-            self.desk.store,
-            self.incident.id,
-            self.incident.run + 1,
-            is_clear=all(isinstance(it.verdict, Clear) for it in verdicts) and not self.incident.firing,
-            hold_seconds=self.pack.severity.hold_seconds,
-        )
-        return [left] if left is not None else []
 
     def _routine_seconds(self) -> float:
         """What has been open for hours is looked at less often: news and timers bring the next look in any case."""
