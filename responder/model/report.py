@@ -38,6 +38,7 @@ class Report:
     `could_not_look`: the reason as text, what as `check`. `still_looking`: names of checks without an answer yet.
     `asked`/`answered`: how many checks there were and how many answered with what they saw.
     `verdicts`: gravest first. `events`: what changed since the first report, newest last ("P1 → P2 at 03:31").
+    `flaps`: how often it came back of late, 0 for what does not come and go.
     """
 
     slug: str
@@ -72,6 +73,7 @@ class Report:
     private: bool = False
     events: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    flaps: int = 0
 
     @property
     def complete(self) -> bool:

@@ -31,9 +31,10 @@ _AT_ONCE = frozenset({DeliveryReason.FIRST_REPORT, DeliveryReason.SEVERITY_RAISE
 def material_digest(report: Report) -> bytes:
     """32 bytes that change only when something changes that a reader must know; numbers and timings are left out.
 
-    But for the number of alerts in a storm: who was told of 50 must hear of 10,000.
+    But for the number of alerts in a storm: who was told of 50 must hear of 10,000. Of what flaps it is told that it
+    does, and not each time that it comes and goes.
     """
-    facts = [
+    facts: list[object] = [
         report.severity,
         report.state,
         report.complete,
@@ -44,6 +45,8 @@ def material_digest(report: Report) -> bytes:
         report.events,
         *([report.alerts_firing.bit_length()] if report.alerts_firing >= MANY_ALERTS else []),
     ]
+    if report.flaps:
+        facts = [report.severity, report.state, report.complete, "flapping", report.flaps.bit_length()]
     return hashlib.sha256(json.dumps(facts, separators=(",", ":")).encode()).digest()
 
 

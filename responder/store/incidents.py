@@ -57,7 +57,8 @@ LISTING = """select i.slug, i.state, i.severity, i.severity_rank, i.title, i.ope
 class Seen:
     """An incident with everything that a look at it starts from.
 
-    `known`: of each rule the last verdict that was not unknown. `now` is the database's clock.
+    `known`: of each rule the last verdict that was not unknown. `now` is the database's clock. `turned_at`: when a rule
+    fell back into breach of late.
     """
 
     incident: Incident
@@ -66,6 +67,7 @@ class Seen:
     examined: bytes | None
     known: tuple[RuleVerdict, ...]
     now: datetime
+    turned_at: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ class Look:
     known: Sequence[RuleVerdict]
     examined: bytes | None
     last: bool
+    turned_at: Sequence[datetime] = ()
 
 
 async def load(store: Store, number: int) -> Seen | None:
@@ -97,6 +100,7 @@ async def load(store: Store, number: int) -> Seen | None:
         examined=row["examined"],
         known=VERDICTS.validate_python(row["known"]),
         now=row["now"],
+        turned_at=tuple(row["turned_at"]),
     )
 
 
@@ -162,7 +166,7 @@ async def save_look(store: Store, number: int, run: int, look: Look, sinks: Mapp
         await connection.execute(SAVE, number, report, look.report.severity_rank)
         await connection.execute(
             """update incidents set severity = $2, severity_rank = $3, title = $4, severities = $5, examined = coalesce($6, examined),
-               run = run + $7, known = $8 where id = $1""",
+               run = run + $7, known = $8, turned_at = $9 where id = $1""",
             number,
             look.assessment.level,
             look.assessment.rank,
@@ -171,6 +175,7 @@ async def save_look(store: Store, number: int, run: int, look: Look, sinks: Mapp
             look.examined,
             int(look.last),
             store.redacted(VERDICTS.dump_python(tuple(look.known), mode="json")),
+            list(look.turned_at),
         )
         if before != look.assessment.level:
             what = f"{before} → {look.assessment.level}" if before else f"severity {look.assessment.level}"

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
+
 from responder.model.incident import BREACH, WATCH, IncidentState, slug_of
 from responder.model.verdict import RuleVerdict
 from responder.store.accept import LOOK_ANEW, NEW, lock_of
@@ -40,6 +42,7 @@ CLEAR = """update incidents set clear_since = coalesce(clear_since, now()) where
 SETTLE = """update incidents i set state = 'resolved', resolved_at = now(), clear_since = null where i.id = $1
             and not exists (select 1 from alerts a where a.incident = i.id and a.status = 0) returning i.id"""
 SETTLED = "update links set state = '' where incident = $1 and kind = 'watch'"
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +119,7 @@ async def breach(store: Store, watch: Watch, opening: Opening) -> str | None:
             await connection.execute(COPY, incident, watch.name)
             await connection.execute(SAY, incident, f"{what}: the watched rule {watch.rule} is in breach")
             await ask(connection, [Ask(kind="respond", key=str(incident), gravity=NEW)])
+            log.debug("watch.committing")
             return slug_of(incident)
 
     return await afresh(once)
@@ -184,7 +188,7 @@ async def _locked(connection: Any, watch: Watch, also: Sequence[int]) -> Any:
 async def note_clear(store: Store, incident: int, run: int, *, is_clear: bool, hold_seconds: float) -> float | None:
     """Write down whether all is clear, and settle what has been for `hold_seconds` while no alert fires.
 
-    Answers the seconds until then, None while something is not clear. `run`: of the incident after the look.
+    Answers the seconds until then, 0 when it is settled, None while something is not clear. `run`: of the look.
     """
     async with store.transaction() as connection:
         if await connection.fetchval(LOOKED, incident, run) is None:
@@ -193,8 +197,11 @@ async def note_clear(store: Store, incident: int, run: int, *, is_clear: bool, h
             await connection.execute(STIRS, incident)
             return None
         left: float = await connection.fetchval(CLEAR, incident, hold_seconds)
-        if left <= 0 and await connection.fetchval(SETTLE, incident) is not None:
+        if left > 0:
+            return left
+        if await connection.fetchval(SETTLE, incident) is not None:
             await connection.execute(SETTLED, incident)
             await connection.execute(SAY, incident, "resolved: the watched rule has been clear for long enough")
             await ask(connection, [Ask(kind="respond", key=str(incident), gravity=NEW)])
-        return max(left, 0.0)
+            return 0.0
+        return None  # an alert fires that this look has not seen

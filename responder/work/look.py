@@ -7,7 +7,7 @@ import hashlib
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ import structlog
 from responder.diagnostics.examine import Examination
 from responder.diagnostics.plan import Plan
 from responder.errors import UsageError
+from responder.incidents.flapping import flapping, turns_after
 from responder.model.finding import Finding, Outcome
 from responder.model.incident import WATCH, Incident, IncidentState
 from responder.model.pack import Pack, Rule
@@ -52,6 +53,7 @@ class Look:
     began: float
     took: dict[str, float] = field(default_factory=dict)
     plan: Plan | None = None
+    clear_in: float | None = None
     notices: list[str] = field(default_factory=list)
 
     @classmethod
@@ -155,6 +157,23 @@ class Look:
         self.desk.metrics.evaluation_seconds.observe(self.took["read_seconds"])
         return readings
 
+    async def settles(self, verdicts: Sequence[RuleVerdict]) -> bool:
+        """Whether this look ends what a rule held open by itself: all has been clear for as long as severity holds.
+
+        It is told by the next look, before the severity has fallen: people were called for what it was.
+        """
+        if not self.incident.watched or self.incident.state is not IncidentState.OPEN:
+            return False
+        assert self.pack is not None
+        self.clear_in = await note_clear(
+            self.desk.store,
+            self.incident.id,
+            self.incident.run,
+            is_clear=all(isinstance(it.verdict, Clear) for it in verdicts) and not self.incident.firing,
+            hold_seconds=self.pack.severity.hold_seconds,
+        )
+        return self.clear_in == 0
+
     @asynccontextmanager
     async def examine(self, rules: Sequence[Rule], verdicts: Sequence[RuleVerdict]) -> AsyncIterator[Examination]:
         """Ask the checks of all rules at once; what was asked lately and is still true is not asked again."""
@@ -221,6 +240,8 @@ class Look:
         situation, former = self.situation, self.seen.former
         marks = frozenset(mark for it in examination.findings for mark in it.marks)
         assessment = situation.assess(verdicts, readings, self._marks(marks, last=last))
+        turned_at = turns_after(self.seen.turned_at, self.seen.known, verdicts, self.now)
+        flaps = flapping(turned_at)
         report = situation.report(
             verdicts,
             assessment,
@@ -229,8 +250,9 @@ class Look:
             at=self.desk.clock(),
             still_looking=examination.still_looking,
             page_url=f"{self.desk.page_url}/incidents/{self.incident.slug}" if self.desk.page_url else "",
-            notices=self.notices,
+            notices=[*self.notices, *([f"It {flaps}."] if flaps else [])],
         )
+        report = replace(report, flaps=len(turned_at) if flaps else 0)
         look = incidents.Look(
             report=report,
             assessment=report.assessment,
@@ -238,6 +260,7 @@ class Look:
             known=situation.known_after(verdicts),
             examined=self._evidence() if last else None,
             last=last,
+            turned_at=turned_at,
         )
         if last and report.look_first[:1] != (former.look_first[:1] if former else ()) and report.look_first:
             await incidents.note(self.desk.store, self.incident.id, f"look here first: {report.look_first[0].text}")
@@ -267,24 +290,10 @@ class Look:
             return OVER
         passed = asyncio.get_running_loop().time() - self.began  # what is due is so whatever the look took
         decided = ((at - self.now).total_seconds() - passed for at in self.situation.decided_at(rules, readings))
-        clear = await self._seconds_until_clear(verdicts)
+        clear = [self.clear_in] if self.clear_in is not None else []
         often = [it.watch_seconds for it in rules if it.watch_seconds is not None and self.incident.watched]
         seconds = min([self._routine_seconds(), *often, *decided, *clear])
         return Next(in_seconds=max(seconds, 1.0), waits_for="looks again until resolved")
-
-    async def _seconds_until_clear(self, verdicts: Sequence[RuleVerdict]) -> list[float]:
-        """What a rule holds open by itself is settled once all has been clear for as long as severity holds."""
-        if not self.incident.watched:
-            return []
-        assert self.pack is not None
-        left = await note_clear(
-            self.desk.store,
-            self.incident.id,
-            self.incident.run + 1,
-            is_clear=all(isinstance(it.verdict, Clear) for it in verdicts) and not self.incident.firing,
-            hold_seconds=self.pack.severity.hold_seconds,
-        )
-        return [left] if left is not None else []
 
     def _routine_seconds(self) -> float:
         """What has been open for hours is looked at less often: news and timers bring the next look in any case."""

@@ -27,6 +27,8 @@ async def respond(row: Claimed, desk: Desk) -> Next:
 
     readings = await look.read(rules)
     verdicts = look.verdicts(rules, readings)
+    if await look.settles(verdicts):
+        return OVER
     async with look.examine(rules, verdicts) as examination:
         await examination.wait(look.seconds_to_first_report())
         if examination.still_looking:

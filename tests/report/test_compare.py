@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from responder.model.finding import Outcome
-from responder.model.verdict import Unknown
+from responder.model.verdict import Clear, Unknown
 from responder.report.compare import DeliveryReason, material_digest, may_edit_at, reason_to_deliver
 from tests.report.situations import CRASHING, FINDINGS, HEALTH, NOW, P1, P2, WARNING, alert, incident, report, says
 
@@ -48,6 +48,16 @@ def test_a_wobble_is_no_news(wobble: dict[str, Any]) -> None:
 )
 def test_what_a_reader_must_know_changes_the_digest(change: dict[str, Any]) -> None:
     assert material_digest(report(**change)) != material_digest(report())
+
+
+def test_what_flaps_is_told_once_and_not_each_time_it_comes_and_goes() -> None:
+    steady, there = report(), replace(report(), flaps=2)
+    gone = replace(report(verdicts=(says(Clear()),), findings=FINDINGS[1:]), flaps=3)
+
+    assert material_digest(there) != material_digest(steady)
+    assert material_digest(gone) == material_digest(there)
+    assert material_digest(replace(gone, flaps=4)) != material_digest(there)
+    assert material_digest(replace(there, severity="P1" if there.severity != "P1" else "P2")) != material_digest(there)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ rules:
 severity:
   hold: 1s
   decide:
-    - {ask: "Is it the API?", when: {labels: 'service="api"'}, then: P1}
+    - {ask: "Is it the API?", when: {labels: 'service="api"', serving: "< 1%"}, then: P1}
   otherwise: {critical: P2, warning: P3, pending: P3, unknown: P3, clear: P4}
 """
 WATCH = Watch(pack="rules", rule="api-watch")
@@ -88,6 +88,7 @@ async def test_a_breach_opens_an_incident_that_is_told_where_no_foreign_one_is_n
     assert not it.pagerduty.account.incidents
     assert (await it.rows("select count(*) from alerts"))[0] == (0,)
     assert slug in (await it.get("/api/v1/incidents"))
+    assert "API does not answer" in (await it.get(f"/incidents/{slug}"))
 
 
 async def test_it_is_settled_once_all_was_clear_for_the_hold_and_told_so(world: Start) -> None:
@@ -101,6 +102,7 @@ async def test_it_is_settled_once_all_was_clear_for_the_hold_and_told_so(world: 
     await until(it, lambda: it.rows(f"select 1 from incidents where slug = '{slug}' and state = 'resolved'"))
 
     await it.until(lambda: "Resolved after" in it.events("report.composed")[-1]["title"])
+    assert [event["severity"] for event in it.events("report.composed")][-1] == "P1"
     assert (await it.rows("select state from links where kind = 'watch'")) == [("",)]
     lines = await it.get(f"/api/v1/incidents/{slug}/timeline")
     assert "the watched rule api-watch is in breach" in lines
