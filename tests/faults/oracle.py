@@ -64,6 +64,20 @@ async def check_nothing_is_left_open(daemon: Daemon, before: Open, *, most_sessi
     return found[0]
 
 
+def check_no_server_is_left(daemon: Daemon) -> None:
+    """Of a daemon that has ended in order nothing runs on: its embedded PostgreSQL and what that has started."""
+    folder = str(daemon.folder).encode()
+    left = [int(it.parent.name) for it in Path("/proc").glob("[0-9]*/cmdline") if folder in _read(it)]
+    assert left == [], f"still there: {left}"
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:  # it has ended meanwhile
+        return b""
+
+
 @dataclass(kw_only=True)
 class Tally:
     """Faults of one sort. `fell`: between the commit of an alert and its note; `stated`: how many have to."""
