@@ -16,7 +16,7 @@ from tests.faults.world import Case, until
 OURS = re.compile(r"\[responder:faults:inc-\w{4,}\]$")
 SESSIONS = """select count(*) from pg_stat_activity
               where application_name = 'responder' and datname = current_database()"""
-CALM_WITHIN_SECONDS = 60.0  # PagerDuty's connections are kept for fifteen, cancelled sessions end within two
+CALM_WITHIN_SECONDS = 120.0  # PagerDuty's connections are kept for fifteen, cancelled sessions end within two
 
 
 def check_one_note(case: Case, incident: PagedIncident) -> None:

@@ -38,7 +38,7 @@ STORED: dict[str, dict[str, Any]] = {
 LATE: dict[str, dict[str, Any]] = {"it is stored when we have given up": {"do": "slow", "seconds": UNSURE_SECONDS}}
 ENDLESS = 5 * 60.0
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(size(full=2 * 3600, short=300))]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(size(full=2 * 3600, short=600))]
 
 
 def cases_of(ways: Sequence[str]) -> list[tuple[Case, str]]:

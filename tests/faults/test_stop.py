@@ -30,7 +30,7 @@ STOP_AFTER = 15
 STOPPED_WITHIN_SECONDS = 25.0
 
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 
 
 @pytest.mark.parametrize("number", range(STOPS))
