@@ -16,7 +16,7 @@ from tests.faults.world import Case, until
 OURS = re.compile(r"\[responder:faults:inc-\w{4,}\]$")
 SESSIONS = """select count(*) from pg_stat_activity
               where application_name = 'responder' and datname = current_database()"""
-CALM_WITHIN_SECONDS = 60.0  # PagerDuty's connections are kept for fifteen, cancelled sessions end within two
+CALM_WITHIN_SECONDS = 120.0  # PagerDuty's connections are kept for fifteen, cancelled sessions end within two
 
 
 def check_one_note(case: Case, incident: PagedIncident) -> None:
@@ -62,6 +62,20 @@ async def check_nothing_is_left_open(daemon: Daemon, before: Open, *, most_sessi
 
     await until(is_calm, CALM_WITHIN_SECONDS, every_seconds=0.5, else_tell=lambda: f"{found} is more than {bound}")
     return found[0]
+
+
+def check_no_server_is_left(daemon: Daemon) -> None:
+    """Of a daemon that has ended in order nothing runs on: its embedded PostgreSQL and what that has started."""
+    folder = str(daemon.folder).encode()
+    left = [int(it.parent.name) for it in Path("/proc").glob("[0-9]*/cmdline") if folder in _read(it)]
+    assert left == [], f"still there: {left}"
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:  # it has ended meanwhile
+        return b""
 
 
 @dataclass(kw_only=True)

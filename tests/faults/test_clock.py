@@ -25,7 +25,7 @@ LIBRARIES = "usr/lib/*/faketime/libfaketime.so.1"
 WATCHED_SECONDS = size(full=6, short=4)
 IN_TIME_SECONDS = 15.0
 CALM = {"work.failed", "work.waits", "work.lease_lost", "work.left_to_its_lease", "delivery.uncertain"}
-pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")

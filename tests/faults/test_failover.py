@@ -27,7 +27,7 @@ HURRIED = str(Path(__file__).parent / "hurried.py")
 FAILOVERS = size(full=5, short=1)
 OF_EACH = size(full=4, short=2)
 LONG_AGO = timedelta(hours=1)
-pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.timeout(400)]
 
 
 @dataclass(kw_only=True)

@@ -38,7 +38,7 @@ STORED: dict[str, dict[str, Any]] = {
 LATE: dict[str, dict[str, Any]] = {"it is stored when we have given up": {"do": "slow", "seconds": UNSURE_SECONDS}}
 ENDLESS = 5 * 60.0
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(size(full=2 * 3600, short=300))]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(size(full=2 * 3600, short=600))]
 
 
 def cases_of(ways: Sequence[str]) -> list[tuple[Case, str]]:
@@ -78,7 +78,7 @@ async def test_a_note_that_was_stored_and_not_answered_is_found_again(stores: St
             )
             seen += paged
         await until(
-            lambda: all(is_verified(world, it, looks=3 if way in LATE else 2) for _, way, it in seen),
+            lambda: all(is_verified(world, it) for *_, it in seen),
             120,
             every_seconds=0.5,
             else_tell=lambda: str([(case.name, way, world.note_requests(it)) for case, way, it in seen]),
@@ -87,7 +87,7 @@ async def test_a_note_that_was_stored_and_not_answered_is_found_again(stores: St
         for case, way, incident in seen:
             requests = world.pagerduty.asked(f"POST /incidents/{incident.id}/notes")
             tally.count(fell=bool(requests[0].fault))
-            assert len(requests) == (2 if way in LATE else 1), (way, case)
+            assert len(requests) <= (2 if way in LATE else 1), (way, case)  # late, it may still come before we look
             check_one_note(case, incident)
         assert daemon.events("work.failed") == []
         await check_nothing_is_left_open(daemon, before, most_sessions=POOL_SIZE)
@@ -99,10 +99,11 @@ def is_settled(world: World, incident: PagedIncident) -> bool:
     return noted(incident) and "GET" in world.note_requests(incident)
 
 
-def is_verified(world: World, incident: PagedIncident, *, looks: int = 2) -> bool:
-    """It was listed so many times, and nobody will any more: what is there then stays."""
+def is_verified(world: World, incident: PagedIncident) -> bool:
+    """It was listed before an edit or a second post and behind it, after that post at once and later: what is there
+    then stays."""
     asked = world.note_requests(incident)
-    return asked.count("GET") >= looks and asked[-1] in ("GET", "DELETE")
+    return asked.count("GET") >= 1 + asked.count("POST") and asked[-1] in ("GET", "DELETE")
 
 
 @pytest.mark.parametrize("kind", both(short=EMBEDDED))

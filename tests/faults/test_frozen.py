@@ -157,7 +157,7 @@ async def _ledger(url: str) -> Mapping[str, Any]:
 
 @pytest.mark.faults
 @pytest.mark.system
-@pytest.mark.timeout(size(full=2 * 3600, short=300))
+@pytest.mark.timeout(size(full=2 * 3600, short=600))
 @pytest.mark.parametrize("step", STEPS)
 def test_a_replica_that_wakes_with_work_that_it_no_longer_owns_changes_nothing(
     step: str, outcomes: dict[str, list[Outcome]]

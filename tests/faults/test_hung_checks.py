@@ -23,7 +23,7 @@ FIRST_REPORT_WITHIN_SECONDS = 15.0
 MANY = size(full=250, short=200)
 LAG = re.compile(r'^responder_loop_lag_seconds_bucket\{le="(?P<le>[^"]+)"\} (?P<count>\S+)$', re.MULTILINE)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 Hang = Callable[[Reader, Writer], Awaitable[None]]

@@ -193,7 +193,7 @@ def _claimed(daemon: Daemon) -> dict[tuple[str, str], float]:
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(size(full=4 * 3600, short=300))
+@pytest.mark.timeout(size(full=4 * 3600, short=600))
 @pytest.mark.parametrize("step", STEPS)
 def test_a_kill_loses_nothing_and_doubles_nothing(step: str, outcomes: dict[str, list[Outcome | Exception]]) -> None:
     assert len(outcomes[step]) == RUNS
@@ -210,6 +210,6 @@ def test_a_kill_loses_nothing_and_doubles_nothing(step: str, outcomes: dict[str,
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(size(full=4 * 3600, short=300))
+@pytest.mark.timeout(size(full=4 * 3600, short=600))
 def test_every_kill_fell_where_its_step_says(tally: Tally) -> None:
     tally.check()

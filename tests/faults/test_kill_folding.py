@@ -105,7 +105,7 @@ async def _open(world: World, daemon: Daemon) -> list[Any]:
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(size(full=3600, short=300))
+@pytest.mark.timeout(size(full=3600, short=600))
 @pytest.mark.parametrize("step", STEPS)
 def test_a_kill_while_folding_leaves_one_incident_and_one_note(step: str, outcomes: dict[str, list[Outcome]]) -> None:
     assert len(outcomes[step]) == RUNS

@@ -42,7 +42,7 @@ SCHEMA = """select table_name, column_name, data_type, is_nullable, column_defau
             union all select conrelid::regclass::text, conname, pg_get_constraintdef(oid), '', '' from pg_constraint
             where connamespace = 'public'::regnamespace order by 1, 2, 3"""
 
-pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.timeout(size(full=3600, short=240))]
+pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.timeout(size(full=3600, short=600))]
 
 
 @contextmanager

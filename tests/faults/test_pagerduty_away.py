@@ -65,7 +65,7 @@ severity:
   otherwise: {critical: P1, warning: P3}
 """
 Do = Callable[[Claimed, Desk], Awaitable[Next]]
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(size(full=5400, short=240))]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(size(full=5400, short=600))]
 
 
 FAULTS: dict[str, dict[str, Any]] = {

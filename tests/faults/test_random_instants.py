@@ -38,7 +38,7 @@ class Kills:
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(size(full=3 * 3600, short=400))
+@pytest.mark.timeout(size(full=3 * 3600, short=600))
 async def test_random_kills_between_the_answer_and_the_note_lose_and_double_nothing(stores: Stores) -> None:
     tally = Tally(name=f"kill -9 at a random instant (seed {SEED}), between 2xx and note", stated=INSTANTS)
     kills = Kills(random=random.Random(SEED), tally=tally)

@@ -19,7 +19,7 @@ from tests.systems.plugin import Postgres
 
 MANY = 44  # with eight at once and six seconds each the last ones wait for half a minute
 WAITING = "select pid from pg_stat_activity where wait_event_type = 'Lock' and application_name = 'responder'"
-pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.timeout(400)]
 
 
 @pytest.fixture

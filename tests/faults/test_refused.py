@@ -48,7 +48,7 @@ SHAPES: dict[str, tuple[int, str, str]] = {
     "422": (422, said("Unprocessable", "content", "note"), "PagerDuty answered 422 (Unprocessable: content: note)"),
 }
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(size(full=1800, short=180))]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(size(full=1800, short=600))]
 
 
 async def test_what_is_refused_is_tried_short_put_aside_and_told_and_others_are_in_time(seed: Path) -> None:

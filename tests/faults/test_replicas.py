@@ -34,7 +34,7 @@ SENDER_WAITS_SECONDS = 10.0
 MOVES_ON_WITHIN_SECONDS = 10.0
 LETS_GO = ("work.finishing", "work.left_to_its_lease", "work.failed")
 NEWER = [("deliver:carrier_pigeon", "1"), ("escalate", "1")]
-pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.timeout(900 if FULL else 240)]
+pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.timeout(1800 if FULL else 400)]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import pytest
 
 from tests.conftest import fresh_database
 from tests.faults.daemon import Daemon
-from tests.faults.oracle import check_one_note
+from tests.faults.oracle import check_no_server_is_left, check_one_note
 from tests.faults.sizes import size
 from tests.faults.world import Case, World, noted, until
 from tests.systems.plugin import Postgres
@@ -30,7 +30,7 @@ STOP_AFTER = 15
 STOPPED_WITHIN_SECONDS = 25.0
 
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 
 
 @pytest.mark.parametrize("number", range(STOPS))
@@ -86,6 +86,7 @@ async def stopped(daemon: Daemon) -> float:
     print(f"gone {seconds:.1f} s after SIGTERM")
     assert status == 0, daemon.log[-3000:]
     assert seconds <= STOPPED_WITHIN_SECONDS
+    check_no_server_is_left(daemon)
     return seconds
 
 

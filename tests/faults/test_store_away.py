@@ -40,7 +40,7 @@ STOPPED_WITHIN_SECONDS = 25.0
 KILLS = size(full=20, short=2)
 AWAY_AT_THE_START = "store: the database was not reached yet"
 
-pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.timeout(size(full=3 * 3600, short=240))]
+pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.timeout(size(full=3 * 3600, short=600))]
 
 
 @dataclass(kw_only=True)

@@ -59,7 +59,7 @@ severity:
   levels: {P1: , P2: , P3: }
   otherwise: {critical: P1, warning: P3}
 """
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200 if FULL else 180)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800 if FULL else 400)]
 
 
 @pytest.fixture

@@ -140,7 +140,7 @@ class World:
         except (aiohttp.ClientError, TimeoutError):
             return None
 
-    async def tell(self, daemon: Daemon, case: Case, within_seconds: float = 90) -> None:
+    async def tell(self, daemon: Daemon, case: Case, within_seconds: float = 150) -> None:
         """The same, again and again until it is taken, as Alertmanager does after connection errors and 5xx."""
         async with asyncio.timeout(within_seconds):
             while (status := await self.post(daemon, case)) != 202:
@@ -168,7 +168,7 @@ def noted(incident: PagedIncident) -> bool:
 
 async def until(
     is_so: Callable[[], Any],
-    within_seconds: float = 60,
+    within_seconds: float = 150,
     *,
     every_seconds: float = 0.01,
     else_tell: Callable[[], str] = lambda: "",
