@@ -7,15 +7,17 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import indent
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from responder.model.pack import Position
 from responder.rules.complaints import Problem, pointed
 from responder.rules.packs import Loaded, load_packs
-from responder.rules.pending import Pending, pending
 from responder.settings import load_settings
+
+if TYPE_CHECKING:  # it knows which targets there are doors for, and loads them
+    from responder.rules.pending import Pending
 
 Style = Literal["text", "json", "github"]
 _LACKS = {
@@ -74,7 +76,7 @@ def command(rules: tuple[Path, ...], style: Style, strict: bool, wants_pending: 
 
     paths = rules or (load_settings().rules,)
     loaded = [load_packs(path, specs(), os.environ) for path in paths]
-    lacking = [it for path in paths for it in pending(path, specs())] if wants_pending else []
+    lacking = _lacking(paths) if wants_pending else []
     mistakes = [problem for it in loaded for problem in it.problems]
     warnings = [] if wants_pending else [problem for it in loaded for problem in it.warnings]
     if style == "json" and wants_pending:
@@ -87,6 +89,13 @@ def command(rules: tuple[Path, ...], style: Style, strict: bool, wants_pending: 
         if style == "text":
             click.echo(_summary(loaded, lacking if wants_pending else None), err=bool(text))
     return 1 if mistakes or (strict and (warnings or lacking)) else 0
+
+
+def _lacking(paths: Sequence[Path]) -> list[Pending]:
+    from responder.diagnostics.catalogue import specs
+    from responder.rules.pending import pending
+
+    return [it for path in paths for it in pending(path, specs())]
 
 
 def format_pending(lacking: Sequence[Pending], style: Style) -> str:
