@@ -14,7 +14,7 @@ from responder.model.alert import AlertStatus
 from responder.model.catalogue import Catalogue
 from responder.model.finding import Outcome
 from responder.model.located_yaml import read
-from responder.model.pack import Pack
+from responder.model.pack import Pack, Position
 from responder.model.quantities import parse_duration
 from responder.model.rehearsal import ANY, REST, Course, Expected, GivenAlert, GivenFinding, Rehearsal, Step
 from responder.rules.complaints import At, Complaints, Problem, what_is
@@ -32,6 +32,7 @@ from responder.rules.rehearsal_shapes import (
     RehearsalShape,
     StepShape,
 )
+from responder.rules.stamp import TEST_ENDING
 
 # A Tuesday, at noon: inside the office hours of Europe, and of the east of America.
 CLOCK = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -51,6 +52,11 @@ class Rehearsals:
 def load_rehearsals(file: Path, pack: Pack, catalogue: Catalogue) -> Rehearsals:
     """The tests that a file holds; never raises, whatever is written there."""
     complaints = Complaints()
+    if not file.name.endswith(TEST_ENDING):
+        here, _, _ = file.name.partition(".test.")
+        at = Position(file=file.as_posix(), line=1, column=1)
+        complaints.mistake(at, f"tests of rules end in {TEST_ENDING}; expected the name {here}{TEST_ENDING}")
+        return Rehearsals(tests=(), problems=complaints.problems)
     text = text_of(file, complaints)
     return parse_rehearsals(text or "", file.as_posix(), pack, catalogue, complaints)
 

@@ -27,8 +27,10 @@ def rule_files(path: Path) -> Iterator[Path]:
 
 
 def test_files(path: Path) -> Iterator[Path]:
-    """All files with tests of rules below it, or, of a pack that is a single file, beside it."""
-    yield from (it for it in _files(path.parent if path.is_file() else path) if it.name.endswith(TEST_ENDING))
+    """All files with tests of rules below it, or, of a pack that is a single file, beside it; also those whose names do
+    not end as they should, so that they can be complained of."""
+    below = _files(path.parent if path.is_file() else path)
+    yield from (it for it in below if ".test." in it.name and it.suffix in {".yaml", ".yml"})
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -6,50 +6,35 @@ long enough, a severity that falls. So the daemon's looks are played, too, and w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from responder.diagnostics.plan import Ask, Plan
+from responder.diagnostics.plan import Ask
 from responder.intake.arrange import arrange
 from responder.intake.fingerprint import fingerprint_of
 from responder.model.alert import Alert, AlertStatus, Webhook
-from responder.model.assessment import Answer
 from responder.model.finding import Finding, Outcome
 from responder.model.incident import HeldAlert, Incident, IncidentState, slug_of
 from responder.model.pack import Pack, Rule
-from responder.model.quantities import show_duration
 from responder.model.reading import AnyReading, NoReading, Reading, Sample
-from responder.model.rehearsal import ANY, Course, GivenAlert, GivenFinding, Rehearsal, Step
+from responder.model.rehearsal import Course, GivenAlert, GivenFinding, Rehearsal, Step
 from responder.model.report import Report
 from responder.model.sources import PayloadSource
-from responder.model.verdict import Clear, RuleVerdict, key_of, rank
-from responder.people.promises import History, Told, has_channel, owed, told
-from responder.report.suggest import CUT
-from responder.report.wording import verdict_line
+from responder.model.verdict import Clear, RuleVerdict
+from responder.people.promises import History
 from responder.rules.courses import changes_after, reading_at
-from responder.rules.expectations import Came, Failure, Named, differences
+from responder.rules.expectations import Came, Failure, differences
 from responder.rules.match import windows
 from responder.rules.packs import is_ignored, pack_for
 from responder.signals.history import with_history
 from responder.signals.label_values import combinations
 from responder.signals.payload import read_payload
-from responder.work.situation import Readings, Situation
+from responder.work.came import Looked, came, names_of, nothing_came
+from responder.work.situation import Situation
 
 KINDS = ("alertmanager", "pagerduty", "grafana")  # other senders are generic ones, by their own name
 REOPEN_WITHIN = timedelta(minutes=10)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
-    """One look of the play."""
-
-    situation: Situation
-    rules: tuple[Rule, ...]
-    readings: Readings
-    verdicts: tuple[RuleVerdict, ...]
-    plan: Plan
-    report: Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,24 +277,19 @@ class _Play:
 
     def _answer(self, ask: Ask) -> GivenFinding:
         """What the test says of a check, the most particular name first."""
-        names = (ask.name, *_names_of(ask))
+        names = (ask.name, *names_of(ask))
         return next((self._findings[name] for name in names if name in self._findings), GivenFinding())
 
     def _came(self) -> Came:
         values: dict[str, object] = {
-            **_NOTHING,
             "pack": self._pack.name if self._pack else None,
             "ignored": self._ignored > 0 and not self._alerts,
             "acknowledged": self._acknowledged_at is not None,
             "state": self._state(),
         }
         if self._looked is None:
-            return Came(values=values, why=_why_nothing(self._pack, values))
-        pack, history = self._looked.situation.pack, self._history()
-        sent = told(pack, history, self._now)
-        values |= {**_values(self._looked, self._now), **_promised(pack, history, sent, self._now)}
-        lines = [f"{show_duration((it.at - self._opened_at).total_seconds())} {it.contact}: {it.step}" for it in sent]
-        return Came(values=values, why={**_why(self._looked), "notified": lines})
+            return nothing_came(self._pack, values)
+        return came(self._looked, values, self._history())
 
     def _state(self) -> str | None:
         if not self._alerts and not self._rehearsal.watch:
@@ -319,22 +299,8 @@ class _Play:
         return "open" if self._acknowledged_at is None else "acknowledged"
 
 
-_NOTHING: Mapping[str, object] = {
-    **dict.fromkeys(("rules", "diagnostics", "could_not_look", "marks", "suggest", "notified", "overdue"), ()),
-    **{key: {} for key in ("verdict", "answers", "due")},
-    **dict.fromkeys(("severity", "decided_by", "title", "summary", "runbook", "falls_in")),
-    **dict.fromkeys(("private", "channel"), False),
-}
-
-
 def _firing_first(held: HeldAlert) -> tuple[AlertStatus, datetime, str]:
     return held.alert.status, held.alert.starts_at, held.alert.fingerprint
-
-
-def _names_of(ask: Ask) -> tuple[str, ...]:
-    """Every name by which a check that is asked may be meant."""
-    target = f"{ask.check}({ask.target.name})" if ask.target else ask.check
-    return tuple(it for it in (ask.called, target, ask.check) if it)
 
 
 def _finding(ask: Ask, given: GivenFinding, now: datetime) -> Finding:
@@ -351,83 +317,3 @@ def _finding(ask: Ask, given: GivenFinding, now: datetime) -> Finding:
         subject=ask.subject,
         called=ask.called,
     )
-
-
-def _named_with_target(name: str) -> Named:
-    return Named(name, frozenset({name.partition("(")[0]}))
-
-
-def _values(looked: Looked, now: datetime) -> dict[str, object]:
-    report = looked.report
-    falls_at = report.assessment.falls_at
-    gravest = min((it.verdict for it in looked.verdicts), key=rank)
-    return {
-        "rules": tuple(Named(rule.name) for rule in looked.rules),
-        "verdict": {it.rule: key_of(it.verdict) for it in looked.verdicts} | {ANY: key_of(gravest)},
-        "severity": report.severity,
-        "decided_by": report.assessment.decided_by,
-        "answers": {it.ask: str(it.said) for it in report.assessment.answers},
-        "diagnostics": tuple(Named(it.name, frozenset(_names_of(it))) for it in looked.plan.asks),
-        "could_not_look": tuple(
-            Named(it.check, frozenset({it.check.partition("(")[0]})) for it in report.could_not_look
-        ),
-        "marks": tuple(Named(it) for it in sorted({mark for one in report.findings for mark in one.marks})),
-        "suggest": tuple(Named(it.do, frozenset({it.do.rpartition(CUT)[0]})) for it in report.suggestions),
-        "title": report.title,
-        "summary": report.summary,
-        "runbook": report.runbook or None,
-        "private": report.private,
-        "falls_in": (falls_at - now).total_seconds() if falls_at else None,
-    }
-
-
-def _promised(pack: Pack, history: History, sent: Sequence[Told], now: datetime) -> dict[str, object]:
-    due = owed(pack, history, now)
-    return {
-        "notified": tuple(Named(name) for name in dict.fromkeys(it.contact for it in sent)),
-        "channel": has_channel(pack, history),
-        "due": {it.name: (it.at - now).total_seconds() for it in due if it.at is not None and it.at > now},
-        "overdue": tuple(Named(it.name) for it in due if it.at is not None and it.at <= now),
-    }
-
-
-def _why_nothing(pack: Pack | None, values: Mapping[str, object]) -> dict[str, list[str]]:
-    if values["ignored"]:
-        why = "intake.ignore of the pack names this alert"
-    elif pack is None:
-        why = "no pack's `for` holds for the labels of the first alert"
-    else:
-        why = f"no rule of the pack {pack.name} matches, and it has no default rule"
-    return {key: [why] for key in values}
-
-
-def _why(looked: Looked) -> dict[str, list[str]]:
-    situation, report = looked.situation, looked.report
-    incident, pack, now = situation.incident, situation.pack, situation.now
-    verdicts = [verdict_line(it, incident=incident, pack=pack, now=now) for it in report.verdicts]
-    decided = [*map(_answered, report.assessment.answers), f"{report.assessment.decided_by} → {report.assessment.raw}"]
-    decided += [report.assessment.held] if report.assessment.held else []
-    return {
-        "rules": [_matched(rule, situation.labels) for rule in looked.rules],
-        "verdict": verdicts,
-        "severity": [*verdicts, *decided],
-        "decided_by": decided,
-        "answers": decided,
-        "falls_in": decided,
-        "diagnostics": [f"{name}: {why}" for name, why in looked.plan.left_out],
-        "suggest": [f"marks found: {', '.join(_marks(report)) or 'none'}"],
-    }
-
-
-def _answered(answer: Answer) -> str:
-    because = f" ({answer.because})" if answer.because else ""
-    return f'"{answer.ask}" {answer.said}{because}' + (f" → {answer.result}" if answer.result else "")
-
-
-def _matched(rule: Rule, labels: Sequence[Mapping[str, str]]) -> str:
-    lines = [line.text for line in rule.match if any(line.holds(it) for it in labels)]
-    return f"{rule.name}: {' or '.join(lines) or 'default'}"
-
-
-def _marks(report: Report) -> list[str]:
-    return sorted({mark for one in report.findings for mark in one.marks})

@@ -43,7 +43,7 @@ def replayed(recorded: Recorded, pack: Pack | None, then: Pack | None) -> Said:
     incident = recorded.incident
     first = Moment(at=_heard_at(incident), readings={}, findings=())
     for moment in recorded.moments or (first,):
-        replay.look(_as_it_was(incident, moment.at), moment)
+        replay.look(as_it_was(incident, moment.at), moment)
     return replay.said
 
 
@@ -143,7 +143,7 @@ def _heard_at(incident: Incident) -> datetime:
     return max((it.first_seen for it in incident.alerts), default=incident.opened_at)
 
 
-def _as_it_was(incident: Incident, at: datetime) -> Incident:
+def as_it_was(incident: Incident, at: datetime) -> Incident:
     """With the alerts that had been heard of by then, firing unless they had ended."""
     return replace(incident, alerts=tuple(_alert_at(it, at) for it in incident.alerts if it.first_seen <= at))
 

@@ -67,6 +67,16 @@ async def test_a_mistake_in_a_test_is_named_with_its_place(command: Command, tmp
     assert (run.stderr, run.returncode) == ("1 pack, 0 tests: 0 failed, 1 mistake\n", 1)
 
 
+async def test_a_file_of_tests_that_would_not_be_found_is_named(command: Command, tmp_path: Path) -> None:
+    written(tmp_path, TESTS.replace("severity: P2", "severity: P1"))
+    (tmp_path / "mine/more.test.yml").write_text(TESTS)
+
+    run = await command("test", "mine")
+
+    assert run.stdout == "mine/more.test.yml:1:1: tests of rules end in .test.yaml; expected the name more.test.yaml\n"
+    assert (run.stderr, run.returncode) == ("1 pack, 1 test: 0 failed, 1 mistake\n", 1)
+
+
 async def test_for_machines(command: Command, tmp_path: Path) -> None:
     written(tmp_path, TESTS)
 

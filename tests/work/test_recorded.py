@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from responder.diagnostics.catalogue import specs
+from responder.errors import ResponderError
 from responder.intake.fingerprint import fingerprint_of
 from responder.model.alert import Alert, AlertStatus
 from responder.model.finding import Finding, Outcome
@@ -17,6 +18,7 @@ from responder.model.reading import AnyReading, NoReading, Reading, Sample
 from responder.rules.packs import pack_from_files
 from responder.rules.rehearsals import parse_rehearsals
 from responder.store.incidents import Seen
+from responder.store.recorded import Moment
 from responder.work.recorded import text_of
 from responder.work.rehearse import rehearse
 from responder.work.situation import Situation
@@ -38,18 +40,20 @@ rules:
 severity: {levels: {P1: , P2: , P3: , P4: }, otherwise: {critical: P1, warning: P2, pending: P3}}
 """
 
+FOUND = (Finding(check="http.status", target="api", outcome=Outcome.UNHEALTHY, headline="503", marks=("failing",)),)
+
 
 def made(pack: str = PACK) -> Pack:
     return pack_from_files("p", {"pack.yaml": pack}, specs())
 
 
-def rate(*values: float | None) -> AnyReading:
-    past = tuple(Sample(at=NOW - timedelta(seconds=30 * back), value=it) for back, it in enumerate(reversed(values)))[
+def rate(*values: float | None, at: datetime = NOW) -> AnyReading:
+    past = tuple(Sample(at=at - timedelta(seconds=30 * back), value=it) for back, it in enumerate(reversed(values)))[
         ::-1
     ]
     value = values[-1]
     assert value is not None
-    return Reading(signal="error_rate", value=value, at=NOW, past=past, step_seconds=30.0)
+    return Reading(signal="error_rate", value=value, at=at, past=past, step_seconds=30.0)
 
 
 def seen(*rates: float | None, **more: Any) -> Seen:
@@ -74,9 +78,8 @@ def seen(*rates: float | None, **more: Any) -> Seen:
     }
     rules = situation.rules()
     verdicts = situation.verdicts(rules, readings)
-    found = Finding(check="http.status", target="api", outcome=Outcome.UNHEALTHY, headline="503", marks=("failing",))
     assessment = situation.assess(verdicts, readings, frozenset({"failing"}))
-    report = situation.report(verdicts, assessment, situation.plan(rules, verdicts), [found], at=NOW)
+    report = situation.report(verdicts, assessment, situation.plan(rules, verdicts), FOUND, at=NOW)
     return Seen(incident=incident, former=report, severities=(), examined=None, known=(), now=NOW)
 
 
@@ -87,12 +90,12 @@ def failures(text: str, pack: Pack) -> list[str]:
 
 
 def test_what_was_recorded_is_a_test_that_holds() -> None:
-    text = text_of(seen(0.2, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0), made(), specs())
+    text = text_of(seen(0.2, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0), (), made(), specs())
 
     assert (
         text
         == """\
-# inc-0001 as it was looked at on 2026-03-03 at 12:00:30 UTC, by the rules of p; texts are redacted.
+# inc-0001 as looked at from 2026-03-03 12:00:30 UTC on, by the rules of p. Texts are redacted.
 tests:
 - name: inc-0001
   clock: '2026-03-03T12:00:30+00:00'
@@ -130,13 +133,13 @@ tests:
 @pytest.mark.parametrize(
     ("rates", "readings"),
     [
-        ((3.0, 3.0, 3.0), "    error_rate:\n      every: 30s\n      values:\n      - unknown\n"),
+        ((3.0, 3.0, 3.0), "    error_rate:\n      every: 30s\n      values:\n      - '3'\n      - '3'\n      - '3'\n"),
         ((0.2, 3.0, 3.0), "      - '0.2'\n      - '3'\n      - '3'\n"),
         ((3.0, None, 3.0), "      - '3'\n      - unknown\n      - '3'\n"),
     ],
 )
 def test_readings_keep_their_windows(rates: tuple[float, ...], readings: str) -> None:
-    text = text_of(seen(*rates), made(), specs())
+    text = text_of(seen(*rates), (), made(), specs())
 
     assert readings in text
     assert "errors: pending" in text
@@ -144,28 +147,65 @@ def test_readings_keep_their_windows(rates: tuple[float, ...], readings: str) ->
 
 
 def test_rules_that_are_changed_fail_it() -> None:
-    text = text_of(seen(0.2, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0), made(), specs())
+    text = text_of(seen(0.2, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0), (), made(), specs())
 
     assert failures(text, made(PACK.replace("> 1% for 2m", "> 4% for 2m"))) == ["verdict"]
 
 
-def test_what_one_moment_cannot_bring_about_is_told_in_a_comment() -> None:
-    held = seen(0.2, 0.2, severities=((NOW - timedelta(minutes=1), "P1"),))
+def test_later_looks_are_steps_that_say_what_was_different() -> None:
+    def moment(after: float, *rates: float | None, latency: float = 0.1) -> Moment:
+        at = NOW + timedelta(seconds=after)
+        fast = Reading(signal="latency", value=latency, at=at)
+        return Moment(at=at, readings={"error_rate": (rate(*rates, at=at),), "latency": (fast,)}, findings=FOUND)
 
-    text = text_of(held, made(), specs())
+    looks = (
+        moment(0, 0.2, 3.0),
+        moment(60, 0.2, 3.0, 3.0, 3.0),
+        moment(120, 0.2, 3.0, 3.0, 3.0, 3.0, 3.0, latency=0.6),
+    )
 
-    assert "# Then it was severity P1; what came before that moment is not part of this test.\n" in text
+    text = text_of(seen(3.0), looks, made(), specs())
+
+    assert text.endswith("""\
+  then:
+  - at: 120s
+    readings:
+      error_rate:
+        every: 30s
+        values:
+        - '0.2'
+        - '3'
+        - '3'
+        - '3'
+        - '3'
+        - '3'
+      latency: '0.6'
+    expect:
+      verdict:
+        errors: critical
+      severity: P1
+""")
     assert failures(text, made()) == []
 
 
-def test_names_that_the_pack_does_not_have_any_more_are_told_in_comments() -> None:
-    text = text_of(seen(0.2, 3.0), made(PACK.replace("name: errors", "name: failures")), specs())
+def test_what_does_not_come_about_is_told_in_a_comment() -> None:
+    """A sample came late: by the samples the window began anew, by values a step apart it did not."""
+    past = tuple(Sample(at=NOW - timedelta(seconds=back), value=3.0) for back in (121, 91, 61, 0))
+    late = Reading(signal="error_rate", value=3.0, at=NOW, past=past, step_seconds=30.0)
+    moment = Moment(at=NOW, readings={"error_rate": (late,)}, findings=FOUND)
 
-    assert "# Then it was rules errors; what" in text
-    assert "expect: {}" in text
+    text = text_of(seen(3.0), (moment,), made(), specs())
+
+    assert "# At 12:00:30 it was verdict errors pending, which this alone does not bring about.\n" in text
+    assert failures(text, made()) == []
+
+
+def test_an_incident_that_no_rule_matches_any_more_is_said() -> None:
+    with pytest.raises(ResponderError, match="inc-0001: no rule of the pack p matches its alerts"):
+        text_of(seen(3.0), (), made(PACK.replace('"Errors"', '"Others"')), specs())
 
 
 def test_a_signal_that_was_not_recorded_is_named() -> None:
     more = PACK.replace("rules:\n", "  other: {unit: count, prometheus: {query: other}}\nrules:\n", 1)
 
-    assert "# Not recorded, so unknown here: other.\n" in text_of(seen(3.0, 3.0), made(more), specs())
+    assert "# Not recorded, so unknown here: other.\n" in text_of(seen(3.0, 3.0), (), made(more), specs())

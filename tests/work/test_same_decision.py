@@ -173,7 +173,8 @@ class Daemon:
         self.asked: list[str] = []
         self.desk: Any = SimpleNamespace(
             store=None, doors=None, diagnostics={"http.status": Check(facts)}, diagnostic_timeout_seconds=10.0,
-            first_report_within_seconds=15.0, page_url="", told={}, metrics=Metrics(), clock=lambda: self.now,
+            first_report_within_seconds=15.0, page_url="", told={}, shared=None, metrics=Metrics(),
+            clock=lambda: self.now,
         )  # fmt: skip
         # A look takes no time by the clock that the daemon counts it with.
         patch.setattr(looking, "asyncio", SimpleNamespace(get_running_loop=lambda: SimpleNamespace(time=lambda: 0.0)))
