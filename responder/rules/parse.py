@@ -20,6 +20,7 @@ from responder.rules.matrix import warn_of_impact
 from responder.rules.people import people_of, time_zone_known
 from responder.rules.planned import KINDS, PLANNED, SERVED_BY
 from responder.rules.promises import Promises
+from responder.rules.questions import Breaches
 from responder.rules.scheme import Known, lines_of, scheme_of
 from responder.rules.sections import Sections, Written, gather
 from responder.rules.shapes import ENTRY_KEYS, RuleShape, ThresholdShape
@@ -46,9 +47,8 @@ def parse_pack(name: str, assembled: Assembled, catalogue: Catalogue, complaints
         entries.warn_of_unused_bundles()
     _check_rules(sections, assembled.own, complaints)
     names = frozenset({*sections.rules, *sections.broken_names("rules")})
-    grave = {it.signal: bound for rule in rules for it in rule.thresholds for _, bound in it.over()}
     givers = marks_by_giver(catalogue)
-    known = Known(signals=signals, rules=names, marks=frozenset(reader.marks), givers=givers, grave=grave)
+    known = Known(signals=signals, rules=names, marks=frozenset(reader.marks), givers=givers, breaches=Breaches(rules))
     severity = scheme_of(sections.severity, known, promises, complaints)
     if severity.matrix is not None:
         impacts = {name: _impact(it.shape) for name, it in sections.rules.items() if it.shape.impact is not None}

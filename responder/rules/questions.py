@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from responder.model.pack import Bound, MatcherLine, Question, SeverityScheme
+from responder.model.pack import Bound, MatcherLine, Question, Rule, SeverityScheme
+from responder.model.verdict import Level
 from responder.rules.bounds import implies, same_direction
 from responder.rules.complaints import At, Complaints
 
 
-def warn_of_questions(scheme: SeverityScheme, grave: Mapping[str, Bound], at: At, complaints: Complaints) -> None:
-    """Everything odd about the questions and their order; `grave`: a signal → a bound that some rule breaches by it."""
+class Breaches:
+    """The bounds that rules breach: by signal with the level, and by rule with the signal."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.by_signal: dict[str, list[tuple[Level, Bound]]] = {}
+        self.by_rule: dict[str, list[tuple[str, Bound]]] = {}
+        for rule in rules:
+            for it in rule.thresholds:
+                self.by_signal.setdefault(it.signal, []).extend(it.over())
+                self.by_rule.setdefault(rule.name, []).extend((it.signal, bound) for _, bound in it.over())
+
+    def of(self, question: Question) -> list[tuple[str, Bound]]:
+        """Every bound that has a say in a question, be it by a rule, whatever else must hold."""
+        signals = [it for one in question.when for it in one.signals]
+        rules = [name for one in question.when for name in one.rules]
+        return signals + [it for name in rules for it in self.by_rule.get(name, ())]
+
+
+def warn_of_questions(scheme: SeverityScheme, breaches: Breaches, at: At, complaints: Complaints) -> None:
+    """Everything odd about the questions and their order; `breaches`: what rules say of readings."""
     for index, question in enumerate(scheme.decide):
         where, before = at / index, scheme.decide[:index]
         _warn_of_place(question, before, where, complaints)
         _warn_of_limits(question, scheme, where / "then", complaints)
-        _warn_of_cap(question, grave, where / "then", complaints)
+        _warn_of_cap(question, breaches, where / "then", complaints)
         _warn_of_falling(question, before, scheme, where, complaints)
+        _warn_of_milder(question, scheme, index, breaches, where / "then", complaints)
 
 
 def _warn_of_place(question: Question, before: Sequence[Question], at: At, complaints: Complaints) -> None:
@@ -59,13 +79,56 @@ def _warn_of_limits(question: Question, scheme: SeverityScheme, at: At, complain
         complaints.warn(at / "at_least", f"has no effect: `at_most: {most}` wins over it")
 
 
-def _warn_of_cap(question: Question, grave: Mapping[str, Bound], at: At, complaints: Complaints) -> None:
-    alone = _only_bound(question)
-    if alone is None or question.at_most is None:
+def _warn_of_cap(question: Question, breaches: Breaches, at: At, complaints: Complaints) -> None:
+    if question.at_most is None:
         return
-    name, bound = alone
-    if name in grave and same_direction(grave[name], bound):
-        complaints.warn(at, f'a reading "{bound.text}" is grave by its rule and lowers the severity')
+    for name, bound in breaches.of(question):
+        if any(same_direction(it, bound) for _, it in breaches.by_signal.get(name, ())):
+            complaints.warn(at, f'a reading "{bound.text}" is grave by its rule and lowers the severity')
+
+
+def _warn_of_milder(
+    question: Question, scheme: SeverityScheme, index: int, breaches: Breaches, at: At, complaints: Complaints
+) -> None:
+    """A reading ends the questions at a level that a less grave one, which gets further, is above."""
+    for name, bound in breaches.of(question) if _ends(question) else ():
+        held = breaches.by_signal.get(name, ())
+        given = question.level or scheme.level_for(question.by_verdict, _verdict_at(bound, held))
+        for verdict in _below(bound, held):
+            for words, further in _further(scheme, index, verdict, name, bound):
+                if {given, further} <= set(scheme.levels) and scheme.rank(given) > scheme.rank(further):
+                    why = f'"{bound.text}" gives {given}, and a milder reading gets {further} {words}'
+                    complaints.warn(at, f"{why}: a graver reading lowers the severity")
+                    return
+
+
+def _verdict_at(bound: Bound, breaches: Sequence[tuple[Level, Bound]]) -> str:
+    """What rules say of a reading that is just over a bound."""
+    found = {level for level, breach in breaches if implies(bound, breach)}
+    return next((str(it) for it in (Level.CRITICAL, Level.WARNING) if it in found), "clear")
+
+
+def _below(bound: Bound, breaches: Sequence[tuple[Level, Bound]]) -> list[str]:
+    """What rules may say of readings that are not over it."""
+    milder = {str(level) for level, it in breaches if implies(bound, it) and not implies(it, bound)}
+    return [*sorted(milder), "clear"]
+
+
+def _further(scheme: SeverityScheme, index: int, verdict: str, name: str, bound: Bound) -> Iterator[tuple[str, str]]:
+    """What an incident with this verdict, and a reading below the bound, may get from what comes after a question."""
+    for later in scheme.decide[index + 1 :]:
+        if all(any(it == name and not implies(bound, other) for it, other in one.signals) for one in later.when):
+            continue  # asks for more than the bound does
+        if later.when == scheme.decide[index].when:
+            continue  # never decides, which is said there
+        if _ends(later):
+            yield f'by "{later.ask}"', later.level or scheme.level_for(later.by_verdict, verdict)
+        elif later.at_least:
+            yield f'by "{later.ask}"', later.at_least
+    if verdict != "clear":
+        for levels in scheme.matrix.rows.values() if scheme.matrix else ():
+            yield "by the matrix", min(levels, key=scheme.rank)
+    yield "otherwise", scheme.level_for(scheme.otherwise, verdict)
 
 
 def _warn_of_falling(

@@ -15,7 +15,7 @@ from responder.rules.entries import complain_of_mark
 from responder.rules.looked_at import RESERVED, Signals
 from responder.rules.matrix import warn_of_matrix
 from responder.rules.promises import Promises
-from responder.rules.questions import warn_of_questions
+from responder.rules.questions import Breaches, warn_of_questions
 from responder.rules.sections import Written
 from responder.rules.shapes import ByVerdictShape, ColumnsShape, MatrixShape, QuestionShape, SeverityShape, ThenShape
 
@@ -24,14 +24,14 @@ VERDICTS = ("critical", "warning", "pending", "unknown", "clear")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What questions may name. `givers`: a mark → a check that gives it, of all checks there are; `grave`: a signal →
-    a bound that some rule breaches by it."""
+    """What questions may name. `givers`: a mark → a check that gives it, of all checks there are; `breaches`: what
+    rules say of readings."""
 
     signals: Signals
     rules: frozenset[str]
     marks: frozenset[str]
     givers: Mapping[str, str]
-    grave: Mapping[str, Bound]
+    breaches: Breaches
 
 
 def scheme_of(
@@ -57,7 +57,7 @@ def scheme_of(
         hold_seconds=shape.hold,
         promises={name: promises.of_level(it, at / "levels" / name) for name, it in (shape.levels or {}).items()},
     )
-    warn_of_questions(scheme, known.grave, at / "decide", complaints)
+    warn_of_questions(scheme, known.breaches, at / "decide", complaints)
     return scheme
 
 
