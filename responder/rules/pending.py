@@ -20,7 +20,7 @@ from responder.rules.stamp import rule_files
 
 What = Literal["check", "key", "target"]
 
-ALLOWED = ("scan",)  # what `allow` makes a difference for
+ALLOWED = ("scan", "slowlog")  # what `allow` makes a difference for
 
 # A line leaves this table when something is done because of the key; `*` is any name, or any entry of a list.
 NOT_ACTED_ON = tuple(
