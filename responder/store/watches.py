@@ -37,8 +37,8 @@ COPY = """insert into samples (incident, signal, labels, at, reading, counts)
 
 # `run`: of the look that saw it; one that slept meanwhile changes nothing.
 LOOKED = "select state from incidents where id = $1 and run = $2 and state = 'open' for update"
-CLEAR = """update incidents set clear_since = coalesce(clear_since, now()) where id = $1
-           returning extract(epoch from clear_since + make_interval(secs => $2) - now())::float8"""
+CLEAR = """update incidents set clear_since = coalesce(clear_since, $3) where id = $1
+           returning extract(epoch from clear_since + make_interval(secs => $2) - $3)::float8"""
 SETTLE = """update incidents i set state = 'resolved', resolved_at = now(), clear_since = null where i.id = $1
             and not exists (select 1 from alerts a where a.incident = i.id and a.status = 0) returning i.id"""
 SETTLED = "update links set state = '' where incident = $1 and kind = 'watch'"
@@ -185,10 +185,13 @@ async def _locked(connection: Any, watch: Watch, also: Sequence[int]) -> Any:
     return row
 
 
-async def note_clear(store: Store, incident: int, run: int, *, is_clear: bool, hold_seconds: float) -> float | None:
+async def note_clear(
+    store: Store, incident: int, run: int, *, is_clear: bool, at: datetime, hold_seconds: float
+) -> float | None:
     """Write down whether all is clear, and settle what has been for `hold_seconds` while no alert fires.
 
-    Answers the seconds until then, 0 when it is settled, None while something is not clear. `run`: of the look.
+    Answers the seconds until then, 0 when it is settled, None while something is not clear. `run` and `at`: of the
+    look, by whose moment its severity falls as well.
     """
     async with store.transaction() as connection:
         if await connection.fetchval(LOOKED, incident, run) is None:
@@ -196,7 +199,7 @@ async def note_clear(store: Store, incident: int, run: int, *, is_clear: bool, h
         if not is_clear:
             await connection.execute(STIRS, incident)
             return None
-        left: float = await connection.fetchval(CLEAR, incident, hold_seconds)
+        left: float = await connection.fetchval(CLEAR, incident, hold_seconds, at)
         if left > 0:
             return left
         if await connection.fetchval(SETTLE, incident) is not None:

@@ -170,6 +170,7 @@ class Look:
             self.incident.id,
             self.incident.run,
             is_clear=all(isinstance(it.verdict, Clear) for it in verdicts) and not self.incident.firing,
+            at=self.now,
             hold_seconds=self.pack.severity.hold_seconds,
         )
         return self.clear_in == 0
@@ -268,7 +269,7 @@ class Look:
         log.info(
             "report.composed",
             incident=self.incident.slug,
-            severity=assessment.level,
+            severity=report.severity,
             title=report.title,
             complete=report.complete,
         )
