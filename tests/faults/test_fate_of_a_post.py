@@ -110,11 +110,11 @@ def is_verified(world: World, incident: PagedIncident) -> bool:
 async def test_an_edit_that_was_stored_and_not_answered_is_made_again(stores: Stores, kind: str) -> None:
     tally = Tally(name=f"PagerDuty stores an edit and the answer is lost, {kind}", stated=RUNS * len(STORED))
     async with stores.one(kind) as store, World.opened() as world:
-        world.slow_seconds = 3
-        daemon, before = await watched(world, store, FIRST_REPORT_WITHIN="1s")
+        daemon, before = await watched(world, store, FIRST_REPORT_WITHIN="1s", DIAGNOSTIC_TIMEOUT="150s")
         seen: list[tuple[Case, PagedIncident]] = []
         for wave in in_waves(cases_of(list(STORED))):
             paged = [(case, way, await world.page(case)) for case, way in wave]
+            world.slow_until = lambda paged=paged: all(noted(it) for *_, it in paged)  # the rest of it comes as an edit
             for _, way, incident in paged:
                 world.pagerduty.fault(f"PUT /incidents/{incident.id}/notes/*", store=True, **STORED[way])
             await asyncio.gather(*(world.tell(daemon, case) for case, _, _ in paged))

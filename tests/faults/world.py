@@ -67,12 +67,14 @@ class Case:
 
 @dataclass(kw_only=True)
 class World:
-    """Open it with `opened`. `slow_seconds`: how long the target's /slow takes; `up`: whether it is well otherwise."""
+    """Open it with `opened`. `slow_seconds`: how long the target's /slow takes at least, and until `slow_until` is so;
+    `up`: whether it is well otherwise."""
 
     pagerduty: StandInPagerDuty
     target: LocalServer
     http: aiohttp.ClientSession
     slow_seconds: float = 0.0
+    slow_until: Callable[[], bool] = lambda: True
     up: bool = False
     daemons: list[Daemon] = field(default_factory=list)
 
@@ -97,6 +99,8 @@ class World:
     async def _look(self, request: web.Request) -> web.Response:
         if request.path == "/slow":
             await asyncio.sleep(self.slow_seconds)
+            while not self.slow_until():
+                await asyncio.sleep(0.05)
         return web.Response(status=200 if request.path == "/slow" or self.up else 503)
 
     async def daemon(self, *, seed: Path | None = None, **more: str | None) -> Daemon:
