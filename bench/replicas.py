@@ -46,7 +46,7 @@ def saturated(
 ) -> list[Saturated]:
     """One replica, then three, with small and large bodies."""
     found = []
-    with _postgres(folder / "shared") as (dsn, socket_folder):
+    with postgres_of_its_own(folder / "shared") as (dsn, socket_folder):
         for replicas in (1, 3):
             with contextlib.ExitStack() as stack:
                 servers = [_replica(stack, folder / f"replica{at}", settings, dsn) for at in range(replicas)]
@@ -58,7 +58,7 @@ def saturated(
 
 
 @contextlib.contextmanager
-def _postgres(folder: Path) -> Iterator[tuple[str, Path]]:
+def postgres_of_its_own(folder: Path) -> Iterator[tuple[str, Path]]:
     """A server of its own, started as the embedded one is, and its address for others."""
     folder.mkdir(mode=0o711)
     with asyncio.Runner() as runner:

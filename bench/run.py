@@ -1,6 +1,6 @@
 """`make bench`: responder beside a reference in the same run. README.md in this folder says what each figure means.
 
-Takes under six minutes, with --quick about one. Everything listens on loopback and lives in a temporary folder.
+Takes about eight minutes, with --quick about two. Everything listens on loopback and lives in a temporary folder.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ import asyncpg
 import processes
 import table
 from acceptance import Bounds, Contender, Measured, Numbers, measure
+from crowd import crowd
 from notes import NoteTimes, as_json, note_times
+from picture import picture
 from processes import REPOSITORY, Server
 from replicas import saturated
 from size import size_of
@@ -34,6 +36,7 @@ from storm import storm
 
 HERE = Path(__file__).parent
 LATEST = HERE / "latest.json"
+PICTURE = HERE / "latest.svg"
 WEBHOOK_TOKEN = "bench-webhook-token-of-loopback"
 PAGERDUTY_TOKEN = "bench-pagerduty-key"
 SETTLE_SECONDS = 2.0
@@ -42,13 +45,14 @@ SETTLE_SECONDS = 2.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
     """How long everything takes. `notes`: incidents a second and how many; `starts`: how often each start is timed;
-    `storms`: bodies of 50 alerts a second, and for how many seconds."""
+    `storms`: bodies of 50 alerts a second, and for how many seconds; `crowd`: open incidents in a full store."""
 
     bounds: Bounds
     notes: Sequence[tuple[float, int]]
     notes_within_seconds: float
     starts: int
     storms: Sequence[tuple[float, float]]
+    crowd: int
 
 
 FULL = Size(
@@ -57,6 +61,7 @@ FULL = Size(
     notes_within_seconds=75.0,
     starts=5,
     storms=((100.0, 20.0), (500.0, 60.0)),
+    crowd=100_000,
 )
 QUICK = Size(
     bounds=Bounds(rounds=2, seconds=2.0, connections=64, counts={1: 20_000, 50: 2_000}),
@@ -64,6 +69,7 @@ QUICK = Size(
     notes_within_seconds=20.0,
     starts=2,
     storms=((100.0, 4.0), (500.0, 8.0)),
+    crowd=5_000,
 )
 
 
@@ -84,8 +90,9 @@ def main() -> None:
         figures = _figures(folder, QUICK if quick else FULL, progress)
     figures["about"]["took_seconds"] = round(time.monotonic() - began)
     LATEST.write_text(json.dumps(figures, indent=1) + "\n")
+    PICTURE.write_text(picture(figures))
     print(table.markdown(figures))
-    progress(f"kept in {LATEST.relative_to(REPOSITORY)}")
+    progress(f"kept in {LATEST.relative_to(REPOSITORY)} and {PICTURE.relative_to(REPOSITORY)}")
 
 
 def _figures(folder: Path, size: Size, progress: Callable[[str], None]) -> dict[str, Any]:
@@ -111,6 +118,18 @@ def _figures(folder: Path, size: Size, progress: Callable[[str], None]) -> dict[
                 folder, settings, WEBHOOK_TOKEN, numbers, seconds=size.bounds.seconds, progress=progress
             )
         ]
+        progress(f"a store with {size.crowd} open incidents")
+        held = asdict(
+            crowd(
+                folder,
+                settings,
+                WEBHOOK_TOKEN,
+                numbers,
+                incidents=size.crowd,
+                seconds=size.bounds.seconds,
+                progress=progress,
+            )
+        )
         responder.start()
         storms = [_storm(folder, responder, numbers, rate, seconds, progress) for rate, seconds in size.storms]
         after = _memory(folder, responder)
@@ -122,6 +141,7 @@ def _figures(folder: Path, size: Size, progress: Callable[[str], None]) -> dict[
         "kept": kept,
         "storms": storms,
         "replicas": shared,
+        "crowd": held,
         "notes": as_json(times),
         "starts": {
             "first_seconds": first_starts,

@@ -23,6 +23,7 @@ def markdown(figures: dict[str, Any]) -> str:
             *_acceptance(figures),
             *_storms(figures["storms"]),
             *_replicas(figures["replicas"]),
+            *_crowd(figures["crowd"]),
             *_notes(figures["notes"]),
             *_starts_and_memory(figures),
             *_size(figures["size"]),
@@ -98,6 +99,25 @@ def _replicas(several: Sequence[dict[str, Any]]) -> list[str]:
     ]
     heads = ("replicas", "alerts", "bodies/s", "alerts/s", "refused", "p99 ms", "responder CPU ms a body")
     return ["", "## Replicas on one PostgreSQL", "", *_table((*heads, "PostgreSQL CPU ms a body"), rows)]
+
+
+def _crowd(it: dict[str, Any]) -> list[str]:
+    rows = [
+        ["the store on disk", f"{it['bytes'] / MB:.0f} MB"],
+        *([f"· {of['table']}", f"{(of['rows'] + of['indexes']) / MB:.0f} MB"] for of in it["tables"]),
+        ["claiming 8 looks of 1,000 that are due", f"{it['claim_ms']:.1f} ms"],
+        ["looks at open incidents by one daemon", f"{it['looks_per_second']:.0f} a second"],
+        ["when the next work is due", f"{it['next_due_ms']:.1f} ms"],
+        ["the audit of what is overdue", f"{it['audit_ms']:.1f} ms"],
+        ["the sweep of what is old, with nothing to forget", f"{it['sweep_ms']:.1f} ms"],
+        ["the page of incidents", f"{it['page_ms']:.0f} ms"],
+        ["`/metrics`", f"{it['metrics_ms']:.0f} ms"],
+        ["start", f"{it['start_seconds']:.2f} s"],
+    ]
+    for alerts, of in it["accepted"].items():
+        said = f"{of['per_second']:.0f} bodies/s, p99 {of['p99_ms']:.0f} ms"
+        rows.append([f"acceptance beside it, {alerts}-alert bodies", said])
+    return ["", f"## A store with {it['incidents']:,} open incidents", "", *_table(("what", "figure"), rows)]
 
 
 def _notes(several: Sequence[dict[str, Any]]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Sized
-from itertools import chain
 
 CUT = "…[cut]"
 CUT_NOTE = "responder_cut"
@@ -25,8 +24,8 @@ def cut_bytes(text: str, most_bytes: int) -> str:
 
 def all_fit(many: Sequence[dict[str, str]], most: int, most_chars: int) -> bool:
     """Whether none of these fields needs `cut_fields`; asked of a whole body, as nearly every body fits."""
-    texts = chain.from_iterable(chain(fields, fields.values()) for fields in many)
-    return _longest(many) <= most and _longest(texts) <= most_chars
+    distinct: set[str] = set().union(*many, *(fields.values() for fields in many))  # alerts of one body are much alike
+    return _longest(many) <= most and _longest(distinct) <= most_chars
 
 
 def cut_fields(fields: dict[str, str], most: int, most_chars: int) -> tuple[dict[str, str], int]:

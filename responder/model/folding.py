@@ -24,9 +24,9 @@ class Told(StrEnum):
     IGNORED = "ignored"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen, as an `Alert` is not
 class Held:
-    """The state of one alert that is kept."""
+    """The state of one alert that is kept; never changed."""
 
     status: AlertStatus
     starts_at: datetime
@@ -73,7 +73,7 @@ class GroupPlan:
     `opens`: a new incident is wanted; `continues` names the former one. `changed`: alerts with news, by fingerprint;
     `refreshed`: alerts that were told again as they are; `ended`: alerts that a cut list ended without naming them.
     `lines`: for the timeline. `cut_notes`: notes at PagerDuty whose text came trimmed: id → the line as it came.
-    `heard`: news of a PagerDuty incident, None when there was none.
+    `heard`: news of a PagerDuty incident, None when there was none. `is_linked_anew`: its link is not written yet.
     """
 
     key: GroupKey
@@ -97,6 +97,7 @@ class GroupPlan:
     lines: list[str] = field(default_factory=list)
     cut_notes: dict[str, str] = field(default_factory=dict)
     heard: Heard | None = None
+    is_linked_anew: bool = False
 
     @property
     def is_news(self) -> bool:

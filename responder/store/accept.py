@@ -17,7 +17,7 @@ from typing import Any
 
 import asyncpg
 import structlog
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError
 
 from responder.errors import StoreUnavailable
 from responder.model.alert import Accepted, Alert, AlertStatus, Quarantined, Webhook
@@ -26,19 +26,16 @@ from responder.model.folding import (
     RESERVED,
     Fold,
     GroupKey,
-    GroupPlan,
-    Heard,
     Held,
     HeldGroup,
     Told,
     WebhookPlan,
 )
-from responder.model.incident import slug_of
 from responder.model.paged import PagedStatus
 from responder.store import accept_sql as sql
+from responder.store.accept_write import Terms, Writing, aside_of, columns
 from responder.store.afresh import afresh, all_locked
 from responder.store.store import Store
-from responder.store.work import Ask, ask
 
 MAX_WEBHOOKS = 256
 MAX_ALERTS = 2000
@@ -50,14 +47,7 @@ PRESSED_FOR_SECONDS = 1.0
 ROOM_KNOWN_SECONDS = 1.0
 ANSWER_WITHIN_SECONDS = 3.0  # PagerDuty gives a receiver five
 LATE = f"store: no commit within {ANSWER_WITHIN_SECONDS:.0f} s"
-MAX_BODY_KEPT = 64 * 1024
-PAGERDUTY = "pagerduty"  # the kind of its links
 MOST_NAMED = 20  # incidents, in one line of the log
-LOOK_ANEW = {"looks": 0, "once_more": False}  # of `work/link.py`: from the beginning of its schedule
-# The gravity of a look: nobody knows yet of an incident that has just begun. What its sender thinks of it says which of
-# many is looked at first, no more: severity is decided by rules.
-NEW, TOLD = 1, 5
-NEW_BY_LABEL = {"critical": 0, "page": 0, "warning": 2, "info": 3, "none": 4}
 log = structlog.get_logger()
 
 
@@ -89,9 +79,11 @@ class Acceptor:
     ) -> None:
         self._store = store
         self._fold = fold
-        self._first_report_within = first_report_within
-        self._asks_pagerduty = asks_pagerduty
-        self._awaits_alerts_for = awaits_alerts_for
+        self._terms = Terms(
+            first_report_within=first_report_within,
+            asks_pagerduty=asks_pagerduty,
+            awaits_alerts_for=awaits_alerts_for,
+        )
         self._room = room
         self._waiting: asyncio.Queue[Waiting] = asyncio.Queue(MAX_WAITING)
         self._has_room_now, self._room_asked_at = True, float("-inf")
@@ -226,79 +218,17 @@ class Acceptor:
 
     async def _transact(self, webhooks: Sequence[Webhook]) -> tuple[list[WebhookPlan], dict[int, str]]:
         async with self._store.transaction() as connection:
-            plans, slugs, now = await self._decide(connection, webhooks)
-            await self._write(connection, plans, slugs, now)
+            plans = await self._decide(connection, webhooks)
+            slugs = await Writing(connection=connection, terms=self._terms, wakes=not self.is_pressed).write(plans)
             log.debug("webhook.committing", webhooks=len(webhooks))
         return plans, slugs
 
-    async def _decide(
-        self, connection: Any, webhooks: Sequence[Webhook]
-    ) -> tuple[list[WebhookPlan], dict[int, str], datetime]:
+    async def _decide(self, connection: Any, webhooks: Sequence[Webhook]) -> list[WebhookPlan]:
         copies = await _copies(connection, webhooks)
         keys = sorted({(it.kind, it.source, it.key) for it in webhooks if it.key})
-        await connection.execute(sql.LOCK, [lock_of(*key) for key in keys])
+        now: datetime = await connection.fetchval(sql.LOCK, [lock_of(*key) for key in keys])
         held = await _held(connection, keys, webhooks)
-        now: datetime = await connection.fetchval("select now()")
-        plans = self._fold(await _known_as_ours(connection, webhooks), held, copies, now)
-        slugs = await self._number(connection, plans)
-        return plans, slugs, now
-
-    async def _number(self, connection: Any, plans: Sequence[WebhookPlan]) -> dict[int, str]:
-        """Give new incidents their numbers; returns the slug of every incident that the batch speaks of."""
-        new = [group for group in _groups(plans) if group.opens]
-        numbers = [it[0] for it in await connection.fetch(sql.NUMBERS, len(new))] if new else []
-        for group, number in zip(new, numbers, strict=True):
-            group.incident = number
-        return {group.incident: slug_of(group.incident) for group in _groups(plans) if group.incident is not None}
-
-    async def _write(self, connection: Any, plans: Sequence[WebhookPlan], slugs: dict[int, str], now: datetime) -> None:
-        groups = _groups(plans)
-        await self._write_incidents(connection, groups, slugs)
-        await _write_links(connection, groups)
-        await _write_alerts(connection, groups)
-        await _write_heard(connection, groups)
-        await self._write_cut_notes(connection, groups)
-        touched = sorted({it.incident for it in groups if it.incident is not None and it.is_news})
-        ending = sorted({it.incident for it in groups if it.incident is not None and _ends_something(it)})
-        settled = [it["id"] for it in await connection.fetch(sql.SETTLE, ending)] if ending else []
-        await _write_history(connection, plans, settled)
-        await self._ask(connection, groups, touched)
-
-    async def _write_incidents(self, connection: Any, groups: Sequence[GroupPlan], slugs: dict[int, str]) -> None:
-        new = [it for it in groups if it.opens]
-        if new:
-            await connection.execute(
-                sql.OPEN,
-                [it.incident for it in new],
-                [slugs[it.incident or 0] for it in new],
-                [it.continues for it in new],
-                [it.title for it in new],
-                self._first_report_within,
-                [it.key[0] == PAGERDUTY and self._asks_pagerduty for it in new],
-                self._awaits_alerts_for,
-            )
-        again = [it.incident for it in groups if it.reopens]
-        if again:
-            await connection.execute(sql.REOPEN, again)
-            await connection.execute(sql.READ_AGAIN, again)
-
-    async def _write_cut_notes(self, connection: Any, groups: Sequence[GroupPlan]) -> None:
-        """Have a note that came cut read whole; where PagerDuty cannot be asked, what came has to do."""
-        for group in (it for it in groups if it.incident is not None):
-            for note, line in sorted(group.cut_notes.items()):
-                if self._asks_pagerduty:
-                    key = f"{group.incident}/{group.key[2].decode()}/{note}"
-                    await ask(connection, [Ask(kind="read_note", key=key)], payload={"line": line})
-                else:
-                    group.lines.append(line)
-
-    async def _ask(self, connection: Any, groups: Sequence[GroupPlan], touched: Sequence[int]) -> None:
-        new = {it.incident for it in groups if it.incident is not None and (it.opens or it.reopens)}
-        gravities = {it.incident: _gravity(it) for it in groups if it.incident in new}
-        await ask(connection, [Ask(kind="respond", key=str(it), gravity=gravities.get(it, TOLD)) for it in touched])
-        if self._asks_pagerduty:
-            again = {it.incident for it in groups if it.incident is not None and it.heard and it.heard.read_again}
-            await ask(connection, [Ask(kind="link", key=str(it)) for it in sorted(new | again)], payload=LOOK_ANEW)
+        return self._fold(await _known_as_ours(connection, webhooks), held, copies, now)
 
 
 def lock_of(kind: str, source: str, key: bytes) -> str:
@@ -312,7 +242,7 @@ async def _copies(connection: Any, webhooks: Sequence[Webhook]) -> frozenset[int
     wanted = sorted({(kind, receipt) for kind, receipts in named for receipt in receipts})
     if not wanted:
         return frozenset()
-    rows = await connection.fetch(sql.RECEIPTS, *_columns(wanted, 2))
+    rows = await connection.fetch(sql.RECEIPTS, *columns(wanted, 2))
     fresh = {(it["kind"], it["id"]) for it in rows}
     copies = set()
     for place, (kind, receipts) in enumerate(named):
@@ -335,12 +265,12 @@ async def _known_as_ours(connection: Any, webhooks: Sequence[Webhook]) -> Sequen
 async def _held(connection: Any, keys: Sequence[GroupKey], webhooks: Sequence[Webhook]) -> dict[GroupKey, HeldGroup]:
     """What the store holds of these groups; the incidents' rows are locked, always in order of id."""
     places = sorted({*keys, *((RESERVED, "", key) for kind, _, key in keys if kind in ALSO_AT_PAGERDUTY)})
-    rows = await connection.fetch(sql.GROUPS, *_columns(places, 3)) if keys else []
+    rows = await connection.fetch(sql.GROUPS, *columns(places, 3)) if keys else []
     if not rows:
         return {}
     locked = {it["incident"] for it in rows if it["incident"] is not None}
     await connection.execute(sql.LOCK_INCIDENTS, sorted(locked))
-    rows = await connection.fetch(sql.GROUPS, *_columns(places, 3))
+    rows = await connection.fetch(sql.GROUPS, *columns(places, 3))
     all_locked(locked, {it["incident"] for it in rows if it["incident"] is not None})
     reserved = {it["key"]: it for it in rows if it["kind"] == RESERVED}
     rows = [it for it in rows if it["kind"] != RESERVED]
@@ -355,7 +285,7 @@ async def _held(connection: Any, keys: Sequence[GroupKey], webhooks: Sequence[We
     )
     cut = [links[key] for it in webhooks if it.ends_others_until and (key := (it.kind, it.source, it.key)) in links]
     states: dict[int, dict[str, Held]] = {link: {} for link in links.values()}
-    found = await connection.fetch(sql.STATES, *_columns(wanted, 2))
+    found = await connection.fetch(sql.STATES, *columns(wanted, 2))
     found += await connection.fetch(sql.FIRING, cut) if cut else []
     for row in found:
         states[row["link"]][row["fingerprint"].hex()] = Held(
@@ -391,134 +321,9 @@ def _held_group(incident: Any, link: Any, alerts: Mapping[str, Held]) -> HeldGro
     )
 
 
-async def _write_links(connection: Any, groups: Sequence[GroupPlan]) -> None:
-    """Links that are new or that changed their incident."""
-    joining = [it for it in groups if it.reserved is not None and it.changed]
-    wanted = sorted(
-        (it for it in groups if (it.link is None and it.is_news) or it.opens or it in joining), key=lambda it: it.key
-    )
-    if not wanted:
-        return
-    columns = _columns([(*it.key, it.incident, it.url, _external_id(it)) for it in wanted], 6)
-    ids = {(it["kind"], it["source"], it["key"]): it["id"] for it in await connection.fetch(sql.LINK, *columns)}
-    for group in wanted:
-        group.link = ids[group.key]
-    places = sorted({it.reserved for it in joining if it.reserved is not None})
-    if places:
-        await connection.execute(sql.FORGET_RESERVED, places)
-        await connection.execute(sql.UNRESERVE, places)
-        await connection.execute(sql.ADOPTED, sorted({it.incident for it in joining if it.incident is not None}))
-
-
-def _external_id(group: GroupPlan) -> str:
-    return group.key[2].decode() if group.key[0] == PAGERDUTY else ""
-
-
-async def _write_heard(connection: Any, groups: Sequence[GroupPlan]) -> None:
-    """News of PagerDuty incidents: their state, who took them on, who settled them, which priority they were given."""
-    told = sorted((it for it in groups if it.heard), key=lambda it: it.key)
-    if not told:
-        return
-    states = sorted((it.link, it.heard.status.value, it.heard.told_at, it.heard.read_again) for it in told if it.heard)
-    await connection.execute(sql.HEARD, *_columns(states, 4))
-    for group in told:
-        if group.heard is not None and group.incident is not None:
-            await _write_incident_heard(connection, group.incident, group, group.heard)
-
-
-async def _write_incident_heard(connection: Any, incident: int, group: GroupPlan, heard: Heard) -> None:
-    if heard.acknowledged_by is not None or heard.unacknowledged:
-        at = None if heard.unacknowledged else heard.told_at
-        await connection.execute(sql.TAKEN, incident, at, heard.acknowledged_by or "")
-    if heard.priority is not None:
-        await connection.execute(sql.PRIORITY, incident, *heard.priority)
-    if heard.settled_by:
-        await connection.execute(sql.END_PAGED, incident, _external_id(group), heard.told_at)
-        if await connection.fetchval(sql.SETTLE_PAGED, incident, heard.settled_by, heard.told_at) is not None:
-            group.lines.append(f"resolved: {heard.settled_by} settled it at PagerDuty")
-
-
-async def _write_alerts(connection: Any, groups: Sequence[GroupPlan]) -> None:
-    changed = sorted(
-        (
-            (
-                it.link or 0,
-                bytes.fromhex(fingerprint),
-                it.incident,
-                int(state.status),
-                state.starts_at,
-                state.ends_at,
-                _json(alert.labels),
-                _json(alert.annotations),
-                alert.generator_url,
-            )
-            for it in groups
-            for fingerprint, alert in it.changed.items()
-            for state in (it.states[fingerprint],)
-        ),
-        key=lambda row: row[:2],
-    )
-    if changed:
-        await connection.execute(sql.ALERTS, *_columns(changed, 9))
-    refreshed = sorted(
-        (it.link or 0, bytes.fromhex(fingerprint), _json(alert.annotations))
-        for it in groups
-        for fingerprint, alert in it.refreshed.items()
-    )
-    if refreshed:
-        await connection.execute(sql.REFRESH, *_columns(refreshed, 3))
-    ended = sorted(
-        (it.link or 0, bytes.fromhex(fingerprint), it.states[fingerprint].ends_at)
-        for it in groups
-        for fingerprint in it.ended
-    )
-    if ended:
-        await connection.execute(sql.END, *_columns(ended, 3))
-
-
-async def _write_history(connection: Any, plans: Sequence[WebhookPlan], settled: Sequence[int]) -> None:
-    noted = [
-        (
-            it.webhook.kind,
-            it.webhook.source,
-            it.webhook.key,
-            it.group.incident if it.group else None,
-            _json(_outcome(it)),
-        )
-        for it in plans
-    ]
-    await connection.execute(sql.NOTED, *_columns(noted, 5))
-    aside = [
-        (plan.webhook.kind, plan.webhook.source, it.reason, it.text[:MAX_BODY_KEPT], json.dumps(dict(it.identities)))
-        for plan in plans
-        if not plan.again
-        for it in plan.webhook.quarantined
-    ]
-    if aside:
-        await connection.execute(sql.QUARANTINE, *_columns(aside, 5))
-    events = [(it.incident, "opened" if it.opens else "reopened") for it in _groups(plans) if it.opens or it.reopens]
-    events += [(it.incident, line) for it in _groups(plans) if it.incident is not None for line in it.lines]
-    events += [(it, "resolved: no alert of it fires any more") for it in settled]
-    if events:
-        await connection.execute(sql.TIMELINE, *_columns(events, 2))
-
-
-def _outcome(plan: WebhookPlan) -> dict[str, Any]:
-    alerts = [
-        [alert.fingerprint, alert.status.word, alert.starts_at, told]
-        for alert, told in (zip(plan.webhook.alerts, plan.told, strict=True) if plan.webhook.event is None else ())
-    ]
-    outcome = {"alerts": alerts, "ignored": plan.webhook.ignored, "quarantined": _aside(plan.webhook)}
-    event = plan.webhook.event
-    if event is not None:
-        told = str(plan.told[0]) if plan.told else str(Told.IGNORED)
-        outcome["event"] = {"id": event.id, "type": event.type, "at": event.at.isoformat(), "told": told}
-    return outcome
-
-
 def _answer(plan: WebhookPlan, slugs: dict[int, str]) -> Accepted:
     incident = plan.group.incident if plan.group else None
-    aside = _aside(plan.webhook)
+    aside = aside_of(plan.webhook)
     return Accepted(
         accepted=plan.told.count(Told.ACCEPTED),
         duplicates=plan.told.count(Told.DUPLICATE) + (aside if plan.again else 0),
@@ -538,10 +343,6 @@ def _say_accepted(webhooks: Sequence[Webhook], answers: Sequence[Accepted]) -> N
         all_in_all = Accepted.sum(several).as_json()
         all_in_all["incidents"] = all_in_all["incidents"][:MOST_NAMED]
         log.info("webhook.accepted", kind=kind, source=source, webhooks=len(several), **all_in_all)
-
-
-def _aside(webhook: Webhook) -> int:
-    return sum(it.alerts for it in webhook.quarantined)
 
 
 def _put_aside(webhook: Webhook, reason: str) -> Webhook:
@@ -578,30 +379,6 @@ def _as_sent(alert: Alert) -> dict[str, Any]:
         "startsAt": alert.starts_at.isoformat(),
         **({"endsAt": alert.ends_at.isoformat()} if alert.ends_at else {}),
     }
-
-
-def _ends_something(group: GroupPlan) -> bool:
-    """Whether an alert of it stopped firing just now; nothing else can settle an incident."""
-    return bool(group.ended) or any(group.states[it].status is AlertStatus.RESOLVED for it in group.changed)
-
-
-def _gravity(group: GroupPlan) -> int:
-    """Of the first look at its incident: that of its gravest alert."""
-    return min((NEW_BY_LABEL.get(it.labels.get("severity", ""), NEW) for it in group.changed.values()), default=NEW)
-
-
-def _groups(plans: Sequence[WebhookPlan]) -> list[GroupPlan]:
-    return list({it.group.key: it.group for it in plans if it.group}.values())
-
-
-def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
-    """Rows as columns for unnest()."""
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
-
-
-def _json(value: Any) -> str:
-    """As text; four times faster than the standard library's, and it knows datetimes."""
-    return to_json(value).decode()
 
 
 def _answer_to(waiting: Waiting, outcome: Accepted | StoreUnavailable) -> None:

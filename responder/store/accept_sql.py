@@ -1,6 +1,12 @@
 """The statements of one acceptance, in the order in which they run. Every one is set-wise and takes sorted keys."""
 
-LOCK = """select pg_advisory_xact_lock(h) from (select distinct hashtextextended(k, 0) h from unnest($1::text[]) k order by 1) q"""
+from responder.store.work import ASKED_AGAIN, WAKE
+
+# Answers what time it is. A plan that was made while a table was small stays in use while it grows; who locks groups looks
+# for few rows by their keys.
+LOCK = """select now(), set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+          set_config('enable_mergejoin', 'off', true), (select count(pg_advisory_xact_lock(h) is null) from
+          (select distinct hashtextextended(k, 0) h from unnest($1::text[]) k order by 1) q)"""
 
 RECEIPTS = """insert into receipts (kind, id) select * from unnest($1::text[], $2::bytea[]) order by 1, 2
               on conflict do nothing returning kind, id"""
@@ -21,11 +27,9 @@ FIRING = (
     "select link, fingerprint, status, starts_at, ends_at from alerts where link = any($1::bigint[]) and status = 0"
 )
 
-NUMBERS = "select nextval('incident_number') from generate_series(1, $1)"
-
-OPEN = """insert into incidents (id, slug, continues, title, first_report_due, awaits_until)
-          select id, slug, continues, title, now() + $5, case when paged then now() + $7 end
-          from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $6::boolean[]) as n (id, slug, continues, title, paged)"""
+# What is new gets its numbers before it is written, so that nothing that is written waits for what another row was given.
+NUMBERS = """select array(select nextval('incident_number') from generate_series(1, $1)) as incidents,
+             array(select nextval('links_id_seq') from generate_series(1, $2)) as links"""
 
 REOPEN = """update incidents set state = 'open', resolved_at = null, settled_by = '', acknowledged_at = null, acknowledged_by = '',
             priority = '', priority_by = '' where id = any($1::bigint[])"""
@@ -55,11 +59,6 @@ FORGET_RESERVED = "delete from alerts where link = any($1::bigint[])"
 
 UNRESERVE = "delete from links where id = any($1::bigint[])"
 
-LINK = """insert into links as l (kind, source, key, incident, url, external_id)
-          select * from unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::text[], $6::text[]) order by 1, 2, 3
-          on conflict (kind, source, key) do update set incident = excluded.incident, url = excluded.url, seen_at = now()
-          returning id, kind, source, key"""
-
 ALERTS = """insert into alerts as a (link, fingerprint, incident, status, starts_at, ends_at, labels, annotations, generator_url)
             select link, fingerprint, incident, status, starts_at, ends_at, labels::jsonb, annotations::jsonb, generator_url
             from unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::smallint[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::text[], $9::text[])
@@ -83,12 +82,27 @@ SETTLE = """update incidents i set state = 'resolved', resolved_at = now()
               and not exists (select 1 from alerts a where a.incident = i.id and a.status = 0)
               and not exists (select 1 from links l where l.incident = i.id and l.kind = 'watch' and l.state = 'breach') returning i.id"""
 
-NOTED = """insert into webhooks (kind, source, key, incident, outcome)
-           select kind, source, key, incident, outcome::jsonb
-           from unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::text[]) as n (kind, source, key, incident, outcome)"""
+# New incidents, their links, alerts and what became of each webhook: one statement, as each costs a way there and back.
+KEEP = f"""with kept as ({ALERTS}),
+             opened as (insert into incidents (id, slug, continues, title, first_report_due, awaits_until)
+               select id, slug, continues, title, now() + $15, case when paged then now() + $16 end
+               from unnest($10::bigint[], $11::text[], $12::bigint[], $13::text[], $14::boolean[]) as n (id, slug, continues, title, paged)),
+             noted as (insert into webhooks (kind, source, key, incident, outcome)
+               select kind, source, key, incident, outcome::jsonb
+               from unnest($17::text[], $18::text[], $19::bytea[], $20::bigint[], $21::text[]) as n (kind, source, key, incident, outcome)),
+             linked as (insert into links as l (kind, source, key, id, incident, url, external_id) overriding system value
+               select * from unnest($22::text[], $23::text[], $24::bytea[], $25::bigint[], $26::bigint[], $27::text[], $28::text[]) order by 1, 2, 3
+               on conflict (kind, source, key) do update set incident = excluded.incident, url = excluded.url, seen_at = now()
+               returning id)
+           select id from linked"""
 
 QUARANTINE = """insert into quarantine (kind, source, reason, body, identities)
                 select kind, source, reason, body, identities::jsonb
                 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) as n (kind, source, reason, body, identities)"""
 
-TIMELINE = "insert into timeline (incident, what) select * from unnest($1::bigint[], $2::text[])"
+# What happened, and what is to be done: likewise. `$7`: whether to wake who waits for work.
+TELL = f"""with lined as (insert into timeline (incident, what) select * from unnest($1::bigint[], $2::text[])),
+             asked as (insert into work as w (kind, key, gravity, payload)
+               select kind, key, gravity, payload::jsonb from unnest($3::text[], $4::text[], $5::smallint[], $6::text[]) as a (kind, key, gravity, payload)
+               order by 1, 2 {ASKED_AGAIN})
+           select {WAKE} where $7::boolean"""

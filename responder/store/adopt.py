@@ -18,8 +18,9 @@ from responder.model.incident import slug_of
 from responder.model.joining import Adopted, Join, Joining, JoinPlan, PagedAlerts
 from responder.model.paged import PagedIncident, PagedStatus
 from responder.store import adopt_sql as sql
-from responder.store.accept import LOOK_ANEW, NEW, lock_of
+from responder.store.accept import lock_of
 from responder.store.accept_sql import ALERTS, END_PAGED, LOCK, LOCK_INCIDENTS, READ_AGAIN, REOPEN, SETTLE_PAGED
+from responder.store.accept_write import LOOK_ANEW, NEW
 from responder.store.afresh import afresh, all_locked
 from responder.store.fold import fold
 from responder.store.incidents import ask_deliveries

@@ -57,6 +57,7 @@ async def migrate(store: Store, folder: Path = FOLDER) -> list[str]:
             return applied
         finally:
             await connection.execute("select pg_advisory_unlock($1)", LOCK)
+            await connection.execute("reset lock_timeout")
 
 
 async def _apply(connection: Any, migration: Migration, done: Any) -> bool:

@@ -16,8 +16,9 @@ import structlog
 
 from responder.model.incident import BREACH, WATCH, IncidentState, slug_of
 from responder.model.verdict import RuleVerdict
-from responder.store.accept import LOOK_ANEW, NEW, lock_of
-from responder.store.accept_sql import LOCK, LOCK_INCIDENTS, NUMBERS, OPEN, REOPEN
+from responder.store.accept import lock_of
+from responder.store.accept_sql import LOCK, LOCK_INCIDENTS, REOPEN
+from responder.store.accept_write import LOOK_ANEW, NEW
 from responder.store.adopt_sql import CONTINUES
 from responder.store.afresh import afresh, all_locked
 from responder.store.fold import SAY, fold
@@ -27,6 +28,8 @@ from responder.store.work import Ask, ask
 
 FIND = """select l.incident, l.state, i.state as incident_state, i.resolved_at, i.known, now() as now
           from links l left join incidents i on i.id = l.incident where l.kind = 'watch' and l.source = $1 and l.key = $2"""
+NUMBER = "select nextval('incident_number')"
+OPEN = "insert into incidents (id, slug, continues, first_report_due) values ($1, $2, $3, now() + $4)"
 LINK = """insert into links as l (kind, source, key, incident, external_id, state) values ('watch', $1, $2, $3, $4, $5)
           on conflict (kind, source, key) do update set incident = excluded.incident, state = excluded.state, seen_at = now()"""
 BIND = "update incidents set pack = $2, rule_set = $3, clear_since = null where id = $1 and rule_set is null"
@@ -133,9 +136,8 @@ async def _incident_of(connection: Any, row: Any, opening: Opening) -> tuple[int
     if former is not None and row["resolved_at"] and row["now"] - row["resolved_at"] <= opening.reopen_within:
         await connection.execute(REOPEN, [former])
         return former, "reopened"
-    number: int = await connection.fetchval(NUMBERS, 1)
-    given = ([number], [slug_of(number)], [former], [""], opening.first_report_within, [False], timedelta(0))
-    await connection.execute(OPEN, *given)
+    number: int = await connection.fetchval(NUMBER)
+    await connection.execute(OPEN, number, slug_of(number), former, opening.first_report_within)
     return number, "opened"
 
 

@@ -17,14 +17,15 @@ from responder.store.store import Store
 CHANNEL = "responder_work"
 
 # What a row is asked for with while it is held stands apart, until whoever holds it has written down what is left.
+ASKED_AGAIN = """on conflict (kind, key) do update set asked = w.asked + 1, gravity = least(w.gravity, excluded.gravity),
+             payload = w.payload || case when w.held and excluded.payload <> '{}' then
+                 jsonb_build_object('asked', coalesce(w.payload->'asked', '{}') || excluded.payload) else excluded.payload end,
+             due_at = case when w.held then w.due_at else least(w.due_at, excluded.due_at) end"""
+WAKE = f"pg_notify('{CHANNEL}', '')"
 ASK = f"""with asked as (insert into work as w (kind, key, due_at, gravity, payload)
          select kind, key, now() + make_interval(secs => $4), gravity, $5 from unnest($1::text[], $2::text[], $3::smallint[]) as a (kind, key, gravity)
-         order by 1, 2
-         on conflict (kind, key) do update set asked = w.asked + 1, gravity = least(w.gravity, excluded.gravity),
-             payload = w.payload || case when w.held and excluded.payload <> '{{}}' then
-                 jsonb_build_object('asked', coalesce(w.payload->'asked', '{{}}') || excluded.payload) else excluded.payload end,
-             due_at = case when w.held then w.due_at else least(w.due_at, excluded.due_at) end)
-         select pg_notify('{CHANNEL}', '')"""
+         order by 1, 2 {ASKED_AGAIN})
+         select {WAKE}"""
 ASK_ONCE = (
     "insert into work (kind, key) select * from unnest($1::text[], $2::text[]) order by 1, 2 on conflict do nothing"
 )
@@ -41,6 +42,11 @@ REST = """update work set held = false, gravity = case when kind = 'respond' the
           due_at = case when asked > seen then now() else now() + make_interval(secs => $3) end
           where id = $1 and attempt = $2 returning id"""
 END = "delete from work where id = $1 and attempt = $2 and asked = seen returning id"
+# The first of each gravity by the index: open incidents have a resting row each, and this is asked at every turn.
+NEXT_DUE = """select extract(epoch from min(first.due_at) - now())::float8 from unnest($1::text[]) k,
+              lateral (select min(gravity)::int as gravest, max(gravity)::int as mildest from work where kind = k) r,
+              lateral generate_series(r.gravest, r.mildest) g,
+              lateral (select due_at from work where kind = k and gravity = g order by due_at limit 1) first"""
 AGE = """select coalesce(extract(epoch from max(now() - due_at)), 0)::float8 as oldest,
          count(*) filter (where due_at < now() - make_interval(secs => $1)) as overdue from work where due_at < now() and kind = any($2)"""
 
@@ -124,9 +130,7 @@ async def finish(
 async def next_due_in(store: Store, kinds: Sequence[str]) -> float | None:
     """Seconds until the next row of these kinds is due (0 or less: now), None when there is none."""
     async with store.connection() as connection:
-        seconds: float | None = await connection.fetchval(
-            "select extract(epoch from min(due_at) - now())::float8 from work where kind = any($1)", list(kinds)
-        )
+        seconds: float | None = await connection.fetchval(NEXT_DUE, list(kinds))
         return seconds
 
 

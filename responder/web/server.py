@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Middleware
 from prometheus_client.exposition import choose_encoder
+from pydantic_core import to_json
 
 from responder.errors import StoreUnavailable
 from responder.telemetry import Metrics
@@ -150,7 +151,7 @@ async def _answers_errors(request: web.Request, handler: Handler) -> web.StreamR
 def _webhook(reception: Reception) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         accepted = await receive(request, reception)
-        return web.Response(status=202, text=json.dumps(accepted.as_json()), content_type="application/json")
+        return web.Response(status=202, text=to_json(accepted.as_json()).decode(), content_type="application/json")
 
     return handle
 

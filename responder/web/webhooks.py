@@ -43,6 +43,7 @@ NOT_CONFIGURED_AGAIN_SECONDS = "60"
 NEVER_NAMED = ("pagerduty",)  # there is one account
 ALWAYS_NAMED = ("generic",)  # the name says how its JSON is read
 PRIORITY_UPDATED = "incident.priority_updated"
+LIMITS = Limits()
 log = structlog.get_logger()
 
 
@@ -225,8 +226,8 @@ async def _parsed(source: Source, post: Post, reception: Reception) -> Webhook:
     try:
         if len(post.body) > PARSED_IN_A_THREAD_BYTES:
             async with reception.room.parsing(len(post.body)):
-                return await asyncio.to_thread(source.parse, post, reception.redactor, Limits())
-        return source.parse(post, reception.redactor, Limits())
+                return await asyncio.to_thread(source.parse, post, reception.redactor, LIMITS)
+        return source.parse(post, reception.redactor, LIMITS)
     except UnreadableBody as unreadable:
         raise Refused(400, str(unreadable)) from unreadable
     except UnknownSender as unknown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,9 +19,12 @@ import pytest
 from responder.errors import StoreUnavailable
 from responder.incidents.fold import fold
 from responder.model.alert import Accepted, Alert, Quarantined, Webhook
-from responder.store.accept import MAX_ALERTS_WAITING, MAX_WAITING, TOLD, Acceptor, lock_of
+from responder.model.folding import WebhookPlan
+from responder.store.accept import MAX_ALERTS_WAITING, MAX_WAITING, PRESSING_WEBHOOKS, Acceptor, lock_of
 from responder.store.accept_sql import LOCK
+from responder.store.accept_write import TOLD
 from responder.store.store import Store
+from responder.store.work import CHANNEL
 
 
 def acceptor_of(store: Store, **more: Any) -> Acceptor:
@@ -267,6 +271,68 @@ async def test_a_deadlock_that_the_database_breaks_costs_nobody_an_answer(
 
     assert answer.result().accepted == 2
     assert await rows(store, "select state from incidents") == [("resolved",)]
+
+
+async def test_a_link_that_was_made_without_its_lock_is_not_written_over(
+    store: Store, database: str, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    one = webhook(alert("aa"))
+    rounds: list[bool] = []
+
+    async def make_link() -> None:
+        other = await asyncpg.connect(database)
+        await other.execute("insert into links (kind, source, key) values ($1, $2, $3)", one.kind, one.source, one.key)
+        await other.close()
+
+    def fold_late(*given: Any) -> list[WebhookPlan]:
+        if not rounds:  # the batch has read that there is no such link
+            thread = threading.Thread(target=lambda: asyncio.run(make_link()))
+            thread.start()
+            thread.join()
+        rounds.append(True)
+        return fold(*given, reopen_within=timedelta(minutes=10))
+
+    acceptor = Acceptor(store, fold_late, first_report_within=timedelta(seconds=15))
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(acceptor.run())
+        assert (await acceptor.accept(one)).accepted == 1
+        running.cancel()
+
+    assert len(rounds) == 2
+    assert await rows(store, "select a.link = l.id, a.incident = l.incident from alerts a, links l") == [(True, True)]
+
+
+@pytest.mark.parametrize("batch", [pytest.param(1, id="one wakes"), pytest.param(PRESSING_WEBHOOKS, id="many do not")])
+async def test_who_waits_for_work_is_woken_unless_a_storm_would_wake_it_all_the_time(
+    store: Store, database: str, alert: Callable[..., Alert], webhook: Callable[..., Webhook], batch: int
+) -> None:
+    woken: list[str] = []
+    listener = await asyncpg.connect(database)
+    await listener.add_listener(CHANNEL, lambda *_: woken.append("work"))
+    acceptor = acceptor_of(store)
+    async with asyncio.TaskGroup() as group:
+        answers = [group.create_task(acceptor.accept(webhook(alert(), group=b"%d" % n))) for n in range(batch)]
+        await asyncio.sleep(0)
+        running = group.create_task(acceptor.run())
+        await asyncio.wait(answers)
+        running.cancel()
+    await listener.fetchval("select 1")  # what was said before has arrived then
+    await listener.close()
+
+    assert woken == (["work"] if batch == 1 else [])
+    assert await rows(store, "select count(*) from work where kind = 'respond'") == [(batch,)]
+
+
+async def test_what_is_held_is_found_by_index_however_small_the_tables_were(store: Store) -> None:
+    async def plans(connection: Any) -> list[str]:
+        return [await connection.fetchval(f"show {it}") for it in ("enable_seqscan", "enable_hashjoin")]
+
+    async with store.transaction() as connection:
+        await connection.execute(LOCK, ["a"])
+        assert await plans(connection) == ["off", "off"]
+
+    async with store.connection() as connection:
+        assert await plans(connection) == ["on", "on"]
 
 
 async def _outcome(acceptor: Acceptor, webhook: Webhook) -> str:

@@ -79,3 +79,11 @@ async def test_a_wrong_database_is_a_usage_error_without_its_password(database: 
 
     with pytest.raises(UsageError, match="RESPONDER_DATABASE_URL"):
         await Store.open(wrong, redact=lambda text: text)
+
+
+async def test_a_session_that_migrated_waits_for_locks_no_longer_than_others(empty: Store) -> None:
+    await migrate(empty)
+
+    async with empty.connection() as one, empty.connection() as other:
+        assert {await it.fetchval("show lock_timeout") for it in (one, other)} == {"1500ms"}
+    await empty.close()

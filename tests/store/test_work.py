@@ -87,6 +87,18 @@ async def test_what_is_over_is_gone(store: Store) -> None:
     assert await next_due_in(store, ["respond"]) is None
 
 
+async def test_the_next_due_row_is_found_whatever_its_kind_and_gravity(store: Store) -> None:
+    async with store.connection() as connection:
+        await ask(connection, [Ask(kind="respond", key="1", gravity=0)], in_seconds=300)
+        await ask(connection, [Ask(kind="respond", key="2", gravity=32_000)], in_seconds=60)
+        await ask(connection, [Ask(kind="link", key="1", gravity=9)], in_seconds=200)
+        await ask(connection, [Ask(kind="other", key="1", gravity=0)], in_seconds=1)
+
+    assert await next_due_in(store, ["link"]) == pytest.approx(200, abs=30)
+    assert await next_due_in(store, ["link", "respond"]) == pytest.approx(60, abs=30)
+    assert await next_due_in(store, []) is None
+
+
 async def test_who_slept_through_the_lease_changes_nothing(store: Store) -> None:
     await asked(store, "1")
     (sleeper,) = await claim(store, "respond", limit=1, lease_seconds=0)
