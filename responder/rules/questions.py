@@ -35,7 +35,7 @@ def warn_of_questions(scheme: SeverityScheme, breaches: Breaches, at: At, compla
         _warn_of_place(question, before, where, complaints)
         _warn_of_limits(question, scheme, where / "then", complaints)
         _warn_of_cap(question, breaches, where / "then", complaints)
-        _warn_of_falling(question, before, scheme, where, complaints)
+        _warn_of_hidden(question, before, where, complaints)
         _warn_of_milder(question, scheme, index, breaches, where / "then", complaints)
 
 
@@ -131,25 +131,18 @@ def _further(scheme: SeverityScheme, index: int, verdict: str, name: str, bound:
     yield "otherwise", scheme.level_for(scheme.otherwise, verdict)
 
 
-def _warn_of_falling(
-    question: Question, before: Sequence[Question], scheme: SeverityScheme, at: At, complaints: Complaints
-) -> None:
-    """Questions on one signal where a graver reading ends at a milder level, or never gets to its question."""
+def _warn_of_hidden(question: Question, before: Sequence[Question], at: At, complaints: Complaints) -> None:
+    """Of two questions on one signal, the first takes whatever the second asks for."""
     alone = _only_bound(question)
-    if alone is None or question.level is None:
-        return
-    name, bound = alone
-    for former in before:
+    for former in before if alone and question.level else ():
         earlier = _only_bound(former)
-        if earlier is None or former.level is None or earlier[0] != name or former.when == question.when:
+        if not (alone and earlier and former.level) or earlier[0] != alone[0] or former.when == question.when:
             continue
-        first = earlier[1]
+        first, bound = earlier[1], alone[1]
         if implies(bound, first) and first.for_seconds <= bound.for_seconds:
             why = f'never decides: "{first.text}" was asked before and holds whenever "{bound.text}" does'
             complaints.warn(at, why)
             return
-        if implies(first, bound) and scheme.rank(former.level) > scheme.rank(question.level):
-            complaints.warn(at / "then", f'"{first.text}" gives {former.level}: a graver reading lowers the severity')
 
 
 def _only_bound(question: Question) -> tuple[str, Bound] | None:

@@ -27,7 +27,7 @@ severity:
 """
 
     assert complaints(text) == [
-        '4:51: warning: "> 50%" gives P2: a graver reading lowers the severity',
+        '3:51: warning: "> 50%" gives P2, and a milder reading gets P1 by "b": a graver reading lowers the severity',
         '5:7: warning: never decides: "> 50%" was asked before and holds whenever "> 60%" does',
     ]
 

@@ -230,6 +230,7 @@ def test_the_contract_itself_loads_without_a_mistake(load: Callable[..., Loaded]
     contacts = "".join(f"  {name}: {{slack: '@{name}'}}\n" for name in people)
     files["named.yaml"] = (
         f"contacts:\n{contacts}signals: {{affected_users: {{unit: count, prometheus: {{query: q}}}}}}\n"
+        "targets: {stripe: {statuspage: 'https://status.stripe.com'}}\n"
     )
 
     loaded = load({**files, "payments.yaml": "rules: [{name: payments, match: ['service=\"payments\"']}]\n"})
