@@ -98,7 +98,8 @@ def load_rules(settings: Settings) -> Loaded:
     if loaded.problems:
         told = "\n".join(f"{it.position}: {it.text}" for it in loaded.problems)
         raise UsageError(
-            f"the rules cannot be used:\n{told}\n`responder check {settings.rules}` shows them with their lines"
+            f"the rules cannot be used:\n{told}\n`responder check {settings.rules}` shows them with their lines; "
+            "RESPONDER_RULES says where the rules are"
         )
     return loaded
 

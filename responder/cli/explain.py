@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -30,7 +30,7 @@ from responder.model.incident import HeldAlert, Incident, IncidentState, marker_
 from responder.model.intake import Intake, merged
 from responder.model.pack import Pack, Rule
 from responder.model.report import Report
-from responder.model.verdict import RuleVerdict, Verdict
+from responder.model.verdict import Breach, Clear, Pending, RuleVerdict, Unknown, Verdict
 from responder.redaction.redact import Redactor
 from responder.report.promised import promised
 from responder.rules.match import windows
@@ -270,9 +270,20 @@ def _check_lines(it: Explanation, *, diagnose: bool) -> Iterator[str]:
 
 
 def _judged(verdict: Verdict) -> str:
-    facts = {key: value for key, value in dataclasses.asdict(verdict).items() if key != "word"}
-    more = ", ".join(f"{key} {value}" for key, value in facts.items() if value not in (None, False))
-    return f"{verdict.word} ({more})" if more else verdict.word
+    match verdict:
+        case Breach():
+            since = f", since {_time(verdict.since)}" if verdict.since else ""
+            return f"breach ({verdict.level}{since}{' or earlier' if verdict.at_least else ''})"
+        case Pending():
+            return f"pending ({verdict.level}, since {_time(verdict.since)}, due {_time(verdict.due)})"
+        case Unknown():
+            return f"unknown ({verdict.why})"
+        case Clear():
+            return "clear"
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _shown(labels: Mapping[str, str]) -> str:

@@ -110,12 +110,12 @@ def replaced(text: str, environment: Mapping[str, str]) -> str:
 
 def taken_apart(text: str, where: str, schemes: frozenset[str]) -> Address:
     """Read an address strictly; raises NotConfigured without quoting it, since it may be a secret."""
-    expected = " or ".join(sorted(schemes))
+    expected = " or ".join(f"{it}://host:port" for it in sorted(schemes))
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise NotConfigured(f"{where}: the address cannot be read; expected {expected}://host:port") from None
+        raise NotConfigured(f"{where}: the address cannot be read; expected {expected}") from None
     if "@" in parts.path + parts.query + parts.fragment:
         # urlsplit ends the host at the first / ? or #: an unescaped one in a password would make half of it the host
         raise NotConfigured(
@@ -123,7 +123,7 @@ def taken_apart(text: str, where: str, schemes: frozenset[str]) -> Address:
             "write / ? # @ in a user name or password percent-encoded (%2F %3F %23 %40)"
         )
     if parts.scheme not in schemes or not parts.hostname:
-        raise NotConfigured(f"{where}: expected an address like {expected}://host:port")
+        raise NotConfigured(f"{where}: expected an address like {expected}")
     if any(ord(letter) <= 32 or letter == "\\" for letter in text):
         raise NotConfigured(f"{where}: the address has a space, backslash or control character in it")
     return Address(

@@ -9,10 +9,12 @@ import difflib
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from jmespath.exceptions import IncompleteExpressionError, JMESPathError, JMESPathTypeError, LexerError, ParseError
 from jmespath.functions import Functions
+from jmespath.lexer import Lexer
 from jmespath.parser import Parser
 from jmespath.visitor import TreeInterpreter
 
@@ -78,6 +80,16 @@ def parse_expression(text: str) -> Expression:
         if node["type"] == "function_expression":
             _check_call(str(node["value"]), len(node["children"]))
     return Expression(text=text, tree=tree)
+
+
+def why_doubtful(text: str) -> str | None:
+    """Why a readable expression hardly means what it says: a name in double quotes compared with, as text is in SQL."""
+    tokens = list(Lexer().tokenize(text))
+    for before, token in pairwise(tokens):
+        if before["type"] in {"eq", "ne"} and token["type"] == "quoted_identifier":
+            name = str(token["value"])
+            return f"\"{name}\" in double quotes is the name of a key; text stands in single quotes: '{name}'"
+    return None
 
 
 def in_words(found: Any) -> str:

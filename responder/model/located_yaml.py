@@ -34,10 +34,16 @@ _TAB = re.compile("^ *(?=\t)", re.M)
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff]")
 _LINE_END = re.compile("\r\n|\r|\n")
 _HINTS = {
-    "found character that cannot start any token": "text that starts with %, @, > or a backquote stands in quotes",
+    "found character that cannot start any token": "text that starts with %, @, > or a backquote stands in quotes, "
+    "and each quote above is closed",
     "did not find expected comment or line break": 'text that starts with > or | stands in quotes: "> 5%"',
     "mapping values are not allowed in this context": 'text with ": " in it stands in quotes',
     "found unknown escape character": "text with a backslash stands in single quotes",
+    "did not find expected ',' or ']'": 'a list ends with ], and text with " in it stands in single quotes: \'a="b"\'',
+    "did not find expected ',' or '}'": 'a mapping ends with }, and text with a brace stands in quotes: "${NAME}"',
+    "did not find expected '-' indicator": "entries of one list, and keys of one entry, start in the same column",
+    "did not find expected key": "keys of one mapping start in the same column",
+    "could not find expected ':'": "a key ends with a colon and a space; the line above may lack them",
 }
 
 

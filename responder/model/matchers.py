@@ -147,6 +147,7 @@ def _token(text: str, position: int, expected: str) -> tuple[str, bool, int]:
     if bare is None or text[bare.end() : bare.end() + 1] in {"'", '"', "`"}:
         rest = text[position:].strip()
         hint = ", in double quotes" if rest[:1] in {"'", '"', "`"} else ""
+        hint = " (one = compares)" if rest[:1] == "=" and position else hint
         raise ValueError(f"expected {expected}{hint}, got {_quote(rest)}")
     return bare[0], True, bare.end()
 

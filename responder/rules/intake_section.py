@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from responder.model.intake import GenericSender, Intake
-from responder.model.json_expression import Expression, parse_expression
+from responder.model.json_expression import Expression, parse_expression, why_doubtful
 from responder.model.pack import Pack, Position
 from responder.rules.complaints import At, Complaints
 from responder.rules.include import INCLUDED
@@ -100,10 +100,13 @@ def _optional(text: str | None, at: At, complaints: Complaints) -> Expression | 
 
 def _expression(text: str, at: At, complaints: Complaints) -> Expression:
     try:
-        return parse_expression(text)
+        expression = parse_expression(text)
     except ValueError as wrong:
         complaints.error(at, f"`{at.name}`: {wrong}; expected a JMESPath expression")
         return _NOTHING
+    if why := why_doubtful(text):
+        complaints.warn(at, f"`{at.name}`: {why}")
+    return expression
 
 
 def _names(label: str, names: Sequence[str], at: At, complaints: Complaints) -> tuple[str, ...]:

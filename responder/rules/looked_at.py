@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from responder.model.json_expression import Expression, parse_expression
+from responder.model.json_expression import Expression, parse_expression, why_doubtful
 from responder.model.pack import Signal, Target
 from responder.model.quantities import UNITS, parse_number
 from responder.model.query import why_not_a_query
@@ -232,10 +232,13 @@ class Signals:
         if text is None:
             return None
         try:
-            return parse_expression(text)
+            expression = parse_expression(text)
         except ValueError as wrong:
             self._complaints.error(at, f"`{at.name}`: {wrong}")
             return None
+        if why := why_doubtful(text):
+            self._complaints.warn(at, f"`{at.name}`: {why}")
+        return expression
 
 
 def _unsafe(query: str) -> Iterator[str]:

@@ -30,6 +30,14 @@ _EXPECTED = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
+_LISTS = {
+    "rules": "[{name: …, match: …}]",
+    "match": """['alertname="…"']""",
+    "diagnose": "[http.status]",
+    "suggest": "[{do: …}]",
+    "decide": "[{ask: …, when: …, then: …}]",
+    "alerts": "[{alertname: …}]",
+}
 # What the mapping of a shape, or of a key that has none of its own, looks like.
 _LIKE = {
     "TargetShape": "{http: https://…}",
@@ -99,12 +107,21 @@ def complain(shape: type[BaseModel], details: ErrorDetails, at: At, complaints: 
             limit = f"at least {context['ge']}" if "ge" in context else f"at most {context['le']}"
             complaints.error(place, f"{named}expected {limit}, got {quoted}")
         case kind if kind in _EXPECTED:
-            like = _LIKE.get(context.get("class_name", place.name)) if _EXPECTED[kind] == "a mapping" else None
+            like = _like(_EXPECTED[kind], place.name, context)
             such = f" such as {like}" if like else ""
             complaints.error(place, f"{named}expected {_EXPECTED[kind]}{such}, got {quoted}")
         case _:
             text = details["msg"][:1].lower() + details["msg"][1:]
             complaints.error(place, f"{named}{text}, got {quoted}")
+
+
+def _like(expected: str, name: str, context: Mapping[str, Any]) -> str | None:
+    match expected:
+        case "a mapping":
+            return _LIKE.get(context.get("class_name", name))
+        case "a list":
+            return _LISTS.get(name)
+    return None
 
 
 def _keys(shape: Any) -> list[str]:

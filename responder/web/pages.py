@@ -100,8 +100,8 @@ class Pages:
         self._environment.globals["installation"] = name
         self._environment.globals["public_url"] = public_url.rstrip("/")
 
-    def listing(self, incidents: Sequence[Line], now: datetime) -> str:
-        """All of them: open first, the gravest first, then the newest."""
+    def listing(self, incidents: Sequence[Line], now: datetime, *, refused: int = 0) -> str:
+        """All of them: open first, the gravest first, then the newest. `refused`: mistakes in rules not taken."""
 
         def order(line: Line) -> tuple[bool, int, float, str]:
             is_open = line.state == "open"
@@ -109,7 +109,7 @@ class Pages:
 
         ordered = sorted(incidents, key=order)
         open_ones = [it for it in ordered if it.state == "open"]
-        return self._render("incidents.html", now, open=open_ones, closed=ordered[len(open_ones) :])
+        return self._render("incidents.html", now, open=open_ones, closed=ordered[len(open_ones) :], refused=refused)
 
     def incident(self, view: IncidentView, now: datetime) -> str:
         """One incident, whole."""

@@ -44,7 +44,8 @@ class Views:
             )
             for it in rows
         ]
-        return 200, self._pages.listing(lines, self._clock())
+        problems = self._looking.rules.last.problems
+        return 200, self._pages.listing(lines, self._clock(), refused=len(problems))
 
     async def incident(self, request: web.Request) -> tuple[int, str]:
         """`/incidents/{slug}`."""

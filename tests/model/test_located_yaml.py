@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from responder.model.located_yaml import MAX_CHARACTERS, read, without
 
+OF_A_LIST = 'a list ends with ], and text with " in it stands in single quotes: \'a="b"\''
+
 
 def mistakes(text: str) -> list[str]:
     return [f"{it.position}: {it.text}" for it in read(text, "f.yaml")[1]]
@@ -104,8 +106,54 @@ def test_an_empty_file_is_no_mistake(text: str) -> None:
             ],
             id="bound without quotes",
         ),
-        pytest.param("b: 0\na: [1, 2", ["f.yaml:2:9: not YAML: did not find expected ',' or ']'"], id="cut short"),
-        pytest.param("a: [1, 2\n", ["f.yaml:2:1: not YAML: did not find expected ',' or ']'"], id="not closed"),
+        pytest.param(
+            "b: 0\na: [1, 2", [f"f.yaml:2:9: not YAML: did not find expected ',' or ']'; {OF_A_LIST}"], id="cut short"
+        ),
+        pytest.param(
+            "a: [1, 2\n", [f"f.yaml:2:1: not YAML: did not find expected ',' or ']'; {OF_A_LIST}"], id="not closed"
+        ),
+        pytest.param(
+            'match: ["a="b""]\n',
+            [f"f.yaml:1:13: not YAML: did not find expected ',' or ']'; {OF_A_LIST}"],
+            id="double quotes in double quotes",
+        ),
+        pytest.param(
+            "api: {http: ${API_URL}}\n",
+            [
+                "f.yaml:1:14: not YAML: did not find expected ',' or '}'; "
+                'a mapping ends with }, and text with a brace stands in quotes: "${NAME}"'
+            ],
+            id="variable without quotes",
+        ),
+        pytest.param(
+            "rules:\n  - name: a\n   match: b\n",
+            [
+                "f.yaml:3:4: not YAML: did not find expected '-' indicator; "
+                "entries of one list, and keys of one entry, start in the same column"
+            ],
+            id="less deep than its entry",
+        ),
+        pytest.param(
+            "a:\n    b: 1\n   c: 2\n",
+            ["f.yaml:3:4: not YAML: did not find expected key; keys of one mapping start in the same column"],
+            id="less deep than its mapping",
+        ),
+        pytest.param(
+            "a: 1\nb:2\nc: 3\n",
+            [
+                "f.yaml:3:1: not YAML: could not find expected ':'; "
+                "a key ends with a colon and a space; the line above may lack them"
+            ],
+            id="no space behind a colon",
+        ),
+        pytest.param(
+            'a: {b: "> 1}\nc: {d: "> 2"}\n',
+            [
+                "f.yaml:2:9: not YAML: found character that cannot start any token; "
+                "text that starts with %, @, > or a backquote stands in quotes, and each quote above is closed"
+            ],
+            id="quote not closed above",
+        ),
     ],
 )
 def test_what_is_refused_is_named_with_its_place_and_its_cure(text: str, complaints: list[str]) -> None:

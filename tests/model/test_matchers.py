@@ -53,7 +53,7 @@ def test_a_line_holds_as_in_alertmanager(line: str, holds: bool) -> None:
         (r'"a.b"=~"\d"', r'expected a known escape in `"\d"`, got `\d`; double the backslash'),
         (r'"a.b"="\xff"', r'expected UTF-8, got `"\xff"`'),
         ("alertname", "expected =, !=, =~ or !~ after `alertname`, got nothing"),
-        ('alertname=="x"', 'expected a value after `alertname=`, got `="x"`'),
+        ('alertname=="x"', 'expected a value after `alertname=` (one = compares), got `="x"`'),
         ("a='x'", "expected a value after `a=`, in double quotes, got `'x'`"),
         ('a="x', 'expected a value after `a=`, in double quotes, got `"x`'),
         ('a="x" b="y"', 'expected a comma between two matchers, got `b="y"`'),

@@ -90,6 +90,13 @@ async def test_a_reload_brings_what_is_right_into_force_and_names_what_is_wrong(
     assert shown["last_load"]["problems"] == bad["problems"]
     _, _, page = await kept.get("/rules")
     assert f"{file}:12:5" in page
+    _, _, start = await kept.get("/")
+    assert "Changed rule files hold 1 mistake and are not in force" in start
+    file.write_text(PACK.read_text())
+    await reload(kept, 200)
+    assert "are not in force" not in (await kept.get("/"))[2]
+    file.write_text(PACK.read_text().replace("summary: Serving", "sumary: Serving"))
+    await reload(kept, 422)
     _, _, figures = await kept.get("/metrics")
     assert "responder_rules_last_reload_success 0.0" in figures
     assert "responder_rules_loaded 4.0" in figures
