@@ -15,17 +15,16 @@ from responder.clients.network import guarded_socket, in_words, tls
 from responder.clients.resolve import Resolved
 from responder.errors import Refused, Unreachable
 
-# OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and _HAS_EXPIRED; X509_V_FLAG_NO_CHECK_TIME. Python names none of them.
+# OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python does not name.
 # https://docs.openssl.org/3.0/man3/X509_VERIFY_PARAM_set_flags/
-OUT_OF_TIME = frozenset({9, 10})
 ANY_TIME = 0x200000
 CLOSE_WITHIN_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """Of the server itself, not of those above it. `out_of_time`: whether it, or one above it, is not valid at
-    `seen_at`, for that or another reason of time."""
+    """Of the server itself, not of those above it. `out_of_time`: whether it, or one above it, has expired
+    at `seen_at` or is not valid yet."""
 
     host: str
     issuer: str
@@ -44,9 +43,8 @@ async def shown_certificate(resolved: Resolved) -> Certificate:
     try:
         try:
             return _read(resolved, await _handshake(resolved, context), out_of_time=False)
-        except ssl.SSLCertVerificationError as wrong:
-            if wrong.verify_code not in OUT_OF_TIME:
-                raise
+        except ssl.SSLCertVerificationError:  # of another reason than time the second one complains as well
+            pass
         context.verify_flags = ssl.VerifyFlags(context.verify_flags | ANY_TIME)
         return _read(resolved, await _handshake(resolved, context), out_of_time=True)
     except OSError as reason:

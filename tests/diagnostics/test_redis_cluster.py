@@ -10,7 +10,7 @@ from responder.diagnostics.redis_cluster import DIAGNOSTIC, Node, nodes_in
 from responder.errors import Refused
 from responder.model.finding import Outcome, Table
 from responder.model.pack import Target
-from tests.systems.plugin import LOOPBACK, System, program
+from tests.systems.plugin import LOOPBACK, System, free_port, program
 
 Made = Callable[..., Target]
 FORMS_WITHIN_SECONDS = 60
@@ -20,7 +20,7 @@ FORMS_WITHIN_SECONDS = 60
 def cluster(start_redis: Callable[..., System]) -> list[System]:
     """Three nodes that share the slots; each knows the others and says that all is well."""
     settings = "--cluster-enabled yes --cluster-node-timeout 500 --appendonly no"
-    nodes = [start_redis(*settings.split()) for _ in range(3)]
+    nodes = [start_redis(*settings.split(), port=_port()) for _ in range(3)]
     cli = program("redis-cli", "apt-get install redis-tools")
     addresses = [f"{LOOPBACK}:{it.port}" for it in nodes]
     made = [cli, "--cluster", "create", *addresses, "--cluster-replicas", "0", "--cluster-yes"]
@@ -71,6 +71,11 @@ def test_nodes_are_read_with_their_state_and_slots() -> None:
         Node(address="127.0.0.1:30002", role="primary", state="ok", slots=5463),
         Node(address="127.0.0.1:30001", role="primary", state="may fail", slots=0),
     ]
+
+
+def _port() -> int:
+    """One with room for the port of the cluster's own talk, which is 10,000 higher."""
+    return next(it for it in iter(free_port, None) if it < 55_000)
 
 
 def _until(node: System, line: str) -> None:
