@@ -284,7 +284,7 @@ REPLICATION_LAG = NamedQuery(
             and replay_lag is null and replay_lsn is distinct from sent_lsn) as unmeasured,
            (select coalesce(extract(epoch from max(replay_lag)), 0)::float8 from pg_stat_replication) as behind_seconds,
            (select count(*)::int from pg_stat_wal_receiver where status = 'streaming'
-            and pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()) as caught_up,
+            and pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn()) as caught_up,
            extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp())::float8 as replayed_seconds_ago
     """,
 )

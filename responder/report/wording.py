@@ -165,4 +165,6 @@ def _since(verdict: Breach | Pending, now: datetime) -> str:
     if isinstance(verdict, Pending):
         so_far = show_duration(min(seconds, verdict.needed_seconds))
         return f"; pending: {so_far} of {show_duration(verdict.needed_seconds)}"
+    if verdict.at_least and seconds < 1:  # nobody has looked before
+        return ""
     return f"; breached for {'at least ' if verdict.at_least else ''}{show_duration(seconds)}"
