@@ -41,7 +41,7 @@ from responder.rules.ignored import without_ignored
 from responder.rules.in_force import RulesInForce, with_clean_words
 from responder.rules.packs import Loaded, load_packs
 from responder.settings import Settings, not_acted_on
-from responder.site import site_of
+from responder.site import credentials_of, site_of
 from responder.store import work as rows
 from responder.store.accept import Acceptor
 from responder.store.migrate import migrate
@@ -117,6 +117,8 @@ async def running(
         log.warning("setting.not_acted_on", setting=name, why="this version does not use it yet")
     if not settings.pagerduty_token and not settings.report_webhook_url and not settings.prints_reports:
         log.warning("sink.none", why="reports are on the page only; set RESPONDER_PAGERDUTY_TOKEN to have them posted")
+    if all(it.let_nobody_in for it in credentials_of(settings).values()):
+        log.warning("intake.closed", why="every webhook is answered 503; set RESPONDER_ALERTMANAGER_TOKENS, say")
     embedded = await EmbeddedPostgres.start(settings.data_dir) if settings.database_url is None else None
     try:
         async with asyncio.TaskGroup() as group:

@@ -44,6 +44,11 @@ class Credentials:
     secrets: tuple[str, ...] = ()
     allow_unauthenticated: bool = False
 
+    @property
+    def let_nobody_in(self) -> bool:
+        """Nothing is configured, so every webhook is answered 503."""
+        return not (any(self.tokens) or self.password or any(self.secrets) or self.allow_unauthenticated)
+
     def __repr__(self) -> str:
         return "Credentials(***)"
 

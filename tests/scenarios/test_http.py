@@ -164,6 +164,7 @@ def test_without_a_configured_secret_the_sender_keeps_it_503(guarded: Daemon) ->
 
     assert "RESPONDER_ALERTMANAGER_TOKENS" in check_problem(answer, 503)
     assert int(answer.headers["retry-after"]) > 0
+    assert guarded.events("intake.closed")
 
 
 @pytest.mark.parametrize("name", ["prod-eu1", "0", "a" * 32])
