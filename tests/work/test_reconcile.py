@@ -170,7 +170,7 @@ async def test_an_alert_whose_resolve_was_lost_is_settled_by_asking(
 
     assert still_open == [("inc-0001", "open")]
     assert "found by asking Alertmanager: 1 alert not there any more, though no resolve came" in found
-    assert found[-1] == "resolved: no alert of it fires any more"
+    assert "resolved: no alert of it fires any more" in found
     assert await it.world.rows("select status from alerts") == [(int(AlertStatus.RESOLVED),)]
     assert [e["whom"] for e in it.world.events("reconciling.found")] == ["alertmanager/default"]
     assert it.world.events("work.failed") == []
