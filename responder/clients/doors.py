@@ -15,12 +15,13 @@ if TYPE_CHECKING:  # a plain start loads no library of a target that nobody asks
     from responder.clients.postgres import PostgresDoor
     from responder.clients.prometheus import PrometheusDoor
     from responder.clients.redis import RedisDoor
+    from responder.clients.statuspage import StatuspageDoor
 
 HTTP = frozenset({"http", "https"})
 POSTGRES = frozenset({"postgres", "postgresql"})
 REDIS = frozenset({"redis", "rediss"})
 IDLE_SECONDS = 600.0  # longer than any look, and than the time between two looks at what is open
-SCHEMES = {"http": HTTP, "prometheus": HTTP, "postgres": POSTGRES, "redis": REDIS}
+SCHEMES = {"http": HTTP, "prometheus": HTTP, "postgres": POSTGRES, "redis": REDIS, "statuspage": HTTP}
 
 
 class Door(Protocol):
@@ -73,6 +74,16 @@ class Doors:
 
         allowed = {"may_scan": "scan" in target.allow, "may_slowlog": "slowlog" in target.allow}
         return self._door(target, "redis", REDIS, lambda it: RedisDoor(it, self._budget(target, it), **allowed))
+
+    def statuspage(self, target: Target) -> StatuspageDoor:
+        """What a vendor says of itself."""
+        from responder.clients.http import HttpDoor
+        from responder.clients.statuspage import MAX_BODY_BYTES, StatuspageDoor
+
+        def opened(it: Resolved) -> StatuspageDoor:
+            return StatuspageDoor(HttpDoor(it, self._budget(target, it), max_body_bytes=MAX_BODY_BYTES))
+
+        return self._door(target, "statuspage", HTTP, opened)
 
     def tally(self, target: Target) -> Tally:
         """What was asked of it, through whichever door; targets that are written alike are one."""

@@ -12,7 +12,7 @@ from responder.clients.doors import Doors
 from responder.clients.prometheus import ActiveAlert
 from responder.diagnostics.diagnostic import Diagnostic
 from responder.diagnostics.prometheus_matchers import Lines, in_quotes, selectors
-from responder.diagnostics.text import shortened, table
+from responder.diagnostics.text import moment, shortened, table
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.matchers import parse_line
@@ -162,18 +162,11 @@ def _headline(groups: Sequence[Group], count: int, at: datetime | None, *, narro
 
 def _shown(group: Group, at: datetime | None) -> str:
     times = f" ×{len(group.alerts)}" if len(group.alerts) > 1 else ""
-    return f"{group.name}{times}" + (f" since {_moment(group.since, at)}" if group.since is not None else "")
-
-
-def _moment(moment: datetime, at: datetime | None) -> str:
-    """`02:51 UTC`, with the date when that is not today."""
-    moment = moment.astimezone(UTC)
-    today = at is not None and at.date() == moment.date()
-    return f"{moment:%H:%M} UTC" if today else f"{moment:%Y-%m-%d %H:%M} UTC"
+    return f"{group.name}{times}" + (f" since {moment(group.since, at)}" if group.since is not None else "")
 
 
 def _row(group: Group, at: datetime | None) -> tuple[str, ...]:
-    since = _moment(group.since, at) if group.since is not None else ""
+    since = moment(group.since, at) if group.since is not None else ""
     return (group.name, str(len(group.alerts)), since, group.shared)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from responder.model.finding import Table
 
 UNITS = (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024))
@@ -22,6 +24,13 @@ def age(seconds: float) -> str:
     if whole < 86400:
         return f"{whole // 3600}h" + (f"{whole % 3600 // 60}m" if whole % 3600 >= 60 else "")
     return f"{whole // 86400}d" + (f"{whole % 86400 // 3600}h" if whole % 86400 >= 3600 else "")
+
+
+def moment(moment: datetime, at: datetime | None) -> str:
+    """`02:51 UTC`, with the date when that is not the day of `at`."""
+    moment = moment.astimezone(UTC)
+    today = at is not None and at.date() == moment.date()
+    return f"{moment:%H:%M} UTC" if today else f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def size(count: float) -> str:

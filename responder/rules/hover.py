@@ -36,7 +36,7 @@ HOVER: dict[str, dict[str, str]] = {
         "postgres": '`"${DATABASE_URL}"`, best of a role that may only read.',
         "redis": '`"${REDIS_URL}"`: redis:// or rediss://.',
         "kubernetes": "`in-cluster`, or `{kubeconfig: path, context: name}`.",
-        "statuspage": "A vendor's status page, `https://status.example.com`; see `flavour`.",
+        "statuspage": "Base address of a vendor's status page, `https://status.example.com`; see `flavour`.",
         "github": "`owner/repository`.",
         "google": "`{project: p, region: r, service: s}`.",
         "kafka": "`host:9092`.",

@@ -32,7 +32,6 @@ NOT_ACTED_ON = tuple(
         "severity levels * acknowledge", "severity levels * respond", "severity levels * notify",
         "severity levels * update", "severity levels * roles", "severity levels * channel",
         "severity levels * deadlines",
-        "targets * flavour",
     )
 )  # fmt: skip
 

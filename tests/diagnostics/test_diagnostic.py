@@ -20,7 +20,7 @@ from responder.model.pack import Target
 from tests.systems.plugin import free_port
 
 ALL = list(catalogue().values())
-SCHEME = {"http": "http", "prometheus": "http", "postgres": "postgresql", "redis": "redis"}
+SCHEME = {"http": "http", "prometheus": "http", "statuspage": "http", "postgres": "postgresql", "redis": "redis"}
 NEEDED: dict[str, dict[str, Any]] = {
     "prometheus.query": {"query": "up"},
     "prometheus.graph": {"query": "up"},
@@ -39,7 +39,7 @@ def asked(diagnostic: Diagnostic) -> Parameters:
 
 
 def target_at(diagnostic: Diagnostic, host: str) -> Target:
-    headers = {"Authorization": "Bearer ${TOKEN}"} if diagnostic.target_kind in ("http", "prometheus") else {}
+    headers = {"Authorization": "Bearer ${TOKEN}"} if SCHEME[diagnostic.target_kind] == "http" else {}
     path = "/s3cretpath" if headers else ""
     scheme = "https" if diagnostic.name == "http.tls" else SCHEME[diagnostic.target_kind]
     address = f"{scheme}://s3cretuser:s3cret%2Fword@{host}{path}"
