@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from responder.clients.budget import Budget, Tally
+from responder.clients.locate import located, repository_of
 from responder.clients.resolve import Resolved, resolve
 from responder.model.pack import Target
 
 if TYPE_CHECKING:  # a plain start loads no library of a target that nobody asks for
+    from responder.clients.github import GithubDoor
     from responder.clients.http import HttpDoor
     from responder.clients.postgres import PostgresDoor
     from responder.clients.prometheus import PrometheusDoor
@@ -21,7 +23,7 @@ HTTP = frozenset({"http", "https"})
 POSTGRES = frozenset({"postgres", "postgresql"})
 REDIS = frozenset({"redis", "rediss"})
 IDLE_SECONDS = 600.0  # longer than any look, and than the time between two looks at what is open
-SCHEMES = {"http": HTTP, "prometheus": HTTP, "postgres": POSTGRES, "redis": REDIS, "statuspage": HTTP}
+SCHEMES = {"http": HTTP, "prometheus": HTTP, "postgres": POSTGRES, "redis": REDIS, "statuspage": HTTP, "github": HTTP}
 
 
 class Door(Protocol):
@@ -85,13 +87,23 @@ class Doors:
 
         return self._door(target, "statuspage", HTTP, opened)
 
+    def github(self, target: Target) -> GithubDoor:
+        """What was rolled out of a repository."""
+        from responder.clients.github import MAX_BODY_BYTES, GithubDoor
+        from responder.clients.http import HttpDoor
+
+        def opened(it: Resolved) -> HttpDoor:
+            return HttpDoor(it, self._budget(target, it), max_body_bytes=MAX_BODY_BYTES)
+
+        return GithubDoor(self._door(target, "github", HTTP, opened), repository_of(target, self._environment))
+
     def tally(self, target: Target) -> Tally:
         """What was asked of it, through whichever door; targets that are written alike are one."""
         return self._tallies.setdefault(as_written(target), Tally())
 
     def shown(self, target: Target) -> str:
         """Scheme, host and port, nothing that could be a secret; raises NotConfigured where it could not be opened."""
-        return resolve(target, self._environment, SCHEMES.get(target.kind, HTTP)).shown
+        return self._resolved(target, SCHEMES.get(target.kind, HTTP)).shown
 
     async def close(self) -> None:
         """Close every connection that was opened."""
@@ -113,11 +125,14 @@ class Doors:
         for door in doors:
             await door.close()
 
+    def _resolved(self, target: Target, schemes: frozenset[str]) -> Resolved:
+        return resolve(located(target, self._environment), self._environment, schemes)
+
     def _budget(self, target: Target, resolved: Resolved) -> Budget:
         return Budget(concurrency=resolved.concurrency, per_minute=resolved.per_minute, tally=self.tally(target))
 
     def _door(self, target: Target, kind: str, schemes: frozenset[str], opened: Callable[[Resolved], D]) -> D:
-        resolved = resolve(target, self._environment, schemes)
+        resolved = self._resolved(target, schemes)
         key = (kind, *as_written(target))
         now = self._asked_for[key] = time.monotonic()
         held = self._open.get(key)

@@ -84,7 +84,7 @@ async def test_what_a_rotated_secret_has_replaced_is_closed_in_time(
     assert doors.http(given) is new
 
 
-@pytest.mark.parametrize("kind", ["http", "prometheus", "postgres", "redis"])
+@pytest.mark.parametrize("kind", ["http", "prometheus", "postgres", "redis", "statuspage", "github"])
 def test_an_unset_variable_is_named(kind: str, target: Callable[..., Target]) -> None:
     with pytest.raises(NotConfigured, match=r"^THE_URL is not set$"):
         getattr(Doors({}), kind)(target(kind, "${THE_URL}"))

@@ -20,7 +20,7 @@ from responder.model.pack import Target
 from tests.systems.plugin import free_port
 
 ALL = list(catalogue().values())
-SCHEME = {"http": "http", "prometheus": "http", "statuspage": "http", "postgres": "postgresql", "redis": "redis"}
+SCHEME = {"postgres": "postgresql", "redis": "redis"}  # all others: http
 NEEDED: dict[str, dict[str, Any]] = {
     "prometheus.query": {"query": "up"},
     "prometheus.graph": {"query": "up"},
@@ -38,18 +38,19 @@ def asked(diagnostic: Diagnostic) -> Parameters:
     return diagnostic.parameters(**NEEDED.get(diagnostic.name, {}))
 
 
-def target_at(diagnostic: Diagnostic, host: str) -> Target:
-    headers = {"Authorization": "Bearer ${TOKEN}"} if SCHEME[diagnostic.target_kind] == "http" else {}
-    path = "/s3cretpath" if headers else ""
-    scheme = "https" if diagnostic.name == "http.tls" else SCHEME[diagnostic.target_kind]
-    address = f"{scheme}://s3cretuser:s3cret%2Fword@{host}{path}"
-    allow = frozenset({"scan", "slowlog"})
-    return Target(name="it", kind=diagnostic.target_kind, address=address, headers=headers, allow=allow)
-
-
-@pytest.fixture
-def doors() -> Doors:
-    return Doors({"TOKEN": "s3crettoken"})
+def target_at(diagnostic: Diagnostic, host: str) -> tuple[Target, Doors]:
+    """A target there, and doors that lead to it."""
+    scheme = "https" if diagnostic.name == "http.tls" else SCHEME.get(diagnostic.target_kind, "http")
+    path = "/s3cretpath" if diagnostic.target_kind not in SCHEME else ""
+    at = f"{scheme}://s3cretuser:s3cret%2Fword@{host}{path}"
+    target = Target(
+        name="it",
+        kind=diagnostic.target_kind,
+        address={"github": "owner/repository"}.get(diagnostic.target_kind, at),
+        headers={} if diagnostic.target_kind in SCHEME else {"Authorization": "Bearer ${TOKEN}"},
+        allow=frozenset({"scan", "slowlog"}),
+    )
+    return target, Doors({"TOKEN": "s3crettoken", "GITHUB_API_URL": at})
 
 
 def test_the_folder_is_the_registry() -> None:
@@ -80,9 +81,9 @@ def test_no_diagnostic_reaches_a_network_library_by_itself() -> None:
 
 @every
 async def test_it_gives_up_when_cancelled(
-    diagnostic: Diagnostic, raw_server: Callable[[bytes | None], Awaitable[int]], doors: Doors
+    diagnostic: Diagnostic, raw_server: Callable[[bytes | None], Awaitable[int]]
 ) -> None:
-    target = target_at(diagnostic, f"127.0.0.1:{await raw_server(None)}")
+    target, doors = target_at(diagnostic, f"127.0.0.1:{await raw_server(None)}")
     looking = asyncio.get_running_loop().create_task(diagnostic.examine(target, asked(diagnostic), doors))
     await asyncio.sleep(0.1)
 
@@ -96,15 +97,14 @@ async def test_it_gives_up_when_cancelled(
 
 @every
 @pytest.mark.parametrize("host", ["nowhere.invalid", "169.254.169.254", "PORT"])
-async def test_it_survives_an_unreachable_target_and_leaks_no_secret(
-    diagnostic: Diagnostic, host: str, doors: Doors
-) -> None:
+async def test_it_survives_an_unreachable_target_and_leaks_no_secret(diagnostic: Diagnostic, host: str) -> None:
     """What is no connection to a name or address is CouldNotLook; only these take a refusal for news."""
     at = f"127.0.0.1:{free_port()}" if host == "PORT" else host
+    target, doors = target_at(diagnostic, at)
 
     said: CouldNotLook | Finding
     try:
-        said = await diagnostic.examine(target_at(diagnostic, at), asked(diagnostic), doors)
+        said = await diagnostic.examine(target, asked(diagnostic), doors)
     except CouldNotLook as reason:
         said = reason
 
@@ -129,9 +129,9 @@ async def test_a_target_that_is_not_configured_is_named(diagnostic: Diagnostic) 
     [b"", b"\x00\xff\x00\xff\r\n", b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", b"-ERR s3cretuser\r\n"],
 )
 async def test_it_survives_nonsense(
-    diagnostic: Diagnostic, says: bytes, raw_server: Callable[[bytes], Awaitable[int]], doors: Doors
+    diagnostic: Diagnostic, says: bytes, raw_server: Callable[[bytes], Awaitable[int]]
 ) -> None:
-    target = target_at(diagnostic, f"127.0.0.1:{await raw_server(says)}")
+    target, doors = target_at(diagnostic, f"127.0.0.1:{await raw_server(says)}")
 
     said: CouldNotLook | Finding
     try:

@@ -1,0 +1,40 @@
+"""Where the API of a target is, of those whose address is no URL: a repository at GitHub, a project at Sentry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from responder.clients.resolve import replaced
+from responder.errors import NotConfigured
+from responder.model.pack import Target
+
+GITHUB = "https://api.github.com"
+GITHUB_VARIABLE = "GITHUB_API_URL"  # GitHub's own name for it, of use with GitHub Enterprise
+NAME = re.compile(r"[\w.-]+")
+
+
+def located(target: Target, environment: Mapping[str, str]) -> Target:
+    """The same with the base address of its API; raises NotConfigured as `resolve` does."""
+    match target.kind:
+        case "github":
+            repository_of(target, environment)
+            return replace(target, address=environment.get(GITHUB_VARIABLE) or GITHUB)
+        case _:
+            return target
+
+
+def repository_of(target: Target, environment: Mapping[str, str]) -> str:
+    """`owner/repository`; raises NotConfigured."""
+    names = _text(target, target.address, environment).split("/")
+    if len(names) != 2 or not all(NAME.fullmatch(it) for it in names):
+        raise NotConfigured(f"target {target.name}: expected owner/repository")
+    return "/".join(names)
+
+
+def _text(target: Target, written: Any, environment: Mapping[str, str]) -> str:
+    if not isinstance(written, str):
+        raise NotConfigured(f"target {target.name}: expected text, got {type(written).__name__}")
+    return replaced(written, environment).strip()
