@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from responder.clients.budget import Budget, Tally
-from responder.clients.locate import located, repository_of
+from responder.clients.locate import located, project_of, repository_of
 from responder.clients.resolve import Resolved, resolve
 from responder.model.pack import Target
 
@@ -17,13 +17,22 @@ if TYPE_CHECKING:  # a plain start loads no library of a target that nobody asks
     from responder.clients.postgres import PostgresDoor
     from responder.clients.prometheus import PrometheusDoor
     from responder.clients.redis import RedisDoor
+    from responder.clients.sentry import SentryDoor
     from responder.clients.statuspage import StatuspageDoor
 
 HTTP = frozenset({"http", "https"})
 POSTGRES = frozenset({"postgres", "postgresql"})
 REDIS = frozenset({"redis", "rediss"})
 IDLE_SECONDS = 600.0  # longer than any look, and than the time between two looks at what is open
-SCHEMES = {"http": HTTP, "prometheus": HTTP, "postgres": POSTGRES, "redis": REDIS, "statuspage": HTTP, "github": HTTP}
+SCHEMES = {
+    "http": HTTP,
+    "prometheus": HTTP,
+    "postgres": POSTGRES,
+    "redis": REDIS,
+    "statuspage": HTTP,
+    "github": HTTP,
+    "sentry": HTTP,
+}
 
 
 class Door(Protocol):
@@ -76,6 +85,16 @@ class Doors:
 
         allowed = {"may_scan": "scan" in target.allow, "may_slowlog": "slowlog" in target.allow}
         return self._door(target, "redis", REDIS, lambda it: RedisDoor(it, self._budget(target, it), **allowed))
+
+    def sentry(self, target: Target) -> SentryDoor:
+        """Which errors are counted."""
+        from responder.clients.http import HttpDoor
+        from responder.clients.sentry import MAX_BODY_BYTES, SentryDoor
+
+        def opened(it: Resolved) -> HttpDoor:
+            return HttpDoor(it, self._budget(target, it), max_body_bytes=MAX_BODY_BYTES)
+
+        return SentryDoor(self._door(target, "sentry", HTTP, opened), *project_of(target, self._environment))
 
     def statuspage(self, target: Target) -> StatuspageDoor:
         """What a vendor says of itself."""

@@ -13,6 +13,7 @@ from responder.model.pack import Target
 
 GITHUB = "https://api.github.com"
 GITHUB_VARIABLE = "GITHUB_API_URL"  # GitHub's own name for it, of use with GitHub Enterprise
+SENTRY = "https://sentry.io"
 NAME = re.compile(r"[\w.-]+")
 
 
@@ -22,6 +23,9 @@ def located(target: Target, environment: Mapping[str, str]) -> Target:
         case "github":
             repository_of(target, environment)
             return replace(target, address=environment.get(GITHUB_VARIABLE) or GITHUB)
+        case "sentry":
+            project_of(target, environment)
+            return replace(target, address=_part(target, "url", environment) or SENTRY)
         case _:
             return target
 
@@ -32,6 +36,20 @@ def repository_of(target: Target, environment: Mapping[str, str]) -> str:
     if len(names) != 2 or not all(NAME.fullmatch(it) for it in names):
         raise NotConfigured(f"target {target.name}: expected owner/repository")
     return "/".join(names)
+
+
+def project_of(target: Target, environment: Mapping[str, str]) -> tuple[str, str]:
+    """Organization and project, by their slugs; the project is empty where all are meant. Raises NotConfigured."""
+    organization, project = (_part(target, it, environment) for it in ("organization", "project"))
+    if not NAME.fullmatch(organization) or (project and not NAME.fullmatch(project)):
+        raise NotConfigured(f"target {target.name}: expected slugs such as {{organization: shop, project: api}}")
+    return organization, project
+
+
+def _part(target: Target, key: str, environment: Mapping[str, str]) -> str:
+    if not isinstance(target.address, Mapping):
+        raise NotConfigured(f"target {target.name}: expected a mapping such as {{organization: shop, project: api}}")
+    return _text(target, target.address.get(key, ""), environment)
 
 
 def _text(target: Target, written: Any, environment: Mapping[str, str]) -> str:

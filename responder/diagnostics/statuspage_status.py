@@ -172,10 +172,11 @@ def _details(ours: Ours, page: VendorStatus) -> str:
 
 
 def _table(ours: Ours, at: datetime | None) -> Table | None:
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (it.title, it.state, moment(it.since, at) if it.since else "", ", ".join(c.name for c in ours.of(it)))
         for it in ours.incidents
-    ] + [(f"component {it.name}", it.state, "", it.name) for it in ours.broken]
+    ]
+    rows += [(f"component {it.name}", it.state, "", it.name) for it in ours.broken]
     return table(("what", "state", "since", "touches"), rows) if len(rows) > 1 else None
 
 

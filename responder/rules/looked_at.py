@@ -81,10 +81,15 @@ def _check_address(kind: str, address: Any, at: At, complaints: Complaints) -> N
         return
     _check_variables(address, at, complaints)
     schemes = _SCHEMES.get(kind)
-    if schemes and not address.startswith(("${", *schemes)):
-        complaints.error(at, f"expected an address that starts with {' or '.join(schemes)}, or ${{NAME}}")
+    if schemes:
+        _check_scheme(address, at, schemes, complaints)
     elif kind == "github" and not re.fullmatch(r"[^/\s]+/[^/\s]+", address):
         complaints.error(at, "expected owner/repository")
+
+
+def _check_scheme(address: str, at: At, schemes: tuple[str, ...], complaints: Complaints) -> None:
+    if not address.startswith(("${", *schemes)):
+        complaints.error(at, f"expected an address that starts with {' or '.join(schemes)}, or ${{NAME}}")
 
 
 def _check_mapping(kind: str, address: Any, at: At, complaints: Complaints) -> None:
@@ -98,6 +103,12 @@ def _check_mapping(kind: str, address: Any, at: At, complaints: Complaints) -> N
     for key in address:
         if key not in keys:
             complaints.error(at / key, f"unknown key `{key}`{suggestion(key, keys)}", key=True)
+        elif not isinstance(address[key], str):
+            complaints.error(at / key, "expected text")
+        else:
+            _check_variables(address[key], at / key, complaints)
+            if key == "url":
+                _check_scheme(address[key], at / key, _WEB, complaints)
     for key in sorted(required - set(address)):
         complaints.error(at, f"missing required key `{key}`", key=True)
 

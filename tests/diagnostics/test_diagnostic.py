@@ -38,6 +38,11 @@ def asked(diagnostic: Diagnostic) -> Parameters:
     return diagnostic.parameters(**NEEDED.get(diagnostic.name, {}))
 
 
+def address_of(kind: str, at: str) -> Any:
+    """As rule files would write it."""
+    return {"github": "owner/repository", "sentry": {"organization": "shop", "url": at}}.get(kind, at)
+
+
 def target_at(diagnostic: Diagnostic, host: str) -> tuple[Target, Doors]:
     """A target there, and doors that lead to it."""
     scheme = "https" if diagnostic.name == "http.tls" else SCHEME.get(diagnostic.target_kind, "http")
@@ -46,7 +51,7 @@ def target_at(diagnostic: Diagnostic, host: str) -> tuple[Target, Doors]:
     target = Target(
         name="it",
         kind=diagnostic.target_kind,
-        address={"github": "owner/repository"}.get(diagnostic.target_kind, at),
+        address=address_of(diagnostic.target_kind, at),
         headers={} if diagnostic.target_kind in SCHEME else {"Authorization": "Bearer ${TOKEN}"},
         allow=frozenset({"scan", "slowlog"}),
     )
@@ -117,7 +122,8 @@ async def test_it_survives_an_unreachable_target_and_leaks_no_secret(diagnostic:
 
 @every
 async def test_a_target_that_is_not_configured_is_named(diagnostic: Diagnostic) -> None:
-    target = Target(name="it", kind=diagnostic.target_kind, address="${THE_URL}")
+    address = {"organization": "${THE_URL}"} if diagnostic.target_kind == "sentry" else "${THE_URL}"
+    target = Target(name="it", kind=diagnostic.target_kind, address=address)
 
     with pytest.raises(CouldNotLook, match="THE_URL is not set"):
         await diagnostic.examine(target, asked(diagnostic), Doors({}))

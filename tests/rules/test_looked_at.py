@@ -104,3 +104,23 @@ def test_a_variable_that_is_not_set_is_warned_of_where_that_is_asked(
 
     assert [str(it).removeprefix(f"{tmp_path}/") for it in loaded.warnings] == said
     assert (len(loaded.packs), [it.line for it in loaded.warnings]) == (1, [""] * len(said))
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("{sentry: {project: api}}", "1:16: missing required key `organization`"),
+        ("{sentry: {organization: shop, project: [api]}}", "1:54: expected text"),
+        (
+            "{sentry: {organization: shop, url: sentry.example.com}}",
+            "1:50: expected an address that starts with http:// or https://, or ${NAME}",
+        ),
+        ("{github: shop}", "1:24: expected owner/repository"),
+        ("{github: https://github.com/shop/api}", "1:24: expected owner/repository"),
+        ("{http: api}", "1:22: expected an address that starts with http:// or https://, or ${NAME}"),
+    ],
+)
+def test_what_is_wrong_with_an_address_is_said(target: str, said: str, complaints: Complaints) -> None:
+    found = complaints(f"targets: {{it: {target}}}\n")
+
+    assert [it for it in found if it.startswith("1:")] == [said]
