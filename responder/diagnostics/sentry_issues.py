@@ -15,13 +15,12 @@ from responder.diagnostics.diagnostic import Diagnostic
 from responder.diagnostics.parameters import Seconds
 from responder.diagnostics.text import moment, table
 from responder.model.catalogue import Parameters
-from responder.model.finding import Change, Finding, Outcome
+from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
 from responder.model.quantities import show_duration
 
 GRAVITY = 60
 SHOWN_IN_HEADLINE = 3
-SHOWN_CHANGES = 3
 
 
 class Asked(Parameters):
@@ -58,7 +57,6 @@ class SentryIssues:
             )
             if len(issues.listed) > 1
             else None,
-            changes=tuple(Change(at=it.began, what=f"First {_named(it)}") for it in new[:SHOWN_CHANGES]),
             marks=("new_errors",) if new else (),
             found=_found(new[0]) if new else {},
             gravity=GRAVITY if new else 0,
@@ -82,10 +80,6 @@ def _headline(new: Sequence[Issue], issues: Issues, within: str) -> str:
 
 def _counted(it: Issue) -> str:
     return f"{it.kind or 'without a class'} ×{it.events}"
-
-
-def _named(it: Issue) -> str:
-    return (it.kind or "error without a class") + _at(it)
 
 
 def _at(it: Issue) -> str:

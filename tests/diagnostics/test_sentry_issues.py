@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from pydantic import ValidationError
 from responder.clients.doors import Doors
 from responder.diagnostics.sentry_issues import DIAGNOSTIC, Asked
 from responder.errors import CouldNotLook, NotConfigured, Refused, Unreachable
-from responder.model.finding import Change, Finding, Outcome
+from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
 from tests.systems.servers import Handler
 from tests.systems.vendors import Vendor
@@ -74,10 +73,6 @@ async def test_new_errors_are_told_by_class_and_count_and_nothing_that_somebody_
         "2 new errors in the last 1h: stripe.error.CardError ×212 since 02:08 UTC (API-20), "
         "KeyError ×3 since 03:04 UTC (API-1F)"
     )
-    assert finding.changes == (
-        Change(at=datetime(2026, 11, 21, 2, 8, tzinfo=UTC), what="First stripe.error.CardError (API-20)"),
-        Change(at=datetime(2026, 11, 21, 3, 4, tzinfo=UTC), what="First KeyError (API-1F)"),
-    )
     assert finding.found == {"error": "stripe.error.CardError", "issue": "API-20"}
     assert finding.table is not None
     assert finding.table.rows[2:] == (
@@ -96,7 +91,7 @@ async def test_errors_that_are_always_there_are_no_news(serve: Serve) -> None:
     one, two = await look(Vendor({PATH: [known]}), serve), await look(Vendor({PATH: [known] * 2}), serve)
     none = await look(Vendor({PATH: []}), serve, since="90s", address={"organization": "shop"})
 
-    assert (one.outcome, one.marks, one.changes, one.found) == (Outcome.HEALTHY, (), (), {})
+    assert (one.outcome, one.marks, one.found) == (Outcome.HEALTHY, (), {})
     assert one.headline == "no new error in the last 1h; 1 known error, TimeoutError ×90"
     assert two.headline == "no new error in the last 1h; 2 known errors, first TimeoutError ×90"
     assert (none.outcome, none.headline) == (Outcome.HEALTHY, "no error in the last 1m30s")
@@ -111,7 +106,6 @@ async def test_what_is_no_name_of_a_class_is_not_shown(kind: Any, serve: Serve) 
     finding = await look(Vendor({PATH: [issue("", 1, "2026-11-21T03:04:00Z", **more)]}), serve)
 
     assert finding.headline == "1 new error in the last 1h: without a class ×1 since 03:04 UTC"
-    assert finding.changes[0].what == "First error without a class"
     assert finding.found == {}
     assert "s3cret" not in repr(finding)
 
@@ -122,7 +116,7 @@ async def test_of_many_the_most_frequent_are_shown_and_the_rest_is_said_to_be_cu
     finding = await look(Vendor({PATH: many}), serve)
 
     assert finding.headline.endswith("KeyError ×47 since 03:04 UTC (API-47), and 47 more")
-    assert (finding.details, len(finding.changes)) == ("only the 50 most frequent were looked at", 3)
+    assert finding.details == "only the 50 most frequent were looked at"
 
 
 @pytest.mark.parametrize(
