@@ -27,6 +27,7 @@ from responder.model.pack import Target
 from tests.diagnostics.test_diagnostic import asked
 from tests.systems.plugin import LOOPBACK, Postgres, System, postgres_programs
 from tests.systems.servers import Handler
+from tests.systems.vendors import Vendor
 
 pytestmark = pytest.mark.system
 
@@ -64,6 +65,22 @@ REQUESTS = {
     ("GET", "/api/v1/alerts"),
     ("GET", "/api/v1/rules"),
     ("GET", "/api/v1/targets"),
+}
+
+GITHUB = "/repos/shop/api"
+VENDORS = {  # everything that is asked of vendors, always by GET
+    "/api/v2/summary.json": {"status": {"indicator": "none"}, "incidents": []},
+    f"{GITHUB}/deployments": [
+        {"id": 4, "ref": "main", "sha": "1a2b3c4d", "created_at": "2026-11-21T03:04:00Z"},
+    ],
+    f"{GITHUB}/deployments/4/statuses": [{"state": "success"}],
+    f"{GITHUB}/actions/runs": {
+        "workflow_runs": [
+            {"run_number": 1, "head_sha": "1a2b3c4d", "event": "push", "created_at": "2026-11-21T03:04:00Z"}
+        ]
+    },
+    GITHUB: {"default_branch": "main"},
+    "/api/0/organizations/shop/issues/": [],
 }
 
 
@@ -200,6 +217,22 @@ async def test_http_and_prometheus_are_asked_to_show_and_nothing_else(
         await examine_all(kind, Target(name="it", kind=kind, address=base, per_minute=1000), doors)
 
     assert REQUESTS - {("GET", "/api/v1/targets")} <= set(seen) <= REQUESTS  # those only where something is down
+
+
+async def test_vendors_are_asked_to_show_and_nothing_else(serve: Serve) -> None:
+    vendor = Vendor(VENDORS)
+    base = await serve(vendor)
+    addresses = {"statuspage": base, "github": "shop/api", "sentry": {"organization": "shop", "url": base}}
+    doors = Doors({"GITHUB_API_URL": base})
+
+    said = {}
+    for kind, address in addresses.items():
+        said |= await examine_all(kind, Target(name="it", kind=kind, address=address), doors)
+    await doors.close()
+
+    assert {name: str(it) for name, it in said.items() if not isinstance(it, Finding)} == {}
+    assert {(method, path) for method, path, _ in vendor.requests} == {("GET", path) for path in VENDORS}
+    assert {body for _, _, body in vendor.requests} == {b""}
 
 
 def _statements(server: Postgres) -> Iterator[tuple[str, str]]:

@@ -14,15 +14,19 @@ NOW = datetime(2026, 11, 21, 3, 8, tzinfo=UTC)
 
 
 class Vendor:
-    """`answers`: path → JSON, or a status alone. `asked`: each path with its query; `tokens`: what was shown."""
+    """`answers`: path → JSON, or a status alone. `asked`: each path with its query; `requests`: method, path and body;
+    `tokens`: what was shown."""
 
     def __init__(self, answers: Mapping[str, Any]) -> None:
         self.answers = dict(answers)
         self.asked: list[str] = []
+        self.requests: list[tuple[str, str, bytes]] = []
         self.tokens: set[str] = set()
 
     async def __call__(self, request: web.Request) -> web.Response:
-        assert request.method == "GET"
+        self.requests.append((request.method, request.path, await request.read()))
+        if request.method != "GET":
+            return web.Response(status=405)
         self.asked.append(request.path_qs)
         self.tokens.add(request.headers.get("Authorization", ""))
         answer = self.answers.get(request.path, 404)
