@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from responder.errors import LeaseLost
 from responder.model.alert import Alert
 from responder.model.folding import ALSO_AT_PAGERDUTY, RESERVED
 from responder.model.incident import slug_of
@@ -38,6 +39,7 @@ async def adopt(
     """Link a PagerDuty incident, with the alerts that it holds, to the incident that was asked for.
 
     `sink`: the one that reports on PagerDuty incidents, None when there is none. Answers which incident goes on.
+    Raises LeaseLost where none of them is in the store any more: a failover has lost it, and the work on it.
     """
 
     async def once() -> Adopted:
@@ -101,11 +103,13 @@ class _Adoption:
     async def _tied(self, incident: int, keys: Sequence[bytes]) -> tuple[Sequence[Any], list[int]]:
         links = await self._connection.fetch(sql.TIED, keys, self._id)
         survivor = await self._connection.fetchval(sql.SURVIVOR, incident)
-        return links, sorted({survivor, *(it["incident"] for it in links if it["incident"] is not None)})
+        return links, sorted({survivor, *(it["incident"] for it in links)} - {None})
 
     async def _plan(self, ids: Sequence[int], join: Join) -> JoinPlan:
         """Which of these incidents goes on."""
         rows = await self._connection.fetch(sql.JOINING, ids)
+        if not rows:
+            raise LeaseLost("the incident is not in the store any more: it was lost with the work on it, by a failover")
         now = await self._connection.fetchval("select now()")
         found = [Joining(id=it["id"], open_now=it["open_now"], resolved_at=it["resolved_at"]) for it in rows]
         return join(found, now)

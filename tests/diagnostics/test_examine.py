@@ -220,10 +220,10 @@ async def test_a_server_that_hangs_costs_only_its_deadline(
 ) -> None:
     port, checks = await raw_server(None), catalogue()
     asks = [
-        Ask(name=check, check=check, target=target_at(it, f"127.0.0.1:{port}"), parameters=asked(it))
+        Ask(name=check, check=check, target=target_at(it, f"127.0.0.1:{port}")[0], parameters=asked(it))
         for check, it in checks.items()
     ]
-    doors, told = Doors({"TOKEN": "t0ken"}), Told()
+    doors, told = Doors({"TOKEN": "t0ken", "GITHUB_API_URL": f"http://127.0.0.1:{port}"}), Told()
     loop = asyncio.get_running_loop()
     started = loop.time()
 

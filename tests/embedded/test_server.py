@@ -457,7 +457,7 @@ async def test_a_server_killed_while_a_session_works_comes_back_when_its_memory_
         connection.terminate()
 
     assert before == []
-    assert restarted["attempt"] == 1
+    assert restarted["attempt"] in (1, 2)  # the second where its memory was still taken at the first
 
 
 async def test_a_failed_restart_is_logged_and_tried_again(used_dir: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from responder.errors import StoreUnavailable
+from responder.errors import LeaseLost, StoreUnavailable
 from responder.incidents.join import join
 from responder.model.alert import Alert, AlertStatus, Webhook
 from responder.model.joining import Adopted, PagedAlerts
@@ -101,6 +101,23 @@ async def test_pagerduty_after_the_group_folds_into_it(store: Store, alert: Aler
     assert await rows(store, "select encode(fingerprint, 'hex') from alerts") == [("aa".rjust(16, "0"),)]  # no mirror
     assert await rows(store, "select incident, object, state from deliveries") == [(1, "Q1", "due")]
     assert ("respond", "2") not in await rows(store, "select kind, key from work")
+
+
+async def test_an_incident_that_a_failover_has_lost_is_left_alone(store: Store) -> None:
+    with pytest.raises(LeaseLost, match="lost with the work on it"):
+        await adopted(store, 17, paged(), under(b"g"))
+
+    assert await rows(store, "select count(*) from links") == [(0,)]
+
+
+async def test_a_lost_incident_whose_group_is_known_again_goes_on_as_the_new_one(
+    store: Store, alert: AlertOf, webhook: WebhookOf
+) -> None:
+    await accepted(store, webhook(alert("aa")))
+
+    outcome = await adopted(store, 17, paged(), under(b"g"))
+
+    assert outcome.incident == 1
 
 
 async def test_the_group_after_pagerduty_joins_its_incident(store: Store, alert: AlertOf, webhook: WebhookOf) -> None:
