@@ -223,7 +223,7 @@ async def _opened(dsn: str, settings: Settings, redactor: Redactor) -> Store:
             log.info("store.migrated", migration=name)
         async with store.connection() as connection:
             await rows.ask(connection, [rows.Ask(kind=kind, key=key) for kind, key in _from_the_start(settings)])
-    except BaseException:
+    except BaseException:  # cancelled too: a start that is given up leaves no session behind
         await store.close()
         raise
     return store

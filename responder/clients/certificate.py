@@ -80,7 +80,7 @@ async def _connected(resolved: Resolved, context: ssl.SSLContext) -> asyncio.Str
         except OSError as reason:
             sock.close()
             failure = reason
-        except BaseException:
+        except BaseException:  # cancelled too: the socket is nobody else's
             sock.close()
             raise
         else:

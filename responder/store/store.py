@@ -76,7 +76,7 @@ class Store:
                 version = connection.get_server_version().major
             if version < OLDEST_SERVER:
                 raise UsageError(f"store: PostgreSQL {version} found; {OLDEST_SERVER} or newer is needed")
-        except BaseException:
+        except BaseException:  # cancelled too: a pool that nobody gets must not stay open
             await store.close()
             raise
         return store
@@ -198,7 +198,7 @@ async def _acquired(pool: asyncpg.Pool) -> AsyncIterator[Any]:
     connection = await pool.acquire(timeout=CONNECT_SECONDS)
     try:
         yield connection
-    except BaseException:
+    except BaseException:  # cancelled too: the connection goes back, whatever ended its use
         with contextlib.suppress(asyncpg.PostgresError, *GONE):  # it is closed then
             await pool.release(connection, timeout=LET_GO_SECONDS)
         raise
