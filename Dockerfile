@@ -3,7 +3,7 @@
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
-COPY requirements/runtime.txt /build/requirements.txt
+COPY requirements/extras.txt /build/requirements.txt
 # pip lives beside the environment, so that it is not shipped; nor is what serves only to compile against PostgreSQL.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     python3 -m venv /build/pip \

@@ -70,10 +70,12 @@ image:
 	$(ENGINE) build $(if $(filter docker,$(ENGINE)),,--format docker) $(IMAGE_ARGS) -t $(IMAGE) .
 
 # Needs uv on the PATH; leaves no registry address in the files. Releases younger than a week are left alone.
+EXTRAS = --extra gcp --extra k8s --extra kafka --extra sql
 COOL_OFF = $(shell date -u -d '7 days ago' +%F)
 lock:
 	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --exclude-newer $(COOL_OFF) pyproject.toml -o requirements/runtime.txt
-	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --exclude-newer $(COOL_OFF) --extra dev pyproject.toml -c requirements/runtime.txt -o requirements/dev.txt
+	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --exclude-newer $(COOL_OFF) $(EXTRAS) pyproject.toml -c requirements/runtime.txt -o requirements/extras.txt
+	uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --exclude-newer $(COOL_OFF) $(EXTRAS) --extra dev pyproject.toml -c requirements/extras.txt -o requirements/dev.txt
 
 clean:
 	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache

@@ -103,7 +103,7 @@ def base() -> Path:
 def wheels() -> Iterator[Path]:
     """What the lock names, fetched the way this machine fetches packages: the build itself needs no network."""
     with folder_for("wheels") as folder:
-        lock = (REPOSITORY / "requirements/runtime.txt").read_text()
+        lock = (REPOSITORY / "requirements/extras.txt").read_text()
         # pip looks at the conditions with the Python that runs it, which need not be the base's.
         (folder / "all.txt").write_text(re.sub(r"^(\S+==\S+) ;[^\\\n]*", r"\1 ", lock, flags=re.MULTILINE))
         platforms = [word for name in MANYLINUX for word in ("--platform", f"{name}_{platform.machine()}")]

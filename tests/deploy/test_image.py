@@ -126,7 +126,7 @@ def test_it_says_how_to_run_it(image: Image) -> None:
 
 
 def test_what_was_locked_is_in_it_and_nothing_else(image: Image) -> None:
-    lock = (REPOSITORY / "requirements/runtime.txt").read_text()
+    lock = (REPOSITORY / "requirements/extras.txt").read_text()
     locked = dict(re.findall(r"^(\S+?)==(\S+)", lock, re.MULTILINE))
     script = (
         "import importlib.metadata as m, json, re; "
