@@ -34,9 +34,7 @@ run: $(STAMP)
 
 test: $(DEV)
 	@$(BIN)/python tests/systems/install.py
-	$(BIN)/python -m pytest --ignore tests/faults || { [ $$? -eq 1 ] && echo "== once more, alone, what failed" \
-		&& $(BIN)/python -m pytest --ignore tests/faults --last-failed --last-failed-no-failures none; }; \
-		others=$$?; $(BIN)/python tests/faults/side_by_side.py && exit $$others
+	@$(BIN)/python tests/run_all.py
 
 test-unit: $(DEV)
 	$(BIN)/python -m pytest -m "not system and not faults"

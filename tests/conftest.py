@@ -27,8 +27,15 @@ asyncio.set_event_loop(
     None
 )  # some plug-ins ask for the current loop in sync tests; saying "none" keeps warnings errors
 
+LONGEST = "tests/deploy/test_image.py"  # first, so that the others are run beside it
+
 START = datetime(2026, 11, 21, 3, 12, tzinfo=UTC)
 _numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files are handed out in this order."""
+    items.sort(key=lambda it: not it.nodeid.startswith(LONGEST))
 
 
 @pytest.fixture(autouse=True)

@@ -14,22 +14,28 @@ from responder.model.pack import Target
 from tests.systems.plugin import System, free_port
 
 Made = Callable[..., Target]
-NOW = int(time.time())
-DOWN_SINCE = NOW - 600
+DOWN_SECONDS = 600
 
 
-def past() -> str:
+def past(now: int) -> str:
     """Samples each 15 s of the last half hour: db-1 has been down for ten minutes, db-2 and the api are up."""
     lines = ["# TYPE up gauge"]
-    for job, instance, down_since in (("api", "a", None), ("db", "db-1", DOWN_SINCE), ("db", "db-2", None)):
-        for at in range(NOW - 1800, NOW + 1, 15):
+    since = now - DOWN_SECONDS
+    for job, instance, down_since in (("api", "a", None), ("db", "db-1", since), ("db", "db-2", None)):
+        for at in range(now - 1800, now + 1, 15):
             up = 0 if down_since is not None and at > down_since else 1
             lines.append(f'up{{job="{job}",instance="{instance}"}} {up} {at}')
     return "\n".join([*lines, "# EOF", ""])
 
 
 @pytest.fixture(scope="module")
-def prometheus(prometheus_server: Callable[..., System]) -> System:
+def started() -> int:
+    """When these tests began: what is older than five minutes is stale to Prometheus."""
+    return int(time.time())
+
+
+@pytest.fixture(scope="module")
+def prometheus(prometheus_server: Callable[..., System], started: int) -> System:
     """It scrapes one target for itself, where nothing listens."""
     config = f"""\
 scrape_configs:
@@ -37,11 +43,13 @@ scrape_configs:
     scrape_interval: 1s
     static_configs: [{{targets: ['127.0.0.1:{free_port()}']}}]
 """
-    return prometheus_server(config, openmetrics=past())
+    return prometheus_server(config, openmetrics=past(started))
 
 
 @pytest.mark.system
-async def test_what_is_down_is_named_with_since_when(prometheus: System, doors: Doors, target: Made) -> None:
+async def test_what_is_down_is_named_with_since_when(
+    prometheus: System, started: int, doors: Doors, target: Made
+) -> None:
     given = target("prometheus", prometheus.address)
     asked = Asked(match=['job="db"', 'job="api"'])
 
@@ -49,7 +57,7 @@ async def test_what_is_down_is_named_with_since_when(prometheus: System, doors: 
 
     assert (finding.outcome, finding.marks, finding.gravity) == (Outcome.UNHEALTHY, ("scrape_down",), 55)
     (change,) = finding.changes
-    assert abs((datetime.fromtimestamp(DOWN_SINCE, UTC) - change.at).total_seconds()) <= 15
+    assert abs((datetime.fromtimestamp(started - DOWN_SECONDS, UTC) - change.at).total_seconds()) <= 15
     assert change.what == "Scrapes of db stopped: 1 of 2 targets down"
     assert finding.headline == f"1 of 3 targets down: db 1 of 2 since {change.at:%H:%M} UTC"
     assert finding.found == {"job": "db", "instance": "db-1"}

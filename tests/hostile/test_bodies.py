@@ -17,7 +17,7 @@ PATH = "/webhooks/alertmanager"
 CHUNKED = "Transfer-Encoding: chunked"
 PIECE = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.alone]
 
 
 async def poured(daemon: Daemon, start: bytes, piece: bytes, most_bytes: int) -> Answer:

@@ -36,7 +36,7 @@ SLOW = size(full=200, short=50)
 STRANGERS = size(full=1000, short=200)
 FORGED = signed(b"something else")
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.alone]
 
 
 async def trickled(daemon: Daemon, start: bytes, piece: bytes, every_seconds: float = 1.0) -> Answer:

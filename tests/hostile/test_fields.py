@@ -18,7 +18,7 @@ from tests.hostile.attack import MB, all_of, ask, attacked, bearer, request
 PATH = "/webhooks/alertmanager"
 LIMITS = Limits()
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.alone]
 
 
 def alert(number: int = 0, labels: Mapping[str, str] | None = None, **annotations: str) -> dict[str, Any]:

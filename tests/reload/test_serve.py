@@ -70,7 +70,7 @@ def test_rules_are_taken_while_it_runs_and_bad_ones_are_not(daemon: Daemon, moun
     until(lambda: critical(daemon) == "> 6% for 2m")
 
     put(mount, "six")
-    until(lambda: daemon.events("rules.refused"))
+    until(lambda: [it for it in daemon.events("rules.problem") if "six" in it["why"]])
     (problem,) = [it for it in daemon.events("rules.problem") if "six" in it["why"]]
     assert problem["at"] == f"{mount}/rules.yaml:12:54"
     assert critical(daemon) == "> 6% for 2m"
