@@ -74,10 +74,13 @@ class Doors:
         return self._door(target, "prometheus", HTTP, lambda it: PrometheusDoor(HttpDoor(it, self._budget(target, it))))
 
     def postgres(self, target: Target) -> PostgresDoor:
-        """Named, reviewed queries in a read-only session."""
+        """Named, reviewed queries, and guarded ones where it allows them, in a read-only session."""
         from responder.clients.postgres import PostgresDoor
 
-        return self._door(target, "postgres", POSTGRES, lambda it: PostgresDoor(it, self._budget(target, it)))
+        allowed = {"may_custom_sql": "custom_sql" in target.allow}
+        return self._door(
+            target, "postgres", POSTGRES, lambda it: PostgresDoor(it, self._budget(target, it), **allowed)
+        )
 
     def redis(self, target: Target) -> RedisDoor:
         """The commands of an explicit list."""

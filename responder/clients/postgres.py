@@ -1,15 +1,16 @@
-"""Named, reviewed queries in a read-only session of PostgreSQL.
+"""Named, reviewed queries, and where a target allows it guarded ones, in a read-only session of PostgreSQL.
 
 A read-only transaction is not what makes this safe (functions with side effects run in one): that the queries come
-from `postgres_queries.py` alone is, and that they go by the extended protocol, which takes one statement at a time.
+from `postgres_queries.py` or have passed `sql_guard.py` is, and that they go by the extended protocol, which takes one
+statement at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import asyncpg
@@ -18,6 +19,7 @@ from responder.clients.budget import Budget
 from responder.clients.network import NoAnswer, check_host, in_words, tls
 from responder.clients.postgres_queries import NamedQuery
 from responder.clients.resolve import Resolved
+from responder.clients.sql_guard import GuardedQuery
 from responder.errors import CouldNotLook, Refused, Unreachable
 
 MAX_ROWS = 200
@@ -29,6 +31,13 @@ SESSION = {
     "lock_timeout": "1000",
     "idle_in_transaction_session_timeout": "15000",
 }
+# For guarded queries: no function, operator or type that somebody made has an unqualified name, and the server ends a
+# string where the guard's parser does.
+GUARDED = {"search_path": "pg_catalog, pg_temp", "standard_conforming_strings": "on"}
+OWN = "a query of one's own"
+# Classes of SQLSTATE whose words come from the query and the catalogue; others may quote what stands in a table.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+QUOTES_NO_VALUE = ("08", "21", "25", "26", "28", "42", "53", "54", "55", "57")
 NAME = {"application_name": "responder"}
 
 
@@ -44,12 +53,24 @@ class Fetched:
     cut: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One statement on its way; `settings` hold for its transaction, beside those of every session."""
+
+    name: str
+    sql: str
+    args: tuple[object, ...]
+    limit: int
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
 class PostgresDoor:
     """One connection, opened when first needed and after any doubt about it anew; one query at a time."""
 
-    def __init__(self, resolved: Resolved, budget: Budget) -> None:
+    def __init__(self, resolved: Resolved, budget: Budget, *, may_custom_sql: bool = False) -> None:
         self._resolved = resolved
         self._budget = budget
+        self._may_custom_sql = may_custom_sql
         self._one_at_a_time = asyncio.Lock()
         self._connection: Any = None
 
@@ -60,17 +81,33 @@ class PostgresDoor:
 
     async def fetch(self, query: NamedQuery, *args: object, limit: int = MAX_ROWS) -> Fetched:
         """Run one query of the catalogue; raises Unreachable or Refused. Cancelling it ends it on the server too."""
+        return await self._run(Asked(name=query.name, sql=query.sql, args=args, limit=min(limit, MAX_ROWS)))
+
+    async def number(self, query: GuardedQuery, values: Sequence[str]) -> float | None:
+        """The one value of a guarded query, None for no row and for null; `values` are its binds, in order.
+
+        Only where the target allows it. Raises Refused also for several rows, and for what is not a number.
+        """
+        if not self._may_custom_sql:
+            raise Refused(f"{self.shown}: {OWN} needs `allow: [custom_sql]` on its target")
+        # the server itself makes it one row, one column and a number: nothing else ever travels
+        sql = f"select (\n{query.sql}\n)::float8 as number"
+        fetched = await self._run(Asked(name=OWN, sql=sql, args=tuple(values), limit=1, settings=GUARDED))
+        value = fetched.rows[0]["number"]
+        return None if value is None else float(value)
+
+    async def _run(self, asked: Asked) -> Fetched:
         async with self._budget.turn(), self._one_at_a_time:
             connection = await self._opened()
             try:
-                return await _fetched(connection, query, args, min(limit, MAX_ROWS))
+                return await _fetched(connection, asked)
             except asyncpg.PostgresError as reason:
                 await self._drop()
-                raise self._translated(reason, query) from None
+                raise self._translated(reason, asked.name) from None
             except (asyncpg.InterfaceError, OSError, EOFError) as reason:
                 await self._drop()
                 raise Unreachable(
-                    f"{self.shown}: the connection was lost during {query.name}: {_kind(reason)}"
+                    f"{self.shown}: the connection was lost during {asked.name}: {_kind(reason)}"
                 ) from None
             except BaseException:  # cancelled: asyncpg asks the server to stop while the connection closes
                 await self._drop()
@@ -123,9 +160,11 @@ class PostgresDoor:
         finally:
             connection.terminate()
 
-    def _translated(self, reason: asyncpg.PostgresError, query: NamedQuery | None) -> CouldNotLook:
+    def _translated(self, reason: asyncpg.PostgresError, during: str | None) -> CouldNotLook:
         text = self._resolved.clean(str(reason))
-        during = f" during {query.name}" if query else ""
+        if during == OWN and not (reason.sqlstate or "").startswith(QUOTES_NO_VALUE):
+            text = _kind(reason)
+        during = f" during {during}" if during else ""
         if isinstance(reason, asyncpg.TooManyConnectionsError) and "for role" not in text:
             return NoConnectionLeft(f"{self.shown}: {text}")
         if isinstance(reason, asyncpg.QueryCanceledError | asyncpg.LockNotAvailableError):
@@ -143,19 +182,19 @@ class PostgresDoor:
         return Unreachable(f"{self.shown}: no connection: {_kind(reason)}")
 
 
-async def _fetched(connection: Any, query: NamedQuery, args: tuple[object, ...], limit: int) -> Fetched:
+async def _fetched(connection: Any, asked: Asked) -> Fetched:
     """One explicit read-only transaction; the rows come through a cursor, so that more than the limit never travel."""
     transaction = connection.transaction(readonly=True)
     await transaction.start()
-    for name, value in SESSION.items():
+    for name, value in (SESSION | dict(asked.settings)).items():
         if name != "default_transaction_read_only":
             await connection.execute(f"set local {name} = {value}")
-    statement = await connection.prepare(query.sql, name="")
-    cursor = await statement.cursor(*args)
-    found = await cursor.fetch(limit + 1)
+    statement = await connection.prepare(asked.sql, name="")
+    cursor = await statement.cursor(*asked.args)
+    found = await cursor.fetch(asked.limit + 1)
     await transaction.rollback()
-    rows = tuple({name: _short(value) for name, value in row.items()} for row in found[:limit])
-    return Fetched(rows=cast("tuple[Mapping[str, Any], ...]", rows), cut=len(found) > limit)
+    rows = tuple({name: _short(value) for name, value in row.items()} for row in found[: asked.limit])
+    return Fetched(rows=cast("tuple[Mapping[str, Any], ...]", rows), cut=len(found) > asked.limit)
 
 
 def _short(value: object) -> object:
