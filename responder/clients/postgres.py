@@ -39,6 +39,7 @@ OWN = "a query of one's own"
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 QUOTES_NO_VALUE = ("08", "21", "25", "26", "28", "42", "53", "54", "55", "57")
 NAME = {"application_name": "responder"}
+LIBRARY_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError, EOFError)
 
 
 class NoConnectionLeft(Refused):
@@ -103,7 +104,7 @@ class PostgresDoor:
                 return await _fetched(connection, asked)
             except asyncpg.PostgresError as reason:
                 await self._drop()
-                raise self._translated(reason, asked.name) from None
+                raise translated(self._resolved, reason, asked.name) from None
             except (asyncpg.InterfaceError, OSError, EOFError) as reason:
                 await self._drop()
                 raise Unreachable(
@@ -122,32 +123,18 @@ class PostgresDoor:
             await check_host(self._resolved, 5432)
             try:
                 self._connection = await self._connect()
-            except asyncpg.PostgresError as reason:
-                raise self._translated(reason, None) from None
-            except (asyncpg.InterfaceError, OSError, ValueError, EOFError) as reason:
-                raise self._no_connection(reason) from None
+            except LIBRARY_ERRORS as reason:
+                raise no_connection(self._resolved, reason) from None
         return self._connection
 
     async def _connect(self) -> Any:
         try:
-            return await self._connect_with(NAME | SESSION)
+            return await connect(self._resolved, NAME | SESSION)
         except asyncpg.ProtocolViolationError as reason:
             # PgBouncer takes few settings at connect; each transaction sets them for itself then
             if "startup parameter" not in str(reason):
                 raise
-            return await self._connect_with(NAME)
-
-    async def _connect_with(self, settings: Mapping[str, str]) -> Any:
-        own_tls = {"ssl": tls(self._resolved)} if self._resolved.ca or self._resolved.certificate else {}
-        return await asyncpg.connect(
-            dsn=self._resolved.text,
-            host=self._resolved.address.host,  # the one that was checked, whatever a `?host=` says
-            port=self._resolved.address.port or 5432,
-            server_settings=dict(settings),
-            statement_cache_size=0,  # behind PgBouncer the next transaction may be on another session
-            timeout=None,  # the caller keeps the time
-            **own_tls,
-        )
+            return await connect(self._resolved, NAME)
 
     async def _drop(self) -> None:
         """Close the connection for good; waits for a cancelled query to end, not longer than a moment."""
@@ -160,26 +147,47 @@ class PostgresDoor:
         finally:
             connection.terminate()
 
-    def _translated(self, reason: asyncpg.PostgresError, during: str | None) -> CouldNotLook:
-        text = self._resolved.clean(str(reason))
-        if during == OWN and not (reason.sqlstate or "").startswith(QUOTES_NO_VALUE):
-            text = _kind(reason)
-        during = f" during {during}" if during else ""
-        if isinstance(reason, asyncpg.TooManyConnectionsError) and "for role" not in text:
-            return NoConnectionLeft(f"{self.shown}: {text}")
-        if isinstance(reason, asyncpg.QueryCanceledError | asyncpg.LockNotAvailableError):
-            return Unreachable(f"{self.shown}: no answer in time{during}: {text}")
-        if isinstance(reason, asyncpg.PostgresConnectionError | asyncpg.OperatorInterventionError):
-            return NoAnswer(f"{self.shown}: {text}")  # hangs up, starts or shuts down
-        return Refused(f"{self.shown}: {text}{during} (SQLSTATE {reason.sqlstate})")
 
-    def _no_connection(self, reason: BaseException) -> CouldNotLook:
-        if isinstance(reason, OSError) and not isinstance(reason, asyncpg.InterfaceError):
-            return in_words(self._resolved, reason)
-        if isinstance(reason, asyncpg.ClientConfigurationError | ValueError):
-            # asyncpg quotes parts of the address in these
-            return Refused(f"{self.shown}: the address has a part that cannot be used ({_kind(reason)})")
-        return Unreachable(f"{self.shown}: no connection: {_kind(reason)}")
+async def connect(resolved: Resolved, settings: Mapping[str, str], **more: Any) -> Any:
+    """A connection of the library to an address that was checked; raises LIBRARY_ERRORS."""
+    own_tls = {"ssl": tls(resolved)} if resolved.ca or resolved.certificate else {}
+    return await asyncpg.connect(
+        dsn=resolved.text,
+        host=resolved.address.host,  # the one that was checked, whatever a `?host=` says
+        port=resolved.address.port or 5432,
+        server_settings=dict(settings),
+        statement_cache_size=0,  # behind PgBouncer the next transaction may be on another session
+        timeout=None,  # the caller keeps the time
+        **own_tls,
+        **more,
+    )
+
+
+def no_connection(resolved: Resolved, reason: BaseException) -> CouldNotLook:
+    """Why there is none, in our words."""
+    if isinstance(reason, asyncpg.PostgresError):
+        return translated(resolved, reason, None)
+    if isinstance(reason, OSError) and not isinstance(reason, asyncpg.InterfaceError):
+        return in_words(resolved, reason)
+    if isinstance(reason, asyncpg.ClientConfigurationError | ValueError):
+        # asyncpg quotes parts of the address in these
+        return Refused(f"{resolved.shown}: the address has a part that cannot be used ({_kind(reason)})")
+    return Unreachable(f"{resolved.shown}: no connection: {_kind(reason)}")
+
+
+def translated(resolved: Resolved, reason: asyncpg.PostgresError, during: str | None) -> CouldNotLook:
+    """What the server said, in our words."""
+    text = resolved.clean(str(reason))
+    if during == OWN and not (reason.sqlstate or "").startswith(QUOTES_NO_VALUE):
+        text = _kind(reason)
+    during = f" during {during}" if during else ""
+    if isinstance(reason, asyncpg.TooManyConnectionsError) and "for role" not in text:
+        return NoConnectionLeft(f"{resolved.shown}: {text}")
+    if isinstance(reason, asyncpg.QueryCanceledError | asyncpg.LockNotAvailableError):
+        return Unreachable(f"{resolved.shown}: no answer in time{during}: {text}")
+    if isinstance(reason, asyncpg.PostgresConnectionError | asyncpg.OperatorInterventionError):
+        return NoAnswer(f"{resolved.shown}: {text}")  # hangs up, starts or shuts down
+    return Refused(f"{resolved.shown}: {text}{during} (SQLSTATE {reason.sqlstate})")
 
 
 async def _fetched(connection: Any, asked: Asked) -> Fetched:
