@@ -115,6 +115,7 @@ async def test_a_paused_database_is_said(examine: Examine, connect: Connect) -> 
     await boss.execute("RESUME postgres")
     await client
 
+    assert (finding.marks, finding.gravity) == (("near_limit",), 100)  # nobody is served, and the pool is not full
     assert "server connections in use, paused" in finding.headline
     assert finding.table is not None
     assert finding.table.rows[0][2] == "transaction, paused"
