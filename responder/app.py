@@ -18,8 +18,9 @@ from aiohttp import web
 
 from responder.clients.alertmanager import AlertmanagerDoor
 from responder.clients.doors import Doors
-from responder.clients.pagerduty import PagerDutyApi, rate_of
+from responder.clients.pagerduty import PagerDutyApi, PagerDutyDoor, rate_of
 from responder.clients.resolve import secrets_of
+from responder.delivery.pagerduty_event import PagerDutyEvent, rate_of_events
 from responder.delivery.report_webhook import ReportWebhook
 from responder.delivery.sink import Outlets, sinks
 from responder.diagnostics.catalogue import catalogue, specs
@@ -283,7 +284,7 @@ async def _serving(
         if desk.pagerduty is not None:
             await desk.pagerduty.close()
         for sink in desk.sinks.values():
-            if isinstance(sink, ReportWebhook):
+            if isinstance(sink, ReportWebhook | PagerDutyEvent):
                 await sink.close()
 
 
@@ -311,7 +312,10 @@ async def _drained(working: asyncio.Task[None]) -> None:
 def _desk(
     settings: Settings, loaded: Loaded, redactor: Redactor, metrics: Metrics, store: Store, write: Callable[[str], None]
 ) -> Desk:
-    pagerduty = _pagerduty(settings, store, lambda what: metrics.writes.labels("pagerduty", what).inc())
+    def on_write(what: str) -> None:
+        metrics.writes.labels("pagerduty", what).inc()
+
+    pagerduty = _pagerduty(settings, store, on_write)
     return Desk(
         name=settings.name,
         store=store,
@@ -323,6 +327,8 @@ def _desk(
                 pagerduty=pagerduty,
                 write=write if settings.prints_reports else None,
                 report_webhook_url=settings.report_webhook_url,
+                events=_events(settings, store, on_write),
+                routing_key=settings.pagerduty_routing_key,
             )
         ),
         pagerduty=pagerduty,
@@ -384,6 +390,14 @@ def _pagerduty(settings: Settings, store: Store, on_write: Callable[[str], None]
         turns=SharedRate(store, rate_of(token)),
         on_write=on_write,
     )
+
+
+def _events(settings: Settings, store: Store, on_write: Callable[[str], None]) -> PagerDutyDoor | None:
+    if not settings.pagerduty_routing_key:
+        return None
+    rate = rate_of_events(settings.pagerduty_routing_key.get_secret_value())
+    turns = SharedRate(store, rate)
+    return PagerDutyDoor(url=settings.pagerduty_events_url, rate=rate, turns=turns, on_write=on_write)
 
 
 def _acceptor(settings: Settings, desk: Desk, embedded: EmbeddedPostgres | None) -> Acceptor:

@@ -30,7 +30,6 @@ ALERTMANAGER = re.compile(r"((?P<source>[a-z0-9][a-z0-9-]{0,31})=)?(?P<url>https
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 NOT_YET = (
     "slack_token",
-    "pagerduty_events_url",
     "slack_url",
     "smtp_from",
     "smtp_url",
@@ -91,6 +90,7 @@ class Settings(BaseSettings):
     pagerduty_from: str = Field("", description="e-mail of the user whom account-level keys write for")
     pagerduty_url: str = Field("https://api.pagerduty.com", description="REST API")
     pagerduty_events_url: str = Field("https://events.pagerduty.com", description="Events API")
+    pagerduty_routing_key: SecretStr | None = Field(None, description="Events v2 key, for watched rules that page")
     slack_token: SecretStr | None = Field(None, description="bot token")
     slack_url: str = Field("https://slack.com/api", description="Slack's API")
     smtp_url: SecretStr | None = Field(None, description="smtp://user:…@host")

@@ -87,7 +87,7 @@ class Metrics:
             self.work_failures.labels(kind)
         for kind in redactions:
             self.redactions.labels(kind)
-        for what in ("note", "other"):
+        for what in ("note", "event", "other"):
             self.writes.labels("pagerduty", what)
 
     def forget_target(self, name: str) -> None:

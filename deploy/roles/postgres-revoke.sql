@@ -2,7 +2,8 @@
 --
 --   psql -d shop -f postgres-revoke.sql
 --
--- responder calls none of them; this is for whoever else comes by its password. It may break applications that use
+-- responder calls none of them, and its guard lets no query of one's own call them; this is the second lock, for
+-- targets with `allow: [custom_sql]` and for whoever else comes by the password. It may break applications that use
 -- them (pg_notify, advisory locks, set_config): grant execute to their roles again, then try it on a copy first.
 
 \set ON_ERROR_STOP on
@@ -16,6 +17,7 @@ begin
         where pronamespace = 'pg_catalog'::regnamespace
               and (proname in ('pg_notify', 'set_config', 'pg_logical_emit_message', 'pg_terminate_backend',
                                'pg_cancel_backend', 'query_to_xml', 'query_to_xmlschema', 'query_to_xml_and_xmlschema',
+                               'txid_current', 'pg_current_xact_id', 'pg_export_snapshot',
                                'lo_create', 'lo_creat', 'lo_open', 'lowrite', 'lo_put', 'lo_unlink', 'lo_from_bytea')
                    or proname like 'pg\_advisory\_%' or proname like 'pg\_try\_advisory\_%')
     loop

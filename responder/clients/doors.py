@@ -14,6 +14,7 @@ from responder.model.pack import Target
 if TYPE_CHECKING:  # a plain start loads no library of a target that nobody asks for
     from responder.clients.github import GithubDoor
     from responder.clients.http import HttpDoor
+    from responder.clients.pgbouncer import PgBouncerDoor
     from responder.clients.postgres import PostgresDoor
     from responder.clients.prometheus import PrometheusDoor
     from responder.clients.redis import RedisDoor
@@ -74,10 +75,19 @@ class Doors:
         return self._door(target, "prometheus", HTTP, lambda it: PrometheusDoor(HttpDoor(it, self._budget(target, it))))
 
     def postgres(self, target: Target) -> PostgresDoor:
-        """Named, reviewed queries in a read-only session."""
+        """Named, reviewed queries, and guarded ones where it allows them, in a read-only session."""
         from responder.clients.postgres import PostgresDoor
 
-        return self._door(target, "postgres", POSTGRES, lambda it: PostgresDoor(it, self._budget(target, it)))
+        allowed = {"may_custom_sql": "custom_sql" in target.allow}
+        return self._door(
+            target, "postgres", POSTGRES, lambda it: PostgresDoor(it, self._budget(target, it), **allowed)
+        )
+
+    def pgbouncer(self, target: Target) -> PgBouncerDoor:
+        """What the console of the PgBouncer at this address shows, whichever database the address names."""
+        from responder.clients.pgbouncer import PgBouncerDoor
+
+        return self._door(target, "pgbouncer", POSTGRES, lambda it: PgBouncerDoor(it, self._budget(target, it)))
 
     def redis(self, target: Target) -> RedisDoor:
         """The commands of an explicit list."""

@@ -32,7 +32,7 @@ WITHIN_SECONDS = 8.0
 TURN_SHARE = 2 / 3  # of the time for a request may go by until its turn; the rest is for its answer
 BUSY_SECONDS = 1.0  # after a 429 that says nothing
 LONGEST_BUSY_SECONDS = 60.0  # its minute; what asks for more is not believed: it must not silence us
-NOTE = re.compile(r"/incidents/\w+/notes(/\w+)?")
+WRITES = (("note", re.compile(r"/incidents/\w+/notes(/\w+)?")), ("event", re.compile(r"/v2/enqueue")))
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 log = structlog.get_logger()
 
@@ -63,31 +63,31 @@ def rate_of(token: str) -> Rate:
     return Rate(name=f"pagerduty/{sha256(token.encode()).hexdigest()[:32]}", per_minute=PER_MINUTE, burst=BURST)
 
 
-class PagerDutyApi:
-    """One key's door; every caller shares its rate. `sender`: the `From` address that account-level keys need.
+class PagerDutyDoor:
+    """One key's door to one of PagerDuty's APIs; every caller shares its rate.
 
     `turns`: the rate that other processes with this key share; without it, and while the store is away, this process
-    keeps to the rate alone. `ourselves`: ids of the users that our own writes come from, as far as they are known.
-    `on_write`: told of each request that changes something there, what: `note` or `other`.
+    keeps to the rate alone. `headers`: of each request, `sender`: beside them of each that writes.
+    `on_write`: told of each request that changes something there, what: `note`, `event` or `other`.
     """
 
     def __init__(
         self,
         *,
-        token: str,
-        sender: str = "",
-        url: str = PUBLIC_URL,
+        url: str,
+        rate: Rate,
+        headers: Mapping[str, str] | None = None,
+        sender: Mapping[str, str] | None = None,
         turns: Turns | None = None,
         on_write: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._url = url.rstrip("/")
-        self._headers = {"Authorization": f"Token token={token}", "Accept": ACCEPT, "Content-Type": "application/json"}
-        self._sender = {"From": sender} if sender else {}
+        self._headers = {"Content-Type": "application/json"} | dict(headers or {})
+        self._sender = dict(sender or {})
         self._turns = turns
         self._on_write = on_write
-        self._alone = AsyncLimiter(BURST, BURST * rate_of(token).every_seconds)
+        self._alone = AsyncLimiter(rate.burst, rate.burst * rate.every_seconds)
         self._session: aiohttp.ClientSession | None = None
-        self.ourselves: set[str] = set()
 
     async def request(
         self,
@@ -115,7 +115,7 @@ class PagerDutyApi:
 
     async def _send(self, method: str, path: str, query: Sequence[tuple[str, str]], body: Any, within: float) -> Answer:
         if method != "GET":
-            self._on_write("note" if NOTE.fullmatch(path) else "other")
+            self._on_write(next((what for what, where in WRITES if where.fullmatch(path)), "other"))
         async with (
             asyncio.timeout(within),
             self._open().request(
@@ -160,6 +160,40 @@ class PagerDutyApi:
                 await self._turns.pause(seconds or BUSY_SECONDS)
         except (StoreUnavailable, TimeoutError) as away:
             log.warning("pagerduty.rate_not_shared", why=str(away) or "no answer in time")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(trust_env=False, cookie_jar=aiohttp.DummyCookieJar())
+        return self._session
+
+
+class PagerDutyApi(PagerDutyDoor):
+    """The REST API by one key. `sender`: the `From` address that account-level keys need. `ourselves`: ids of the users
+    that our own writes come from, as far as they are known."""
+
+    def __init__(
+        self,
+        *,
+        token: str,
+        sender: str = "",
+        url: str = PUBLIC_URL,
+        turns: Turns | None = None,
+        on_write: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        super().__init__(
+            url=url,
+            rate=rate_of(token),
+            headers={"Authorization": f"Token token={token}", "Accept": ACCEPT},
+            sender={"From": sender} if sender else {},
+            turns=turns,
+            on_write=on_write,
+        )
+        self.ourselves: set[str] = set()
 
     async def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Any:
         """The JSON of a successful GET; raises Unreachable or Refused otherwise."""
@@ -227,16 +261,6 @@ class PagerDutyApi:
         if not isinstance(found, list) or not all(isinstance(it, dict) and it.get("id") for it in found):
             raise Unreachable("PagerDuty answered without a list of notes")
         return sorted(found, key=lambda it: (str(it.get("created_at", "")), str(it["id"])))
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(trust_env=False, cookie_jar=aiohttp.DummyCookieJar())
-        return self._session
 
 
 def _incident(raw: Mapping[str, Any]) -> PagedIncident:

@@ -1,15 +1,16 @@
-"""Named, reviewed queries in a read-only session of PostgreSQL.
+"""Named, reviewed queries, and where a target allows it guarded ones, in a read-only session of PostgreSQL.
 
 A read-only transaction is not what makes this safe (functions with side effects run in one): that the queries come
-from `postgres_queries.py` alone is, and that they go by the extended protocol, which takes one statement at a time.
+from `postgres_queries.py` or have passed `sql_guard.py` is, and that they go by the extended protocol, which takes one
+statement at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import asyncpg
@@ -18,6 +19,7 @@ from responder.clients.budget import Budget
 from responder.clients.network import NoAnswer, check_host, in_words, tls
 from responder.clients.postgres_queries import NamedQuery
 from responder.clients.resolve import Resolved
+from responder.clients.sql_guard import GuardedQuery
 from responder.errors import CouldNotLook, Refused, Unreachable
 
 MAX_ROWS = 200
@@ -29,7 +31,15 @@ SESSION = {
     "lock_timeout": "1000",
     "idle_in_transaction_session_timeout": "15000",
 }
+# For guarded queries: no function, operator or type that somebody made has an unqualified name, and the server ends a
+# string where the guard's parser does.
+GUARDED = {"search_path": "pg_catalog, pg_temp", "standard_conforming_strings": "on"}
+OWN = "a query of one's own"
+# Classes of SQLSTATE whose words come from the query and the catalogue; others may quote what stands in a table.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+QUOTES_NO_VALUE = ("08", "21", "25", "26", "28", "42", "53", "54", "55", "57")
 NAME = {"application_name": "responder"}
+LIBRARY_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError, EOFError)
 
 
 class NoConnectionLeft(Refused):
@@ -44,12 +54,24 @@ class Fetched:
     cut: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One statement on its way; `settings` hold for its transaction, beside those of every session."""
+
+    name: str
+    sql: str
+    args: tuple[object, ...]
+    limit: int
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
 class PostgresDoor:
     """One connection, opened when first needed and after any doubt about it anew; one query at a time."""
 
-    def __init__(self, resolved: Resolved, budget: Budget) -> None:
+    def __init__(self, resolved: Resolved, budget: Budget, *, may_custom_sql: bool = False) -> None:
         self._resolved = resolved
         self._budget = budget
+        self._may_custom_sql = may_custom_sql
         self._one_at_a_time = asyncio.Lock()
         self._connection: Any = None
 
@@ -60,17 +82,33 @@ class PostgresDoor:
 
     async def fetch(self, query: NamedQuery, *args: object, limit: int = MAX_ROWS) -> Fetched:
         """Run one query of the catalogue; raises Unreachable or Refused. Cancelling it ends it on the server too."""
+        return await self._run(Asked(name=query.name, sql=query.sql, args=args, limit=min(limit, MAX_ROWS)))
+
+    async def number(self, query: GuardedQuery, values: Sequence[str]) -> float | None:
+        """The one value of a guarded query, None for no row and for null; `values` are its binds, in order.
+
+        Only where the target allows it. Raises Refused also for several rows, and for what is not a number.
+        """
+        if not self._may_custom_sql:
+            raise Refused(f"{self.shown}: {OWN} needs `allow: [custom_sql]` on its target")
+        # the server itself makes it one row, one column and a number: nothing else ever travels
+        sql = f"select (\n{query.sql}\n)::float8 as number"
+        fetched = await self._run(Asked(name=OWN, sql=sql, args=tuple(values), limit=1, settings=GUARDED))
+        value = fetched.rows[0]["number"]
+        return None if value is None else float(value)
+
+    async def _run(self, asked: Asked) -> Fetched:
         async with self._budget.turn(), self._one_at_a_time:
             connection = await self._opened()
             try:
-                return await _fetched(connection, query, args, min(limit, MAX_ROWS))
+                return await _fetched(connection, asked)
             except asyncpg.PostgresError as reason:
                 await self._drop()
-                raise self._translated(reason, query) from None
+                raise translated(self._resolved, reason, asked.name) from None
             except (asyncpg.InterfaceError, OSError, EOFError) as reason:
                 await self._drop()
                 raise Unreachable(
-                    f"{self.shown}: the connection was lost during {query.name}: {_kind(reason)}"
+                    f"{self.shown}: the connection was lost during {asked.name}: {_kind(reason)}"
                 ) from None
             except BaseException:  # cancelled: asyncpg asks the server to stop while the connection closes
                 await self._drop()
@@ -85,32 +123,18 @@ class PostgresDoor:
             await check_host(self._resolved, 5432)
             try:
                 self._connection = await self._connect()
-            except asyncpg.PostgresError as reason:
-                raise self._translated(reason, None) from None
-            except (asyncpg.InterfaceError, OSError, ValueError, EOFError) as reason:
-                raise self._no_connection(reason) from None
+            except LIBRARY_ERRORS as reason:
+                raise no_connection(self._resolved, reason) from None
         return self._connection
 
     async def _connect(self) -> Any:
         try:
-            return await self._connect_with(NAME | SESSION)
+            return await connect(self._resolved, NAME | SESSION)
         except asyncpg.ProtocolViolationError as reason:
             # PgBouncer takes few settings at connect; each transaction sets them for itself then
             if "startup parameter" not in str(reason):
                 raise
-            return await self._connect_with(NAME)
-
-    async def _connect_with(self, settings: Mapping[str, str]) -> Any:
-        own_tls = {"ssl": tls(self._resolved)} if self._resolved.ca or self._resolved.certificate else {}
-        return await asyncpg.connect(
-            dsn=self._resolved.text,
-            host=self._resolved.address.host,  # the one that was checked, whatever a `?host=` says
-            port=self._resolved.address.port or 5432,
-            server_settings=dict(settings),
-            statement_cache_size=0,  # behind PgBouncer the next transaction may be on another session
-            timeout=None,  # the caller keeps the time
-            **own_tls,
-        )
+            return await connect(self._resolved, NAME)
 
     async def _drop(self) -> None:
         """Close the connection for good; waits for a cancelled query to end, not longer than a moment."""
@@ -123,39 +147,62 @@ class PostgresDoor:
         finally:
             connection.terminate()
 
-    def _translated(self, reason: asyncpg.PostgresError, query: NamedQuery | None) -> CouldNotLook:
-        text = self._resolved.clean(str(reason))
-        during = f" during {query.name}" if query else ""
-        if isinstance(reason, asyncpg.TooManyConnectionsError) and "for role" not in text:
-            return NoConnectionLeft(f"{self.shown}: {text}")
-        if isinstance(reason, asyncpg.QueryCanceledError | asyncpg.LockNotAvailableError):
-            return Unreachable(f"{self.shown}: no answer in time{during}: {text}")
-        if isinstance(reason, asyncpg.PostgresConnectionError | asyncpg.OperatorInterventionError):
-            return NoAnswer(f"{self.shown}: {text}")  # hangs up, starts or shuts down
-        return Refused(f"{self.shown}: {text}{during} (SQLSTATE {reason.sqlstate})")
 
-    def _no_connection(self, reason: BaseException) -> CouldNotLook:
-        if isinstance(reason, OSError) and not isinstance(reason, asyncpg.InterfaceError):
-            return in_words(self._resolved, reason)
-        if isinstance(reason, asyncpg.ClientConfigurationError | ValueError):
-            # asyncpg quotes parts of the address in these
-            return Refused(f"{self.shown}: the address has a part that cannot be used ({_kind(reason)})")
-        return Unreachable(f"{self.shown}: no connection: {_kind(reason)}")
+async def connect(resolved: Resolved, settings: Mapping[str, str], **more: Any) -> Any:
+    """A connection of the library to an address that was checked; raises LIBRARY_ERRORS."""
+    own_tls = {"ssl": tls(resolved)} if resolved.ca or resolved.certificate else {}
+    return await asyncpg.connect(
+        dsn=resolved.text,
+        host=resolved.address.host,  # the one that was checked, whatever a `?host=` says
+        port=resolved.address.port or 5432,
+        server_settings=dict(settings),
+        statement_cache_size=0,  # behind PgBouncer the next transaction may be on another session
+        timeout=None,  # the caller keeps the time
+        **own_tls,
+        **more,
+    )
 
 
-async def _fetched(connection: Any, query: NamedQuery, args: tuple[object, ...], limit: int) -> Fetched:
+def no_connection(resolved: Resolved, reason: BaseException) -> CouldNotLook:
+    """Why there is none, in our words."""
+    if isinstance(reason, asyncpg.PostgresError):
+        return translated(resolved, reason, None)
+    if isinstance(reason, OSError) and not isinstance(reason, asyncpg.InterfaceError):
+        return in_words(resolved, reason)
+    if isinstance(reason, asyncpg.ClientConfigurationError | ValueError):
+        # asyncpg quotes parts of the address in these
+        return Refused(f"{resolved.shown}: the address has a part that cannot be used ({_kind(reason)})")
+    return Unreachable(f"{resolved.shown}: no connection: {_kind(reason)}")
+
+
+def translated(resolved: Resolved, reason: asyncpg.PostgresError, during: str | None) -> CouldNotLook:
+    """What the server said, in our words."""
+    text = resolved.clean(str(reason))
+    if during == OWN and not (reason.sqlstate or "").startswith(QUOTES_NO_VALUE):
+        text = _kind(reason)
+    during = f" during {during}" if during else ""
+    if isinstance(reason, asyncpg.TooManyConnectionsError) and "for role" not in text:
+        return NoConnectionLeft(f"{resolved.shown}: {text}")
+    if isinstance(reason, asyncpg.QueryCanceledError | asyncpg.LockNotAvailableError):
+        return Unreachable(f"{resolved.shown}: no answer in time{during}: {text}")
+    if isinstance(reason, asyncpg.PostgresConnectionError | asyncpg.OperatorInterventionError):
+        return NoAnswer(f"{resolved.shown}: {text}")  # hangs up, starts or shuts down
+    return Refused(f"{resolved.shown}: {text}{during} (SQLSTATE {reason.sqlstate})")
+
+
+async def _fetched(connection: Any, asked: Asked) -> Fetched:
     """One explicit read-only transaction; the rows come through a cursor, so that more than the limit never travel."""
     transaction = connection.transaction(readonly=True)
     await transaction.start()
-    for name, value in SESSION.items():
+    for name, value in (SESSION | dict(asked.settings)).items():
         if name != "default_transaction_read_only":
             await connection.execute(f"set local {name} = {value}")
-    statement = await connection.prepare(query.sql, name="")
-    cursor = await statement.cursor(*args)
-    found = await cursor.fetch(limit + 1)
+    statement = await connection.prepare(asked.sql, name="")
+    cursor = await statement.cursor(*asked.args)
+    found = await cursor.fetch(asked.limit + 1)
     await transaction.rollback()
-    rows = tuple({name: _short(value) for name, value in row.items()} for row in found[:limit])
-    return Fetched(rows=cast("tuple[Mapping[str, Any], ...]", rows), cut=len(found) > limit)
+    rows = tuple({name: _short(value) for name, value in row.items()} for row in found[: asked.limit])
+    return Fetched(rows=cast("tuple[Mapping[str, Any], ...]", rows), cut=len(found) > asked.limit)
 
 
 def _short(value: object) -> object:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from pydantic import SecretStr
 
-from responder.clients.pagerduty import PagerDutyApi
+from responder.clients.pagerduty import PagerDutyApi, PagerDutyDoor
 from responder.model.report import Report
 
 
@@ -43,7 +43,7 @@ class Sink(Protocol):
 
     name: str
     foreign_kind: str | None
-    """The kind of link whose incident is the object (`pagerduty`); None when the sink itself is the object."""
+    """The kind of link whose incident is the object (`pagerduty`, `page`); None when the sink itself is the object."""
     reads_back: bool
     """Whether `find` can tell what is shown; without it an uncertain post is repeated, tagged."""
     repeats_safely: bool
@@ -77,6 +77,8 @@ class Outlets:
     pagerduty: PagerDutyApi | None = None
     write: Callable[[str], None] | None = None
     report_webhook_url: SecretStr | None = None
+    events: PagerDutyDoor | None = None
+    routing_key: SecretStr | None = None
 
 
 def sinks(outlets: Outlets) -> Mapping[str, Sink]:

@@ -43,7 +43,7 @@ from responder.intake.source import (
     nothing_configured,
 )
 from responder.model.alert import Alert, AlertStatus, Quarantined, Webhook
-from responder.model.incident import ANY_MARKER
+from responder.model.incident import ANY_MARKER, key_of_page
 from responder.model.paged import SINGLE_SOURCE, PagedEvent, PagedStatus
 from responder.redaction.redact import Redactor
 
@@ -53,6 +53,7 @@ WEBHOOK_ID = "X-Webhook-Id"
 _VERSION = "v1"
 _ID = re.compile(r"[A-Za-z0-9_.~+/-]{1,200}")
 # An incident's id stands in addresses of the REST API, so it can only be what leads nowhere else.
+_MARKER_AT_THE_END = re.compile(rf"{ANY_MARKER}\s*\Z")
 _INCIDENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MARKER = re.compile(ANY_MARKER)
 _TEXT_OF = {"incident.annotated": "content", "incident.status_update_published": "message"}
@@ -229,8 +230,15 @@ def _of_whole_incident(event: _Event, said: PagedEvent, redactor: Redactor, limi
             opened_at=opened_at,
             priority=_short(_priority(data), redactor),
             merged_into=_merged_into(data),
+            page_key=_page_key(text_at(data, "title")),
         ),
     )
+
+
+def _page_key(title: str) -> bytes:
+    """Its `incident_key` is null where an event made it: the title alone tells which page of ours that was."""
+    marker = _MARKER_AT_THE_END.search(title)
+    return key_of_page(marker[0].strip()) if marker else b""
 
 
 def _status(text: str) -> PagedStatus:

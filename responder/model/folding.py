@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from responder.model.alert import Alert, AlertStatus, Webhook
+from responder.model.incident import PAGE
 from responder.model.paged import PagedStatus
 
 GroupKey = tuple[str, str, bytes]  # kind, source, key of a link
-ALSO_AT_PAGERDUTY = ("alertmanager", "grafana")  # kinds whose group key is, hashed, PagerDuty's alert key
+ALSO_AT_PAGERDUTY = ("alertmanager", "grafana", PAGE)  # kinds whose group key is, hashed, PagerDuty's alert key
 RESERVED = "dedup"  # the kind of a link to a group that only PagerDuty has told us of
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 
 from responder.model.alert import Alert, AlertStatus
 from responder.model.paged import PagedStatus
 
 WATCH = "watch"  # the kind of the link of a rule that looks by itself
+PAGE = "page"  # the kind of the link to what responder opens at PagerDuty by itself; its key is the alert's there
 BREACH = "breach"  # the state of such a link while it holds its incident open
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # https://www.crockford.com/base32.html
 MARKER = "[responder:{name}:{slug}]"
@@ -129,6 +131,11 @@ def slug_of(number: int) -> str:
 def beginning_of_markers(name: str) -> str:
     """What the marker of every incident of one installation begins with."""
     return marker_of(name, "").removesuffix("]")
+
+
+def key_of_page(marker: str) -> bytes:
+    """Of the alert that we open at PagerDuty for the incident with this marker: as long as that of a group."""
+    return sha256(marker.encode()).digest()
 
 
 def marker_of(name: str, slug: str) -> str:

@@ -29,6 +29,7 @@ class PagedEvent:
     `note`: id of the note that the event is about, empty otherwise; `trimmed`: its text came cut.
     `is_ours`: our marker stands in its text.
     `merged_into`: id of the incident that goes on for this one, which is resolved by that.
+    `page_key`: of the page that it was made for, where its title ends with a marker of ours; empty otherwise.
     """
 
     id: str
@@ -45,6 +46,7 @@ class PagedEvent:
     trimmed: bool = False
     is_ours: bool = False
     merged_into: str = ""
+    page_key: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -119,14 +119,20 @@ POSTGRES_READINGS: Mapping[str, Unit] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresSource:
-    """One of the figures that a reviewed query gives."""
+    """One of the figures that a reviewed query gives, or the one value of a query of one's own, as it was written.
+    One of the two is given; `{{ labels.x }}` may stand in the query."""
 
     has_past: ClassVar[bool] = False
-    templates: ClassVar[tuple[str, ...]] = ()
 
     target: str
-    reading: str
+    reading: str = ""
+    query: str = ""
     step_seconds: float = 15.0
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """The texts in which `{{ labels.x }}` may stand."""
+        return (self.query,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

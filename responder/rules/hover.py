@@ -104,7 +104,8 @@ HOVER: dict[str, dict[str, str]] = {
         "target": "Which target; not needed where the pack has one of this kind.",
         "reading": "`connections_used` (percent), `oldest_transaction` and `replication_lag` (seconds), or "
         "`blocked` (count).",
-        "query": "One row with one column; the target needs `allow: [custom_sql]`.",
+        "query": "One SELECT that only reads, one row with one column; `{{ labels.x }}` may stand in single quotes. "
+        "The target needs `allow: [custom_sql]`.",
         "step": "How often a sample is taken; 15s.",
     },
     "ThresholdShape": {

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, cast
 
+from responder.clients.sql_guard import NotASafeQuery, guarded
+from responder.errors import NotConfigured
 from responder.model.reading import Measure
 from responder.model.redis_keys import is_pattern
 from responder.model.selector import check_selector
@@ -103,24 +105,36 @@ def redis_source(shape: RedisShape, at: At, place: Place) -> RedisSource | None:
 
 
 def postgres_source(shape: PostgresShape, at: At, measured: Measured, place: Place) -> PostgresSource | None:
-    """A named reading; a query of one's own belongs to the language and is not built."""
-    if (shape.reading is None) == (shape.query is None):
-        found = "both" if shape.reading is not None else "none"
-        place.complaints.error(at, f"expected `reading` or `query`, got {found}", key=True)
+    """A named reading, or a query of one's own that only reads."""
+    reading, query = shape.reading or "", shape.query or ""
+    if bool(reading) == bool(query):
+        place.complaints.error(at, f"expected `reading` or `query`, got {'both' if reading else 'none'}", key=True)
         return None
     target = place.target(shape.target, "postgres", at)
-    if shape.reading is None:
-        place.complaints.warn(at / "query", "a `query` of one's own is not built yet: the signal is unknown", key=True)
+    if query:
+        _check_sql(query, target, at / "query", place)
+    elif reading not in POSTGRES_READINGS:
+        place.complaints.unknown(at / "reading", "reading", reading, POSTGRES_READINGS)
         return None
-    if shape.reading not in POSTGRES_READINGS:
-        place.complaints.unknown(at / "reading", "reading", shape.reading, POSTGRES_READINGS)
-        return None
-    _check_unit(POSTGRES_READINGS[shape.reading], measured, at / "reading", place)
+    else:
+        _check_unit(POSTGRES_READINGS[reading], measured, at / "reading", place)
     if target is None:
         return None
-    return PostgresSource(
-        target=target, reading=shape.reading, step_seconds=shape.step or place.step("postgres") or STEP
-    )
+    step = shape.step or place.step("postgres") or STEP
+    return PostgresSource(target=target, reading=reading, query=query, step_seconds=step)
+
+
+def _check_sql(text: str, target: str | None, at: At, place: Place) -> None:
+    """What cannot be judged here is judged again before it runs."""
+    check_templates(text, at, {"labels"}, place.complaints)
+    try:
+        guarded(text)
+    except NotASafeQuery as wrong:
+        place.complaints.error(at, f"`query`: {wrong}")
+    except NotConfigured as reason:
+        place.complaints.warn(at, f"`query` was not looked at: {reason}")
+    if target is not None and not place.allows(target, "custom_sql"):
+        place.complaints.warn(at, f"a `query` is unknown without `allow: [custom_sql]` on `{target}`")
 
 
 def payload_source(text: str, at: At, place: Place) -> PayloadSource | None:

@@ -1,7 +1,8 @@
-"""One figure of a PostgreSQL, by a reviewed query."""
+"""One figure of a PostgreSQL, by a reviewed query or a guarded one."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,8 +15,9 @@ from responder.clients.postgres_queries import (
     REPLICATION_LAG,
     NamedQuery,
 )
+from responder.clients.sql_guard import NotASafeQuery, guarded
 from responder.errors import Refused
-from responder.model.reading import AnyReading
+from responder.model.reading import AnyReading, NoReading
 from responder.model.sources import POSTGRES_READINGS, PostgresSource
 from responder.signals.signal import Wanted, converted, sampled
 
@@ -27,6 +29,8 @@ async def read_postgres(wanted: Wanted, doors: Doors) -> AnyReading:
     """Raises Refused where the figure cannot be known, such as sessions that the role may not see into."""
     source = wanted.signal.source
     assert isinstance(source, PostgresSource)
+    if source.query:
+        return await _by_query(wanted, source.query, doors)
     door = doors.postgres(wanted.target)
     query, figure = FIGURES[source.reading]
     try:
@@ -39,6 +43,19 @@ async def read_postgres(wanted: Wanted, doors: Doors) -> AnyReading:
         raise Refused(f"{door.shown}: {why}") from None
     native = POSTGRES_READINGS[source.reading]
     return sampled(wanted, converted(value, native, wanted.signal.unit), f"{source.reading} of {door.shown}")
+
+
+async def _by_query(wanted: Wanted, text: str, doors: Doors) -> AnyReading:
+    """What the rule files' check has passed is judged again: here it runs."""
+    door = doors.postgres(wanted.target)
+    try:
+        query = guarded(text)
+    except NotASafeQuery as why:
+        return NoReading(signal=wanted.signal.name, why=f"the query is refused: {why}", at=wanted.now)
+    value = await door.number(query, [wanted.labels[name] for name in query.binds])
+    if value is None or math.isnan(value):
+        raise Refused(f"{door.shown}: the query gave {'no value' if value is None else 'NaN'}")
+    return sampled(wanted, value, f"a query of {door.shown}")
 
 
 class _Unknown(Exception):

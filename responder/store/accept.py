@@ -31,6 +31,7 @@ from responder.model.folding import (
     Told,
     WebhookPlan,
 )
+from responder.model.incident import PAGE
 from responder.model.paged import PagedStatus
 from responder.store import accept_sql as sql
 from responder.store.accept_write import Terms, Writing, aside_of, columns
@@ -226,7 +227,7 @@ class Acceptor:
     async def _decide(self, connection: Any, webhooks: Sequence[Webhook]) -> list[WebhookPlan]:
         copies = await _copies(connection, webhooks)
         keys = sorted({(it.kind, it.source, it.key) for it in webhooks if it.key})
-        now: datetime = await connection.fetchval(sql.LOCK, [lock_of(*key) for key in keys])
+        now: datetime = await connection.fetchval(sql.LOCK, [lock_of(*key) for key in (*keys, *_pages(webhooks))])
         held = await _held(connection, keys, webhooks)
         return self._fold(await _known_as_ours(connection, webhooks), held, copies, now)
 
@@ -264,7 +265,8 @@ async def _known_as_ours(connection: Any, webhooks: Sequence[Webhook]) -> Sequen
 
 async def _held(connection: Any, keys: Sequence[GroupKey], webhooks: Sequence[Webhook]) -> dict[GroupKey, HeldGroup]:
     """What the store holds of these groups; the incidents' rows are locked, always in order of id."""
-    places = sorted({*keys, *((RESERVED, "", key) for kind, _, key in keys if kind in ALSO_AT_PAGERDUTY)})
+    reserves = ((RESERVED, "", key) for kind, _, key in keys if kind in ALSO_AT_PAGERDUTY)
+    places = sorted({*keys, *reserves, *_pages(webhooks)})
     rows = await connection.fetch(sql.GROUPS, *columns(places, 3)) if keys else []
     if not rows:
         return {}
@@ -273,7 +275,8 @@ async def _held(connection: Any, keys: Sequence[GroupKey], webhooks: Sequence[We
     rows = await connection.fetch(sql.GROUPS, *columns(places, 3))
     all_locked(locked, {it["incident"] for it in rows if it["incident"] is not None})
     reserved = {it["key"]: it for it in rows if it["kind"] == RESERVED}
-    rows = [it for it in rows if it["kind"] != RESERVED]
+    paged = {it["key"]: it for it in rows if it["kind"] == PAGE}
+    rows = [it for it in rows if it["kind"] not in (RESERVED, PAGE)]
     links = {(it["kind"], it["source"], it["key"]): it["id"] for it in rows}
     wanted = sorted(
         {
@@ -305,7 +308,16 @@ async def _held(connection: Any, keys: Sequence[GroupKey], webhooks: Sequence[We
                 link=known.link if known else None,
                 reserved=place["id"],
             )
+    for it in webhooks:  # an incident that PagerDuty made because we paged is ours, and no second one
+        key = (it.kind, it.source, it.key)
+        if it.event is not None and it.event.page_key in paged and key not in groups:
+            groups[key] = _held_group(paged[it.event.page_key], None, {})
     return groups
+
+
+def _pages(webhooks: Sequence[Webhook]) -> set[GroupKey]:
+    """Where what we opened at PagerDuty ourselves would be held."""
+    return {(PAGE, "", it.event.page_key) for it in webhooks if it.event is not None and it.event.page_key}
 
 
 def _held_group(incident: Any, link: Any, alerts: Mapping[str, Held]) -> HeldGroup:

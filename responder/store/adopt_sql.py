@@ -1,8 +1,8 @@
 """The statements of one adoption, in the order in which they run."""
 
-# `fires`: what was heard of it long ago says nothing of now.
-TIED = """select kind, source, key, incident, exists (select 1 from alerts a where a.link = links.id and a.status = 0) as fires from links
-          where (kind in ('alertmanager', 'grafana', 'dedup') and key = any($1::bytea[])) or (kind = 'pagerduty' and source = '' and key = $2)"""
+# `fires`: what was heard of it long ago says nothing of now. What we opened there ourselves tells nothing new.
+TIED = """select kind, source, key, incident, kind = 'page' or exists (select 1 from alerts a where a.link = links.id and a.status = 0) as fires from links
+          where (kind in ('alertmanager', 'grafana', 'page', 'dedup') and key = any($1::bytea[])) or (kind = 'pagerduty' and source = '' and key = $2)"""
 
 SURVIVOR = "select coalesce(folded_into, id) from incidents where id = $1"
 
@@ -60,7 +60,7 @@ SLUGS = "select y.slug as younger, e.slug as elder from incidents y, incidents e
 
 # $1 the former incident, $2 the one that goes on, $3 the group keys, $4 the PagerDuty incident.
 LEAVE = """with moved as (update links set incident = $2 where incident = $1
-             and ((kind in ('alertmanager', 'grafana', 'dedup') and key = any($3::bytea[])) or (kind = 'pagerduty' and key = $4)) returning id)
+             and ((kind in ('alertmanager', 'grafana', 'page', 'dedup') and key = any($3::bytea[])) or (kind = 'pagerduty' and key = $4)) returning id)
            update alerts set incident = $2, handled = false where incident = $1 and status = 0 and link in (select id from moved)"""
 
 CONTINUES = "update incidents set continues = coalesce(continues, $2) where id = $1"

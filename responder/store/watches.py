@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from responder.model.incident import BREACH, WATCH, IncidentState, slug_of
+from responder.model.incident import BREACH, WATCH, IncidentState, key_of_page, marker_of, slug_of
 from responder.model.verdict import RuleVerdict
 from responder.store.accept import lock_of
 from responder.store.accept_sql import LOCK, LOCK_INCIDENTS, REOPEN
@@ -35,6 +35,11 @@ LINK = """insert into links as l (kind, source, key, incident, external_id, stat
 BIND = "update incidents set pack = $2, rule_set = $3, clear_since = null where id = $1 and rule_set is null"
 STIRS = "update incidents set clear_since = null where id = $1"
 FORGET = "update links set state = '' where kind = 'watch' and source = $1 and key = $2 and state = 'breach'"
+CALLED = "select exists (select 1 from links where incident = $1 and kind = 'pagerduty' and state in ('triggered', 'acknowledged'))"
+LINK_PAGE = """insert into links (kind, source, key, incident, external_id) values ('page', '', $1, $2, $3)
+               on conflict (kind, source, key) do update set incident = excluded.incident, seen_at = now()"""
+DELIVERY = """insert into deliveries as d (incident, sink, object, state, why) values ($1, $2, $3, $4, $5)
+              on conflict (incident, sink, object) do update set state = excluded.state, why = excluded.why where d.state in ('none', 'failed')"""
 COPY = """insert into samples (incident, signal, labels, at, reading, counts)
           select $1, signal, labels, at, reading, counts from watch_samples where watch = $2 on conflict do nothing"""
 
@@ -79,13 +84,25 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Paging:
+    """That people are to be paged for it. `name`: of this installation; `sink`: the one that does it; `why_not`: why
+    nobody can be, empty where somebody can; `asks`: PagerDuty can be asked for what it made of it."""
+
+    name: str
+    sink: str
+    why_not: str = ""
+    asks: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What an incident that a rule opens begins with: its rules, kept whole, and its times."""
+    """What an incident that a rule opens begins with: its rules, kept whole, its times, and whom it calls."""
 
     rule_set: bytes
     files: Mapping[str, str]
     first_report_within: timedelta
     reopen_within: timedelta
+    paging: Paging | None = None
 
 
 async def held(store: Store, watch: Watch) -> Held:
@@ -121,6 +138,8 @@ async def breach(store: Store, watch: Watch, opening: Opening) -> str | None:
             await connection.execute(LINK, watch.pack, watch.key, incident, watch.rule, BREACH)
             await connection.execute(COPY, incident, watch.name)
             await connection.execute(SAY, incident, f"{what}: the watched rule {watch.rule} is in breach")
+            if opening.paging is not None:
+                await _page(connection, incident, opening.paging)
             await ask(connection, [Ask(kind="respond", key=str(incident), gravity=NEW)])
             log.debug("watch.committing")
             return slug_of(incident)
@@ -139,6 +158,20 @@ async def _incident_of(connection: Any, row: Any, opening: Opening) -> tuple[int
     number: int = await connection.fetchval(NUMBER)
     await connection.execute(OPEN, number, slug_of(number), former, opening.first_report_within)
     return number, "opened"
+
+
+async def _page(connection: Any, incident: int, paging: Paging) -> None:
+    """Write down that people are to be paged, once for an incident; not where PagerDuty has called them already."""
+    if await connection.fetchval(CALLED, incident):
+        return
+    marker = marker_of(paging.name, slug_of(incident))
+    key = key_of_page(marker)
+    if not paging.why_not:
+        await connection.execute(LINK_PAGE, key, incident, marker)
+    state = "none" if paging.why_not else "due"
+    await connection.execute(DELIVERY, incident, paging.sink, key.hex(), state, paging.why_not)
+    if paging.asks and not paging.why_not:
+        await ask(connection, [Ask(kind="link", key=str(incident))], payload=LOOK_ANEW)
 
 
 async def is_over(store: Store, watch: Watch) -> None:

@@ -20,7 +20,7 @@ from responder.delivery.send import (
 )
 from responder.delivery.sink import Sink
 from responder.errors import CouldNotLook
-from responder.model.incident import IncidentState, beginning_of_markers, marker_of
+from responder.model.incident import PAGE, IncidentState, beginning_of_markers, marker_of
 from responder.model.report import Report
 from responder.report.compare import DeliveryReason, material_digest, may_edit_at, reason_to_deliver
 from responder.store import deliveries as ledger
@@ -137,7 +137,7 @@ async def _verified(desk: Desk, sink: Sink, begun: Begun, markers: Sequence[str]
 
 def _reason(begun: Begun, report: Report) -> DeliveryReason | None:
     shown = begun.delivery
-    if _is_refused(begun) and shown.digest == material_digest(report):
+    if is_refused(begun) and shown.digest == material_digest(report):
         return None  # refused, and nothing has changed since
     return reason_to_deliver(
         report,
@@ -156,7 +156,7 @@ def _digest_shown(begun: Begun) -> bytes | None:
     return b"" if shown.state == "failed" else shown.digest
 
 
-def _is_refused(begun: Begun) -> bool:
+def is_refused(begun: Begun) -> bool:
     """Refused lately: after a quarter of an hour whoever could mend it may have done so."""
     at = begun.delivery.refused_at if begun.delivery.state == "failed" else None
     return at is not None and _seconds_since(at, begun.now) < REFUSED_AGAIN_SECONDS
@@ -179,4 +179,5 @@ def KIND(desk: Desk) -> list[Kind]:  # noqa: N802 - the name that the registry l
 
     To the end: a worker that froze and posts late has to delete what it posted beside the one who took over.
     """
-    return [Kind(name=f"deliver:{sink}", do=deliver, at_once=8, to_the_end=True) for sink in desk.sinks]
+    told = [name for name, sink in desk.sinks.items() if sink.foreign_kind != PAGE]  # those are `page.py`'s
+    return [Kind(name=f"deliver:{sink}", do=deliver, at_once=8, to_the_end=True) for sink in told]

@@ -16,7 +16,7 @@ from responder.model.verdict import Breach, Clear, RuleVerdict, key_of
 from responder.rules.evaluate import evaluate
 from responder.signals.signal import own_step
 from responder.store import watches
-from responder.store.watches import Held, Opening, Watch
+from responder.store.watches import Held, Opening, Paging, Watch
 from responder.store.work import Ask, Claimed, ask_once
 from responder.work.desk import OVER, Desk, Next
 from responder.work.readings import Wanted, sampled, take, wanted_by
@@ -25,6 +25,9 @@ from responder.work.work import Kind
 EVERY_SECONDS = 10.0  # until a rule that was loaded is watched
 READ_WITHIN_SECONDS = 5.0
 LEAST_SECONDS = 1.0
+SINK = "pagerduty_event"
+NO_KEY = "RESPONDER_PAGERDUTY_ROUTING_KEY is not set: nobody is paged"
+IN_SHADOW = "RESPONDER_SHADOW is on: nobody is paged"
 log = structlog.get_logger()
 
 
@@ -95,13 +98,21 @@ async def _open(desk: Desk, pack: Pack, rule: Rule) -> None:
         files=pack.files,
         first_report_within=timedelta(seconds=desk.first_report_within_seconds),
         reopen_within=desk.reopen_within,
+        paging=_paging(desk) if rule.page else None,
     )
     slug = await watches.breach(desk.store, _name(pack, rule), opening)
     if slug is None:
         return
     log.info("watch.breached", rule=rule.name, pack=pack.name, incident=slug)
-    if rule.page:
-        log.warning("watch.not_paged", rule=rule.name, incident=slug, why="`page` is not built yet: nobody is paged")
+    if opening.paging is not None and opening.paging.why_not:
+        log.warning("watch.not_paged", rule=rule.name, incident=slug, why=opening.paging.why_not)
+
+
+def _paging(desk: Desk) -> Paging:
+    why_not = "" if desk.deliver else IN_SHADOW
+    if desk.deliver and SINK not in desk.sinks:
+        why_not = NO_KEY
+    return Paging(name=desk.name, sink=SINK, why_not=why_not, asks=desk.pagerduty is not None)
 
 
 KIND = Kind(name="watch", do=watch, at_once=16)

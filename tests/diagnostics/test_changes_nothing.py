@@ -129,7 +129,7 @@ async def test_postgres_is_sent_the_reviewed_queries_and_nothing_else(logging: P
             await doors.postgres(target).fetch(it, *GIVEN.get(it.name, ()))
     statements = {it for user, it in _statements(logging) if user == "watcher"}
 
-    assert {name: str(it) for name, it in said.items() if not isinstance(it, Finding)} == {}
+    assert {name for name, it in said.items() if not isinstance(it, Finding)} == {"postgres.pgbouncer"}  # it is none
     assert statements - queries == SESSION_STATEMENTS
     assert statements >= queries
     assert "s3cret" not in repr(said)

@@ -15,6 +15,8 @@ import pytest
 from aiohttp import web
 
 from responder.demo.local_server import LocalServer
+from responder.demo.pagerduty import TOKEN, StandInPagerDuty
+from responder.demo.pagerduty_account import BOT_EMAIL
 from tests.faults.daemon import Daemon, Strike
 
 REPLICAS = 3
@@ -91,3 +93,47 @@ async def test_a_breach_that_all_see_is_one_incident_though_one_of_them_dies(
     assert [it["state"] for it in incidents] == ["open"]
     assert [tuple(it) for it in links] == [("watch", "api-watch", "breach")]
     assert {it["incident"] for it in elsewhere.posts} == {incidents[0]["slug"]}
+
+
+@pytest.mark.parametrize("event", ["delivery.sending", "delivery.posted", "page.triggered"])
+async def test_who_pages_and_dies_has_paged_once(event: str, embedded_database: str, tmp_path: Path) -> None:
+    """Before the first byte of the trigger, between the trigger and its mark, and after the mark."""
+    (tmp_path / "rules.yaml").write_text(RULES.replace("watch: 5s,", "watch: 5s, page: true,"))
+    elsewhere = Elsewhere()
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(elsewhere.served())
+        pagerduty = await StandInPagerDuty.start(event_delay_seconds=0)
+        stack.push_async_callback(pagerduty.stop)
+        daemon = Daemon.made(
+            {
+                "TARGET_URL": url,
+                "RESPONDER_RULES": str(tmp_path / "rules.yaml"),
+                "RESPONDER_DATABASE_URL": embedded_database,
+                "RESPONDER_PAGERDUTY_TOKEN": TOKEN,
+                "RESPONDER_PAGERDUTY_FROM": BOT_EMAIL,
+                "RESPONDER_PAGERDUTY_URL": pagerduty.url,
+                "RESPONDER_PAGERDUTY_EVENTS_URL": pagerduty.url,
+                "RESPONDER_PAGERDUTY_ROUTING_KEY": "1" * 32,
+                "RESPONDER_REPORT_STDOUT": "false",
+            }
+        )
+        stack.callback(daemon.clean_up)
+        await asyncio.to_thread(daemon.start, Strike(event=event))
+        elsewhere.status = 503
+
+        def noted() -> list[str]:
+            return [note.content for it in pagerduty.account.incidents.values() for note in it.notes]
+
+        def keys() -> list[str]:
+            return [it.json["dedup_key"] for it in pagerduty.requests if it.path == "/v2/enqueue"]
+
+        sent = 2 if event == "delivery.posted" else 1
+        async with asyncio.timeout(WITHIN_SECONDS):
+            while daemon.process is None or daemon.process.poll() is None:
+                await asyncio.sleep(0.05)
+            await asyncio.to_thread(daemon.start)
+            while not noted() or len(keys()) < sent:
+                await asyncio.sleep(0.05)
+        assert len(pagerduty.account.incidents) == 1
+        assert len(noted()) == 1
+        assert (len(keys()), len(set(keys()))) == (sent, 1)

@@ -36,6 +36,7 @@ DOCUMENT = REPOSITORY / "docs" / "rules.md"
 OPERATIONS = REPOSITORY / "docs" / "operations.md"
 EVENT = re.compile(r"\.(?:info|warning|error|exception)\(\s*\"(?P<name>[a-z_]+\.[a-z_]+)\"")
 DELIVERED = {f"delivery.{it}" for it in ("sent", "postponed", "uncertain", "refused", "gone")}  # made up from outcomes
+PAGED = {f"page.{it}" for it in ("triggered", "resolved", "postponed", "uncertain", "refused")}  # likewise
 BLOCK = re.compile(r"^```yaml\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 LATER_SECTION = "Read, but not acted on by this version"
 
@@ -235,7 +236,7 @@ def test_every_setting_that_is_named_in_passing_exists() -> None:
 
 def test_every_event_of_the_log_is_explained() -> None:
     code = "".join(it.read_text() for it in sorted((REPOSITORY / "responder").rglob("*.py")) if "demo" not in it.parts)
-    logged = {it["name"] for it in EVENT.finditer(code)} | DELIVERED
+    logged = {it["name"] for it in EVENT.finditer(code)} | DELIVERED | PAGED
 
     table = OPERATIONS.read_text().partition("## What the log says")[2].partition("\n## ")[0]
     first_cells = " ".join(row.split("|")[1] for row in table.splitlines() if row.startswith("| `"))

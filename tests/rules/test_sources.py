@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -81,6 +82,10 @@ rules: [{name: one, match: ['a="b"'], thresholds: {fallback: {warning: "> 30% fo
         ("postgres: blocked, unit: percent", "it is read in count; expected unit count"),
         ("postgres: {}", "expected `reading` or `query`, got none"),
         ("postgres: {reading: blocked, query: select 1}", "expected `reading` or `query`, got both"),
+        ("postgres: {query: delete from jobs}", "`query`: expected one SELECT, got DELETE"),
+        ("postgres: {query: 'select pg_sleep(9)'}", "`query`: found the function `pg_sleep`; expected one of abs"),
+        ("postgres: {query: 'select {{ labels.a }}'}", "`query`: {{ labels.a }} stands outside quotes; expected '{{"),
+        ("postgres: {query: 'select \"{{ found.a }}\"'}", "expected {{ labels.name }}"),
         ("payload: value", 'expected values.A, annotations.value or labels.x, got "value"'),
         ("payload: annotation.value", "expected values.A, annotations.value or labels.x"),
         ("payload: labels.", "expected values.A, annotations.value or labels.x"),
@@ -103,7 +108,7 @@ def test_what_is_wrong_is_said_at_its_place(signal: str, said: str, complaints: 
         ),
         (
             "postgres: {query: select count(*) from jobs}",
-            "warning: a `query` of one's own is not built yet: the signal is unknown",
+            "warning: a `query` is unknown without `allow: [custom_sql]` on `database`",
         ),
     ],
 )
@@ -113,15 +118,29 @@ def test_what_will_be_unknown_is_warned_of(signal: str, said: str, complaints: C
     assert found.endswith(said)
 
 
-def test_a_query_of_ones_own_leaves_its_rule_unknown(load: Callable[..., Loaded]) -> None:
+def test_a_query_of_ones_own(load: Callable[..., Loaded]) -> None:
+    query = "select count(*) from jobs where queue = '{{ labels.queue }}'"
     loaded = load(
         {
             "pack.yaml": "targets: {db: {postgres: 'postgresql://db', allow: [custom_sql]}}\n"
-            "signals: {jobs: {unit: count, postgres: {query: select 1}}}\n"
+            f'signals: {{jobs: {{unit: count, postgres: {{query: "{query}", step: 1m}}}}}}\n'
             "rules: [{name: one, match: ['a=\"b\"'], thresholds: {jobs: {critical: '> 5'}}}]\n"
         }
     )
 
     assert [it.text for it in loaded.problems] == []
-    assert loaded.packs[0].rules[0].thresholds[0].signal == "jobs"
-    assert "jobs" not in loaded.packs[0].signals
+    source = loaded.packs[0].signals["jobs"].source
+    assert source == PostgresSource(target="db", query=query, step_seconds=60)
+    assert source.templates == (query,)
+
+
+def test_where_the_parser_is_missing_a_query_is_judged_before_it_runs(
+    complaints: Complaints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "postgast", None)
+
+    found = complaints("signals: {x: {unit: count, postgres: {query: delete from jobs}}}\n")
+
+    said = "warning: `query` was not looked at: queries of one's own need `pip install 'responder[sql]'`"
+    assert found[0].endswith(said)
+    assert "warning" in found[1]

@@ -174,3 +174,28 @@ async def test_lag_is_read_on_both_sides(ask: Ask, connect: Connect, server: Pos
     assert isinstance(primary, NoReading) or primary.value >= 1
     await behind.execute("select pg_wal_replay_resume()")
     await behind.close()
+
+
+async def test_a_query_of_ones_own_is_read_once_for_each_label(
+    server: Postgres, doors: Doors, connect: Connect
+) -> None:
+    admin = await connect()
+    await admin.execute("create table jobs (queue text, n numeric)")
+    await admin.execute("insert into jobs values ('mail', 1.5), ('mail', 2.5), ('sms', 'NaN'), ('it''s', 4)")
+    await admin.execute("grant select on jobs to responder")
+
+    async def read_it(query: str, *queues: str, allow: tuple[str, ...] = ("custom_sql",)) -> list[float | str]:
+        wanted = Signal(name="it", unit="count", source=PostgresSource(target="db", query=query))
+        target = Target(name="db", kind="postgres", address=server.readonly_dsn, allow=frozenset(allow))
+        alerts = [{"queue": it} for it in queues]
+        readings = (await read({wanted: 0.0}, alerts, {"db": target}, doors, NOW, within_seconds=5))["it"]
+        return [it.value if isinstance(it, Reading) else it.why for it in readings]
+
+    shown = f"postgresql://{LOOPBACK}:{server.port}"
+    total = "select sum(n) from jobs where queue = '{{ labels.queue }}'"
+    assert await read_it(total, "mail", "it's") == [4.0, 4.0]
+    assert await read_it(total, "sms", "none") == [f"{shown}: the query gave NaN", f"{shown}: the query gave no value"]
+    assert await read_it("select 1; drop table jobs") == ["the query is refused: expected one SELECT, got 2 statements"]
+    assert await read_it("select 1", allow=()) == [
+        f"{shown}: a query of one's own needs `allow: [custom_sql]` on its target"
+    ]

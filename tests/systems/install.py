@@ -17,6 +17,7 @@ from pathlib import Path
 
 PACKAGES = {  # package: a program of it that tests start
     "postgresql": "/usr/lib/postgresql/*/bin/initdb",
+    "pgbouncer": "/usr/sbin/pgbouncer",
     "redis-server": "redis-server",
     "prometheus": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",

@@ -254,6 +254,39 @@ def postgres_server(start_postgres: Callable[..., Postgres]) -> Postgres:
 
 
 @pytest.fixture(scope="session")
+def start_pgbouncer() -> Iterator[Callable[..., System]]:
+    """Start a PgBouncer before this server, with `responder` (password `pw`) among its `stats_users`; settings are
+    those of its file: `start_pgbouncer(server, default_pool_size=3)`."""
+    with contextlib.ExitStack() as stack:
+
+        def start_one(server: Postgres, **settings: object) -> System:
+            pooler = "/usr/sbin/pgbouncer"
+            if not Path(pooler).exists():
+                pooler = program("pgbouncer", "apt-get install pgbouncer")
+            user = postgres_user()  # it refuses root too
+            folder, port = stack.enter_context(folder_for("pgbouncer", user)), free_port()
+            given: dict[str, object] = {
+                "listen_addr": LOOPBACK,
+                "listen_port": port,
+                "unix_socket_dir": "",
+                "auth_type": "scram-sha-256",
+                "auth_file": folder / "users",
+                "stats_users": "responder",
+                "pool_mode": "transaction",
+            } | settings
+            lines = [f"{name} = {value}" for name, value in given.items()]
+            databases = ["[databases]", f"* = host={LOOPBACK} port={server.port}", "[pgbouncer]"]
+            (folder / "pgbouncer.ini").write_text("\n".join([*databases, *lines, ""]))
+            (folder / "users").write_text('"responder" "pw"\n"app" "pw"\n"boss" "pw"\n')
+            process = start("pgbouncer", [pooler, "pgbouncer.ini"], folder, lambda: listens(port), user=user)
+            stack.callback(stop, process, signal.SIGINT)
+            address = f"postgresql://responder:pw@{LOOPBACK}:{port}"
+            return System(name="pgbouncer", address=address, port=port, folder=folder, process=process)
+
+        yield start_one
+
+
+@pytest.fixture(scope="session")
 def start_redis() -> Iterator[Callable[..., System]]:
     """Start a Redis of its own, with these settings: `start_redis("--maxmemory", "4mb")`."""
     with contextlib.ExitStack() as stack:

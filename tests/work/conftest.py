@@ -199,6 +199,7 @@ async def world(
                 listen=listen,
                 alertmanager_tokens=WEBHOOK_TOKEN,
                 name="test",
+                pagerduty_events_url=account.url,
                 **({"report_stdout": False} | given | settings),
             )
             said: list[dict[str, Any]] = []

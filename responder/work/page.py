@@ -1,0 +1,93 @@
+"""Page people for a watched rule that says so: open an incident at PagerDuty, and resolve what we opened.
+
+It is a delivery like any other: written down before a byte leaves, under a fence. Its sink says only whether the
+incident is open, so it is sent when that changes and never for what else is new: the note says that.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from responder.delivery.send import SEND_WITHIN_SECONDS, Deadline, send
+from responder.delivery.sink import Sink
+from responder.model.incident import PAGE, IncidentState, marker_of
+from responder.report.compare import material_digest
+from responder.store import deliveries as ledger
+from responder.store.accept_write import LOOK_ANEW
+from responder.store.deliveries import Begun
+from responder.store.work import Ask, Claimed, ask
+from responder.work.deliver import PRIVATE, STALE_AGAIN_SECONDS, is_refused
+from responder.work.desk import OVER, Desk, Next
+from responder.work.work import AGAIN_SECONDS, Kind
+
+ON_ITS_WAY = ("sending", "uncertain")
+OVER_BEFORE = "it was over before anybody was paged"
+log = structlog.get_logger()
+
+
+async def page(row: Claimed, desk: Desk) -> Next:
+    """Trigger, resolve, or nothing; says when it is due again."""
+    deadline = Deadline(SEND_WITHIN_SECONDS)
+    begun = await ledger.begin(desk.store, int(row.key), row.attempt) if desk.deliver else None
+    if begun is None or begun.report is None or begun.delivery.state == "gone":
+        return OVER
+    if begun.report.private:
+        await ledger.aside(desk.store, begun.delivery, state="withheld", why=PRIVATE)
+        return OVER
+    if begun.report.state != begun.incident_state:
+        return Next(in_seconds=STALE_AGAIN_SECONDS, waits_for="the look that is under way")
+    sink = desk.sinks.get(begun.delivery.sink)
+    if sink is None or _is_said(begun) or is_refused(begun):
+        return OVER
+    if begun.incident_state != IncidentState.OPEN and _was_never_sent(begun):
+        await ledger.aside(desk.store, begun.delivery, state="none", why=OVER_BEFORE)
+        return OVER
+    return await _send(desk, sink, begun, row, deadline)
+
+
+def _is_said(begun: Begun) -> bool:
+    return begun.delivery.foreign_id is not None and begun.delivery.shown_state == begun.incident_state
+
+
+def _was_never_sent(begun: Begun) -> bool:
+    return begun.delivery.foreign_id is None and begun.delivery.state not in ON_ITS_WAY
+
+
+async def _send(desk: Desk, sink: Sink, begun: Begun, row: Claimed, deadline: Deadline) -> Next:
+    report = begun.report
+    assert report is not None
+    tries = row.payload.get("tries", 0)
+    tries = tries if isinstance(tries, int) else 0
+    sent = await send(
+        desk.store,
+        sink,
+        begun,
+        report,
+        digest=material_digest(report),
+        markers=[marker_of(desk.name, begun.slug)],
+        redact=desk.store.redacted,
+        deadline=deadline,
+        again_in=AGAIN_SECONDS[min(tries, len(AGAIN_SECONDS) - 1)],
+    )
+    desk.metrics.reports.labels(sink.name, sent.outcome).inc()
+    done = sent.outcome in ("delivered", "edited")
+    is_open = report.state == IncidentState.OPEN
+    say = log.info if done else log.error if sent.outcome == "refused" else log.warning
+    say(
+        f"page.{('triggered' if is_open else 'resolved') if done else sent.outcome}",
+        incident=begun.slug,
+        dedup_key=begun.delivery.object,
+        why=sent.why,
+        severity=report.severity,
+    )
+    if done and is_open and desk.pagerduty is not None:  # there is an incident to write the note on
+        async with desk.store.transaction() as connection:
+            await ask(connection, [Ask(kind="link", key=str(begun.delivery.incident))], payload=LOOK_ANEW)
+    failed = sent.outcome in ("postponed", "uncertain")
+    return Next(in_seconds=sent.again_in, waits_for=sent.why, payload={"tries": tries + 1 if failed else 0})
+
+
+def KIND(desk: Desk) -> list[Kind]:  # noqa: N802 - the name that the registry looks for
+    """A queue of its own, as every sink has one."""
+    paging = [name for name, sink in desk.sinks.items() if sink.foreign_kind == PAGE]
+    return [Kind(name=f"deliver:{name}", do=page, at_once=4, to_the_end=True) for name in paging]
