@@ -10,9 +10,8 @@ from enum import StrEnum
 
 from aiolimiter import AsyncLimiter
 
+from responder.clients.breaker import GIVEN_UP, Breaker
 from responder.errors import CouldNotLook, Refused
-
-GIVEN_UP = "given up before it answered: its time was over"
 
 
 class Answered(StrEnum):
@@ -73,25 +72,31 @@ class Tally:
 
 
 class Budget:
-    """Turns at one target: at most `concurrency` at once and `per_minute` in a minute; `tally`: where they are counted.
+    """Turns at one target: at most `concurrency` at once and `per_minute` in a minute, none while it is left alone;
+    `tally`: where they are counted.
 
     Waiting for a turn counts into the caller's deadline; no deadline is kept here.
     """
 
-    def __init__(self, *, concurrency: int, per_minute: int, tally: Tally | None = None) -> None:
+    def __init__(
+        self, *, concurrency: int, per_minute: int, tally: Tally | None = None, breaker: Breaker | None = None
+    ) -> None:
         self._at_once = asyncio.Semaphore(concurrency)
         self._rate = AsyncLimiter(per_minute, 60.0)
         self._tally = tally or Tally()
+        self._breaker = breaker or Breaker()
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn and hold it."""
+        """Wait for a turn and hold it; raises Unreachable while the target is left alone."""
+        self._breaker.check()
         with self._tally.waits():
             await self._at_once.acquire()
         try:
+            self._breaker.check()  # others may have waited in vain meanwhile
             with self._tally.waits():
                 await self._rate.acquire()
-            with self._tally.asks():
+            with self._breaker.asks(), self._tally.asks():
                 yield
         finally:
             self._at_once.release()

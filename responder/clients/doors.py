@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from responder.clients.breaker import Breaker
 from responder.clients.budget import Budget, Tally
 from responder.clients.locate import located, project_of, repository_of
 from responder.clients.resolve import Resolved, resolve
@@ -52,14 +53,17 @@ class Doors:
 
     `environment`: what `${NAME}` in targets is replaced from, each time a door is asked for, so that a rotated
     `${file:…}` is seen. Every method raises NotConfigured when something is not set or no address.
+    `clock`: seconds that only go forward; by it a target that does not answer is left alone for a while.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._environment = environment
+        self._clock = clock
         self._open: dict[tuple[object, ...], tuple[Resolved, Door]] = {}
         self._asked_for: dict[tuple[object, ...], float] = {}
         self._retired: list[tuple[float, Door]] = []
         self._tallies: dict[tuple[object, ...], Tally] = {}
+        self._breakers: dict[tuple[object, ...], Breaker] = {}
 
     def http(self, target: Target) -> HttpDoor:
         """GET and HEAD below one base address."""
@@ -151,6 +155,7 @@ class Doors:
         for key in idle:
             del self._asked_for[key]
             self._tallies.pop(key[1:], None)
+            self._breakers.pop(key[1:], None)
         for door in doors:
             await door.close()
 
@@ -158,7 +163,9 @@ class Doors:
         return resolve(located(target, self._environment), self._environment, schemes)
 
     def _budget(self, target: Target, resolved: Resolved) -> Budget:
-        return Budget(concurrency=resolved.concurrency, per_minute=resolved.per_minute, tally=self.tally(target))
+        breaker = self._breakers.setdefault(as_written(target), Breaker(self._clock))
+        tally = self.tally(target)
+        return Budget(concurrency=resolved.concurrency, per_minute=resolved.per_minute, tally=tally, breaker=breaker)
 
     def _door(self, target: Target, kind: str, schemes: frozenset[str], opened: Callable[[Resolved], D]) -> D:
         resolved = self._resolved(target, schemes)
