@@ -13,6 +13,7 @@ from responder.clients.resolve import Resolved, resolve
 from responder.model.pack import Target
 
 if TYPE_CHECKING:  # a plain start loads no library of a target that nobody asks for
+    from responder.clients.clickhouse import ClickhouseDoor
     from responder.clients.github import GithubDoor
     from responder.clients.http import HttpDoor
     from responder.clients.pgbouncer import PgBouncerDoor
@@ -34,6 +35,7 @@ SCHEMES = {
     "statuspage": HTTP,
     "github": HTTP,
     "sentry": HTTP,
+    "clickhouse": HTTP,
 }
 
 
@@ -129,6 +131,16 @@ class Doors:
             return HttpDoor(it, self._budget(target, it), max_body_bytes=MAX_BODY_BYTES)
 
         return GithubDoor(self._door(target, "github", HTTP, opened), repository_of(target, self._environment))
+
+    def clickhouse(self, target: Target) -> ClickhouseDoor:
+        """Reviewed statements that read system tables."""
+        from responder.clients.clickhouse import MAX_BODY_BYTES, ClickhouseDoor
+        from responder.clients.http import HttpDoor
+
+        def opened(it: Resolved) -> ClickhouseDoor:
+            return ClickhouseDoor(HttpDoor(it, self._budget(target, it), max_body_bytes=MAX_BODY_BYTES))
+
+        return self._door(target, "clickhouse", HTTP, opened)
 
     def tally(self, target: Target) -> Tally:
         """What was asked of it, through whichever door; targets that are written alike are one."""

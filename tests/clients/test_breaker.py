@@ -167,11 +167,12 @@ async def silent() -> AsyncIterator[tuple[int, list[int]]]:
     await asyncio.sleep(0)
 
 
-KINDS = ["http", "prometheus", "postgres", "redis"]
+KINDS = ["http", "prometheus", "postgres", "redis", "clickhouse"]
 
 
 async def look(doors: Doors, target: Target) -> None:
     """One question through the door of its kind."""
+    from responder.clients.clickhouse_statements import QUERIES
     from responder.clients.postgres_queries import CONNECTION_LIMITS
 
     match target.kind:
@@ -183,6 +184,8 @@ async def look(doors: Doors, target: Target) -> None:
             await doors.postgres(target).fetch(CONNECTION_LIMITS)
         case "redis":
             await doors.redis(target).ask("PING")
+        case "clickhouse":
+            await doors.clickhouse(target).fetch(QUERIES)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -17,7 +17,8 @@ import pytest
 from aiohttp import web
 from redis.asyncio import Redis
 
-from responder.clients import postgres_queries
+from responder.clients import clickhouse_statements, postgres_queries
+from responder.clients.clickhouse_statements import Statement
 from responder.clients.doors import Doors
 from responder.clients.postgres_queries import NamedQuery
 from responder.diagnostics.catalogue import catalogue
@@ -195,6 +196,32 @@ async def test_the_shipped_user_may_do_nothing_else(words: tuple[str, ...], redi
     async with Redis(port=redis_server.port, username="responder", password="pw", driver_info=None) as ours:
         with pytest.raises(Exception, match="no permissions"):
             await ours.execute_command(*words)
+
+
+async def test_clickhouse_is_asked_the_reviewed_statements_and_nothing_else(
+    start_clickhouse: Callable[[], System], doors: Doors
+) -> None:
+    """By its own query_log, which has what was refused too: the limits, which a user of the shipped profile may not
+    set, and what a server of 2018 does not know yet."""
+    server = start_clickhouse()
+    asked = (it for it in vars(clickhouse_statements).values() if isinstance(it, Statement))
+    reviewed = {f"{_flat(sql)} format JSON" for it in asked for sql in (it.sql, it.older) if sql}
+    logged = "select query, http_method from system.query_log where http_user_agent like 'responder/%' format JSON"
+    for user in ("responder:pw", "default:"):
+        address = f"http://{user}@{LOOPBACK}:{server.port}"
+        said = await examine_all("clickhouse", Target(name="it", kind="clickhouse", address=address), doors)
+
+    async with aiohttp.ClientSession() as session, asyncio.timeout(30):
+        entries: list[dict[str, str]] = []
+        while {it["query"] for it in entries} < reviewed:  # it is written a moment later
+            async with session.post(server.address, data=logged) as answer:
+                entries = json.loads(await answer.read())["data"] if answer.status == 200 else []
+            await asyncio.sleep(0.05)
+    server.stop()
+
+    assert {name: str(it) for name, it in said.items() if not isinstance(it, Finding)} == {}
+    assert {it["query"] for it in entries} == reviewed
+    assert {it["http_method"] for it in entries} == {1}  # GET
 
 
 async def test_http_and_prometheus_are_asked_to_show_and_nothing_else(

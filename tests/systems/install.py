@@ -19,6 +19,7 @@ PACKAGES = {  # package: a program of it that tests start
     "postgresql": "/usr/lib/postgresql/*/bin/initdb",
     "pgbouncer": "/usr/sbin/pgbouncer",
     "redis-server": "redis-server",
+    "clickhouse-server": "clickhouse-server",
     "prometheus": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",
     "chromium": "chromium",

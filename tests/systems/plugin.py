@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import hashlib
 import os
 import shutil
 import signal
@@ -308,6 +309,58 @@ def start_redis() -> Iterator[Callable[..., System]]:
 def redis_server(start_redis: Callable[..., System]) -> System:
     """One Redis for the whole run; tests that fill or freeze it start their own."""
     return start_redis()
+
+
+CLICKHOUSE = """<yandex>
+<logger><level>warning</level><console>1</console></logger>
+<http_port>{http}</http_port><tcp_port>{tcp}</tcp_port><listen_host>127.0.0.1</listen_host>
+<path>{folder}/data/</path><tmp_path>{folder}/tmp/</tmp_path><user_files_path>{folder}/files/</user_files_path>
+<format_schema_path>{folder}/schemas/</format_schema_path><mark_cache_size>5368709</mark_cache_size>
+<users_config>users.xml</users_config><default_profile>default</default_profile>
+<default_database>default</default_database>
+<remote_servers><shop><shard>
+<replica><host>127.0.0.1</host><port>{tcp}</port></replica><replica><host>127.0.0.1</host><port>1</port></replica>
+</shard></shop></remote_servers>
+<query_log><database>system</database><table>query_log</table>
+<flush_interval_milliseconds>200</flush_interval_milliseconds></query_log>
+</yandex>
+"""
+CLICKHOUSE_USERS = """<yandex>
+<profiles><default><log_queries>1</log_queries></default></profiles><quotas><default/></quotas>
+<users><default><password></password><networks><ip>::/0</ip></networks><profile>default</profile>
+<quota>default</quota></default></users>
+</yandex>
+"""
+
+
+@pytest.fixture(scope="session")
+def start_clickhouse() -> Iterator[Callable[[], System]]:
+    """Start a ClickHouse, Debian's 18.16, with the shipped user `responder` (password `pw`), whose queries are logged;
+    a cluster `shop` of which one server is nowhere. `default` may do everything."""
+    with contextlib.ExitStack() as stack:
+
+        def start_one() -> System:
+            server = program("clickhouse-server", "apt-get install clickhouse-server")
+            folder, port, tcp = stack.enter_context(folder_for("clickhouse")), free_port(), free_port()
+            (folder / "config.xml").write_text(CLICKHOUSE.format(http=port, tcp=tcp, folder=folder))
+            (folder / "users.xml").write_text(CLICKHOUSE_USERS)
+            (folder / "users.d").mkdir()
+            ours = (Path(__file__).parents[2] / "deploy" / "roles" / "clickhouse.xml").read_text()
+            ours = ours.replace("PASSWORD_SHA256", hashlib.sha256(b"pw").hexdigest())
+            logged = "<readonly>1</readonly><log_queries>1</log_queries>"
+            (folder / "users.d" / "responder.xml").write_text(ours.replace("<readonly>1</readonly>", logged))
+            url = f"http://{LOOPBACK}:{port}"
+            process = start("clickhouse", [server, "--config-file=config.xml"], folder, lambda: answers(f"{url}/ping"))
+            stack.callback(stop, process)
+            return System(name="clickhouse", address=url, port=port, folder=folder, process=process)
+
+        yield start_one
+
+
+@pytest.fixture(scope="session")
+def clickhouse_server(start_clickhouse: Callable[[], System]) -> System:
+    """One ClickHouse for the whole run; tests that fill or freeze it start their own."""
+    return start_clickhouse()
 
 
 @pytest.fixture(scope="module")
