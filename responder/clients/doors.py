@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from responder.clients.breaker import Breaker
 from responder.clients.budget import Budget, Tally
-from responder.clients.locate import located, project_of, repository_of
-from responder.clients.resolve import Resolved, resolve
+from responder.clients.locate import brokers_of, located, project_of, repository_of
+from responder.clients.resolve import Resolved, resolve, taken_apart
 from responder.model.pack import Target
 
 if TYPE_CHECKING:  # a plain start loads no library of a target that nobody asks for
     from responder.clients.clickhouse import ClickhouseDoor
     from responder.clients.github import GithubDoor
     from responder.clients.http import HttpDoor
+    from responder.clients.kafka import KafkaDoor
     from responder.clients.pgbouncer import PgBouncerDoor
     from responder.clients.postgres import PostgresDoor
     from responder.clients.prometheus import PrometheusDoor
@@ -26,6 +27,7 @@ if TYPE_CHECKING:  # a plain start loads no library of a target that nobody asks
 HTTP = frozenset({"http", "https"})
 POSTGRES = frozenset({"postgres", "postgresql"})
 REDIS = frozenset({"redis", "rediss"})
+KAFKA = frozenset({"kafka"})
 IDLE_SECONDS = 600.0  # longer than any look, and than the time between two looks at what is open
 SCHEMES = {
     "http": HTTP,
@@ -36,6 +38,7 @@ SCHEMES = {
     "github": HTTP,
     "sentry": HTTP,
     "clickhouse": HTTP,
+    "kafka": KAFKA,
 }
 
 
@@ -141,6 +144,17 @@ class Doors:
             return ClickhouseDoor(HttpDoor(it, self._budget(target, it), max_body_bytes=MAX_BODY_BYTES))
 
         return self._door(target, "clickhouse", HTTP, opened)
+
+    def kafka(self, target: Target) -> KafkaDoor:
+        """How far consumer groups are behind."""
+        from responder.clients.kafka import KafkaDoor
+
+        def opened(it: Resolved) -> KafkaDoor:
+            others = brokers_of(target, self._environment)[1:]
+            places = [taken_apart(other, f"target {target.name}", KAFKA) for other in others]
+            return KafkaDoor(it, places, self._budget(target, it))
+
+        return self._door(target, "kafka", KAFKA, opened)
 
     def tally(self, target: Target) -> Tally:
         """What was asked of it, through whichever door; targets that are written alike are one."""

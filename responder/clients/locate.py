@@ -1,4 +1,4 @@
-"""Where the API of a target is, of those whose address is no URL: a repository at GitHub, a project at Sentry."""
+"""Where a target is, of those whose address is no URL: a repository at GitHub, a project at Sentry, Kafka's brokers."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ def located(target: Target, environment: Mapping[str, str]) -> Target:
         case "sentry":
             project_of(target, environment)
             return replace(target, address=_part(target, "url", environment) or SENTRY)
+        case "kafka":
+            return replace(target, address=brokers_of(target, environment)[0])
         case _:
             return target
 
@@ -44,6 +46,17 @@ def project_of(target: Target, environment: Mapping[str, str]) -> tuple[str, str
     if not NAME.fullmatch(organization) or (project and not NAME.fullmatch(project)):
         raise NotConfigured(f"target {target.name}: expected slugs such as {{organization: shop, project: api}}")
     return organization, project
+
+
+def brokers_of(target: Target, environment: Mapping[str, str]) -> list[str]:
+    """`kafka://host:port` of each that is named, at least one; raises NotConfigured."""
+    text = _text(target, target.address, environment)
+    named = [it.strip().removeprefix("kafka://") for it in text.split(",") if it.strip()]
+    if "@" in text:
+        raise NotConfigured(f"target {target.name}: this version speaks no SASL; expected host:9092 without a user")
+    if not named or any("/" in it for it in named):
+        raise NotConfigured(f"target {target.name}: expected host:9092, or several with commas between them")
+    return [f"kafka://{it}" for it in named]
 
 
 def _part(target: Target, key: str, environment: Mapping[str, str]) -> str:

@@ -20,7 +20,7 @@ from responder.model.pack import Target
 from tests.systems.plugin import free_port
 
 ALL = list(catalogue().values())
-SCHEME = {"postgres": "postgresql", "redis": "redis"}  # all others: http
+SCHEME = {"postgres": "postgresql", "redis": "redis", "kafka": "kafka"}  # all others: http
 NEEDED: dict[str, dict[str, Any]] = {
     "prometheus.query": {"query": "up"},
     "prometheus.graph": {"query": "up"},
@@ -40,7 +40,8 @@ def asked(diagnostic: Diagnostic) -> Parameters:
 
 def address_of(kind: str, at: str) -> Any:
     """As rule files would write it."""
-    return {"github": "owner/repository", "sentry": {"organization": "shop", "url": at}}.get(kind, at)
+    given = {"github": "owner/repository", "sentry": {"organization": "shop", "url": at}, "kafka": at.partition("@")[2]}
+    return given.get(kind, at)
 
 
 def target_at(diagnostic: Diagnostic, host: str) -> tuple[Target, Doors]:
@@ -81,7 +82,7 @@ def test_no_diagnostic_reaches_a_network_library_by_itself() -> None:
     for path in Path(diagnostics.__file__).parent.glob("*.py"):
         lines = path.read_text().splitlines()
         imported = {it.split()[1].split(".")[0] for it in lines if it.startswith(("import ", "from "))}
-        assert not imported & {"aiohttp", "asyncpg", "redis", "socket", "subprocess"}, path
+        assert not imported & {"aiohttp", "aiokafka", "asyncpg", "redis", "socket", "subprocess"}, path
 
 
 @every
