@@ -34,6 +34,7 @@ class Breaker:
         self._last: Unreachable = Unreachable("")
         self._asked_again_at = -math.inf
         self._answered_at = -math.inf
+        self._failed_at = -math.inf
 
     def check(self) -> None:
         """Raise Unreachable, or NoAnswer where that was the last failure, while the target is left alone."""
@@ -76,6 +77,9 @@ class Breaker:
     def _heard_nothing(self, why: Unreachable, began: float) -> None:
         if self._answered_at > began:
             return  # it answers others meanwhile
+        if self._failed_at > began:
+            return  # those that were asked at once are one failure, which may be ours: a process that stood still
         self._failures += 1
+        self._failed_at = self._clock()
         self._last = NoAnswer(str(why)) if isinstance(why, NoAnswer) else Unreachable(str(why))
         self._asked_again_at = self._clock() + PAUSE_SECONDS

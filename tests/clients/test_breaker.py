@@ -122,6 +122,17 @@ def test_what_is_given_up_while_others_are_answered_does_not_count(breaker: Brea
     assert ask(breaker) == "answered"
 
 
+def test_those_that_were_asked_at_once_are_one_failure(breaker: Breaker, clock: Clock) -> None:
+    """As when our own process stood still for a moment."""
+    with contextlib.suppress(asyncio.CancelledError), contextlib.ExitStack() as stack:
+        for _ in range(10):
+            stack.enter_context(breaker.asks())
+        clock.now += 5
+        raise asyncio.CancelledError
+
+    assert ask(breaker) == "answered"
+
+
 def test_what_hangs_up_at_once_is_asked_each_time_and_what_hangs_is_not(breaker: Breaker, clock: Clock) -> None:
     for _ in range(20):
         ask(breaker, NoAnswer("connection refused"))
