@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,6 +39,8 @@ MOST_FOUND = 200
 MOST_SLOW = 128  # entries; Redis keeps as many unless it is told otherwise
 COMMAND = re.compile(r"[A-Za-z][A-Za-z.|_-]{0,29}")
 MOST_AT_ONCE = 2 * MOST_FOUND  # commands
+MOST_NODES = 100  # of a cluster that are asked, beside the one that is named
+SOME_KEYS = "a node of a cluster has only some of the keys, so a pattern does not find all; name them"
 
 
 class NoClientLeft(Refused):
@@ -81,6 +83,7 @@ class RedisDoor:
         self._may_slowlog = may_slowlog
         self._one_at_a_time = asyncio.Lock()
         self._connection: Connection | None = None
+        self._nodes: dict[tuple[str, int], RedisDoor] = {}
 
     @property
     def shown(self) -> str:
@@ -99,7 +102,7 @@ class RedisDoor:
         if why:
             raise Refused(f"{self.shown}: {why}")
         async with self._budget.turn(), self._one_at_a_time:
-            return await self._exchange(commands)
+            return await self._answers(commands)
 
     async def keys_like(self, pattern: str) -> list[str]:
         """Every key that fits, in order of name, by SCAN; only where the target allows it.
@@ -111,7 +114,7 @@ class RedisDoor:
         found: set[str] = set()
         cursor = "0"
         async with self._budget.turn(), self._one_at_a_time:
-            (size,) = await self._exchange([("DBSIZE",)])
+            size = await self._size()
             if size > MOST_SCANNED:
                 raise Refused(f"{self.shown}: {size} keys in this database, at most {MOST_SCANNED} are gone through")
             for _ in range(2 * MOST_SCANNED // SCANNED_AT_ONCE):  # it may grow meanwhile
@@ -131,7 +134,7 @@ class RedisDoor:
         found: set[str] = set()
         cursor, looked_at = "0", 0
         async with self._budget.turn(), self._one_at_a_time:
-            (total,) = await self._exchange([("DBSIZE",)])
+            total = await self._size()
             while looked_at < MOST_SCANNED:
                 scan = ("SCAN", cursor, "MATCH", pattern, "COUNT", str(SCANNED_AT_ONCE))
                 ((cursor, keys),) = await self._exchange([scan])
@@ -140,6 +143,13 @@ class RedisDoor:
                 if cursor == "0":
                     return Scanned(keys=tuple(sorted(found)), total=total, looked_at=total)
         return Scanned(keys=tuple(sorted(found)), total=total, looked_at=min(looked_at, total - 1))
+
+    async def _size(self) -> int:
+        """How many keys there are; raises Refused on a node of a cluster."""
+        size, info = await self._exchange([("DBSIZE",), ("INFO", "cluster")])
+        if fields_of(str(info)).get("cluster_enabled") == "1":
+            raise Refused(f"{self.shown}: {SOME_KEYS}")
+        return int(size)
 
     async def slowlog(self, limit: int) -> list[SlowCommand]:
         """The newest entries of the slow log, newest first, only where the target allows it."""
@@ -152,18 +162,52 @@ class RedisDoor:
         except (TypeError, ValueError):
             raise Unreachable(f"{self.shown}: not the SLOWLOG of a Redis") from None
 
+    async def _answers(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
+        """In that order, those that other nodes of a cluster have from there."""
+        told = await self._told(commands)
+        elsewhere: dict[tuple[str, int], list[int]] = {}
+        for at, it in enumerate(told):
+            if isinstance(it, exceptions.MovedError):
+                # without a host it means the one that was asked
+                elsewhere.setdefault((it.host or self._resolved.address.host, it.port), []).append(at)
+        for (host, port), places in elsewhere.items():
+            there = await self._node(host, port)._told([commands[it] for it in places])
+            for at, it in zip(places, there, strict=True):
+                told[at] = it
+        for it in told:
+            if isinstance(it, exceptions.ResponseError):
+                raise Refused(f"{self.shown}: {self._resolved.clean(str(it))}")
+        return told
+
+    def _node(self, host: str, port: int) -> RedisDoor:
+        """Another node of the same cluster; its address is checked as ours is before it is connected to."""
+        if (host, port) not in self._nodes:
+            if len(self._nodes) >= MOST_NODES:
+                raise Refused(f"{self.shown}: its cluster has more than {MOST_NODES} nodes")
+            there = replace(self._resolved, address=replace(self._resolved.address, host=host, port=port))
+            self._nodes[host, port] = RedisDoor(there, self._budget)
+        return self._nodes[host, port]
+
     async def _exchange(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
+        """The answers of this node."""
+        told = await self._told(commands)
+        for it in told:
+            if isinstance(it, exceptions.ResponseError):
+                raise Refused(f"{self.shown}: {self._resolved.clean(str(it))}")
+        return told
+
+    async def _told(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
+        """What this node says to each, which may be that it refuses: a ResponseError."""
         try:
             connection = await self._opened()
             for words in commands:
                 await connection.send_command(*words)
-            return [await connection.read_response() for _ in commands]
+            return [await _answer(connection) for _ in commands]
         except exceptions.ConnectionError as reason:
             await self._drop()
             raise self._no_connection(reason) from None
-        except exceptions.ResponseError as reason:
-            if len(commands) > 1:  # the answers to the others are still on their way
-                await self._drop()
+        except exceptions.ResponseError as reason:  # at connecting: to AUTH or SELECT
+            await self._drop()
             raise Refused(f"{self.shown}: {self._resolved.clean(str(reason))}") from None
         except (exceptions.RedisError, OSError, ValueError) as reason:
             await self._drop()
@@ -177,8 +221,10 @@ class RedisDoor:
         return fields_of(str(await self.ask("INFO", *sections)))
 
     async def close(self) -> None:
-        """Close the connection, if there is one."""
+        """Close the connection, if there is one, and those to other nodes."""
         await self._drop()
+        for node in self._nodes.values():
+            await node.close()
 
     async def _opened(self) -> Connection:
         if self._connection is None:
@@ -248,6 +294,14 @@ def fields_of(text: str) -> Mapping[str, str]:
     """`name:value` lines, as INFO and CLUSTER INFO give them."""
     lines = (line.partition(":") for line in text.splitlines() if ":" in line and not line.startswith("#"))
     return {name: value for name, _, value in lines}
+
+
+async def _answer(connection: Connection) -> Any:
+    """The next answer; a refusal is one, and leaves the connection as it was."""
+    try:
+        return await connection.read_response()
+    except exceptions.ResponseError as no:
+        return no
 
 
 def _slow(entry: Any) -> SlowCommand:

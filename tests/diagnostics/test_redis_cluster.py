@@ -1,22 +1,29 @@
+import asyncio
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
 from responder.clients.doors import Doors
 from responder.diagnostics.parameters import Nothing
 from responder.diagnostics.redis_cluster import DIAGNOSTIC, Node, nodes_in
+from responder.diagnostics.redis_info import DIAGNOSTIC as INFO
+from responder.diagnostics.redis_keys import DIAGNOSTIC as KEYS
+from responder.diagnostics.redis_keys import Asked as KeysAsked
+from responder.diagnostics.redis_queues import DIAGNOSTIC as QUEUES
+from responder.diagnostics.redis_queues import Asked as QueuesAsked
 from responder.errors import Refused
 from responder.model.finding import Outcome, Table
 from responder.model.pack import Target
 from tests.systems.plugin import LOOPBACK, System, free_port, program
 
 Made = Callable[..., Target]
+ServeRedis = Callable[[bytes], Awaitable[int]]
 FORMS_WITHIN_SECONDS = 60
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster(start_redis: Callable[..., System]) -> list[System]:
     """Three nodes that share the slots; each knows the others and says that all is well."""
     settings = "--cluster-enabled yes --cluster-node-timeout 500 --appendonly no"
@@ -28,6 +35,85 @@ def cluster(start_redis: Callable[..., System]) -> list[System]:
     for it in nodes:
         _until(it, "cluster_state:ok")
     return nodes
+
+
+@pytest.fixture(scope="module")
+def queues(cluster: list[System]) -> dict[str, int]:
+    """Lengths of queues that lie all over the cluster."""
+    lengths = {f"bull:{it}:wait": it for it in range(1, 31)} | {"bull:none:wait": 0}
+    for name, length in lengths.items():
+        if length:
+            pushed = ["redis-cli", "-c", "-p", str(cluster[0].port), "rpush", name, *["s3cret"] * length]
+            subprocess.run(pushed, check=True, stdout=subprocess.DEVNULL)
+    return lengths
+
+
+@pytest.mark.system
+async def test_queues_are_looked_at_on_the_nodes_that_have_them(
+    cluster: list[System], queues: dict[str, int], doors: Doors, target: Made
+) -> None:
+    owners = {_asked(cluster[0], "cluster", "keyslot", name) for name in queues}
+    finding = await QUEUES.examine(target("redis", cluster[1].address), QueuesAsked(keys=tuple(queues), over=20), doors)
+
+    assert len(owners) > 20  # slots, so that every node has some
+    assert finding.headline == "bull:30:wait 30 waiting (over 20), 10 of 31 queues"
+    assert isinstance(finding.table, Table)
+    assert dict(finding.table.rows) == {name: str(length) for name, length in queues.items()}
+
+
+@pytest.mark.system
+async def test_a_node_of_a_cluster_finds_not_all_that_fits_a_pattern(
+    cluster: list[System], queues: dict[str, int], doors: Doors, target: Made
+) -> None:
+    given = target("redis", cluster[0].address, allow=frozenset({"scan"}))
+
+    with pytest.raises(Refused, match="has only some of the keys, so a pattern does not find all; name them"):
+        await QUEUES.examine(given, QueuesAsked(keys=("bull:*:wait",)), doors)
+    with pytest.raises(Refused, match="has only some of the keys"):
+        await KEYS.examine(given, KeysAsked(), doors)
+
+
+@pytest.mark.system
+async def test_the_figures_of_a_node_are_its_own(cluster: list[System], doors: Doors, target: Made) -> None:
+    finding = await INFO.examine(target("redis", cluster[2].address), Nothing(), doors)
+
+    assert finding.outcome is Outcome.HEALTHY
+
+
+async def test_a_node_that_a_cluster_names_is_checked_too(serve_redis: ServeRedis, doors: Doors, target: Made) -> None:
+    port = await serve_redis(b"-MOVED 866 169.254.169.254:6379\r\n")
+
+    with pytest.raises(Refused, match="which may not be looked at"):
+        await doors.redis(target("redis", f"redis://127.0.0.1:{port}")).ask("LLEN", "queue")
+
+
+async def test_a_cluster_that_sends_us_round_is_left(serve_redis: ServeRedis, doors: Doors, target: Made) -> None:
+    second = await serve_redis(b"-MOVED 866 127.0.0.1:1\r\n")
+    first = await serve_redis(f"-MOVED 866 127.0.0.1:{second}\r\n".encode())
+
+    with pytest.raises(Refused, match=f"redis://127.0.0.1:{first}: 866 127.0.0.1:1$"):
+        await doors.redis(target("redis", f"redis://127.0.0.1:{first}")).ask("LLEN", "queue")
+
+
+@pytest.fixture
+async def serve_redis() -> AsyncIterator[ServeRedis]:
+    """A node that says the same to every command: `port = await serve_redis(b"+OK…")`."""
+    servers: list[asyncio.Server] = []
+
+    async def start(says: bytes) -> int:
+        async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while await reader.read(1000):
+                writer.write(says)
+            writer.close()
+
+        servers.append(await asyncio.start_server(speak, LOOPBACK, 0))
+        return int(servers[-1].sockets[0].getsockname()[1])
+
+    yield start
+    for it in servers:
+        it.close()
+        await it.wait_closed()
+    await asyncio.sleep(0)
 
 
 @pytest.mark.system
@@ -76,6 +162,11 @@ def test_nodes_are_read_with_their_state_and_slots() -> None:
 def _port() -> int:
     """One with room for the port of the cluster's own talk, which is 10,000 higher."""
     return next(it for it in iter(free_port, None) if it < 55_000)
+
+
+def _asked(node: System, *words: str) -> str:
+    done = subprocess.run(["redis-cli", "-p", str(node.port), *words], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 def _until(node: System, line: str) -> None:
