@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.responder-runtime
 DEV := $(VENV)/.responder-dev
 
-.PHONY: help setup run test test-unit test-faults check format bench image lock clean
+.PHONY: help setup run test test-unit test-faults test-harm check format bench image lock clean
 
 help:
 	@echo "make run     set up all, then the demo: an alert becomes a note"
 	@echo "make test    set up all, then every test, real systems included"
 	@echo "make test-faults  the whole fault suite: kill -9, outages, frozen replicas; over an hour"
+	@echo "make test-harm  10,000 looks at each kind of target that are given up midway"
 	@echo "make setup   virtual environment, locked dependencies, git hooks"
 	@echo "make check   ruff, mypy, import contracts, rule files"
 	@echo "make format  ruff format and import order"
@@ -42,6 +43,10 @@ test-unit: $(DEV)
 test-faults: $(DEV)
 	@$(BIN)/python tests/systems/install.py
 	RESPONDER_TEST_FAULTS=full $(BIN)/python tests/faults/side_by_side.py -rA
+
+test-harm: $(DEV)
+	@$(BIN)/python tests/systems/install.py
+	RESPONDER_TEST_HARM=full $(BIN)/python -m pytest -rP tests/harm
 
 check: $(DEV)
 	$(BIN)/ruff check .

@@ -24,6 +24,7 @@ WITHOUT_LIBRARY = "Kafka cannot be looked at without its library; pip install 'r
 DEFAULT_PORT = 9092
 MOST_GROUPS = 50
 MOST_BROKERS = 100
+MOST_PARTITIONS = 20_000  # of all groups together
 LATEST = -1  # of times of offsets: the end of the partition
 KEEPS_TOPICS_AWAY = 4  # from this version on a question for metadata may say that no topic is to be made
 
@@ -108,6 +109,9 @@ class _Cluster:
                 if group:
                     raise
                 refused.append(it)
+            if sum(map(len, committed.values())) > MOST_PARTITIONS:
+                cure = "" if group else ", so name a group"
+                raise Refused(f"{self._resolved.shown}: more than {MOST_PARTITIONS} partitions{cure}")
         ends = await self._ends({it for places in committed.values() for it in places})
         lags = (
             Lag(group=name, topic=it[0], partition=it[1], committed=offset, end=ends[it][0], why=ends[it][1])

@@ -155,7 +155,7 @@ async def test_a_leader_that_is_down_leaves_its_partitions_unknown(own_broker: O
         (b"", "hung up without an answer; it may speak TLS only"),
         (b"\x15\x03\x03\x00\x02\x02\x46", "it speaks TLS; give its authority as `ca` of the target"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "the answer is not of Kafka"),
-        ((MAX_ANSWER_BYTES + 1).to_bytes(4, "big"), "the answer is larger than 4 MiB"),
+        ((MAX_ANSWER_BYTES + 1).to_bytes(4, "big"), "the answer is larger than 2 MiB"),
         (b"\xff\xff\xff\xff", "the answer is not of Kafka"),
         (b"\x00\x00\x00\x08\x00\x00\x00\x07\x00\x00\x00\x00", "the answer is not of Kafka"),  # to another question
         (b"\x00\x00\x00\x06\x00\x00\x00\x01\x00\x00", "the answer is not of Kafka"),  # ends early
@@ -224,3 +224,15 @@ async def test_older_brokers_than_can_say_what_all_of_a_group_is(own_broker: Own
 
     with pytest.raises((Refused, Unreachable), match="it does not understand OffsetFetchRequest as we ask it"):
         await doors.kafka(target("kafka", f"127.0.0.1:{broker.port}")).lags("g")
+
+
+@pytest.mark.parametrize(("group", "cure"), [("g", ""), ("", ", so name a group")])
+async def test_more_partitions_than_are_looked_at_are_refused(
+    group: str, cure: str, own_broker: Own, doors: Doors, target: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("responder.clients.kafka.MOST_PARTITIONS", 1)
+    many = {("orders", 0): 1, ("orders", 1): 1}
+    broker = await own_broker(groups={"g": many}, ends=many)
+
+    with pytest.raises(Refused, match=f": more than 1 partitions{cure}$"):
+        await doors.kafka(target("kafka", f"127.0.0.1:{broker.port}")).lags(group)

@@ -1,11 +1,13 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from aiohttp import web
 
+from responder.clients.breaker import FAILURES
 from responder.clients.doors import Doors
 from responder.clients.postgres_queries import NamedQuery
 from responder.diagnostics import share
@@ -21,6 +23,8 @@ from tests.systems.plugin import Postgres
 
 NOW = datetime(2026, 11, 20, 3, 14, tzinfo=UTC)
 TARGET = Target(name="api", kind="http", address="http://127.0.0.1:1")
+# Each query of ours is a transaction that is rolled back; the server adds them up when a session ends.
+COUNTED = "select sessions, xact_rollback from pg_stat_database where datname = 'postgres'"
 SLEEP = NamedQuery(name="sleep", sql="select pg_sleep(60)::text as slept")
 
 
@@ -166,11 +170,15 @@ async def test_what_is_kept_is_bounded(held: Held, looks: Any, monkeypatch: pyte
 
 
 @pytest.mark.system
-async def test_two_hundred_incidents_ask_one_database_once_for_each_question(postgres: Postgres) -> None:
-    doors, shared, clock = Doors({}), Shared(), Clock()
+async def test_two_hundred_incidents_ask_one_database_once_for_each_question(
+    postgres: Postgres, connect: Callable[..., Any]
+) -> None:
+    """Counted by the database itself."""
+    admin, doors, shared, clock = await connect(), Doors({}), Shared(), Clock()
     target = Target(name="database", kind="postgres", address=postgres.readonly_dsn, per_minute=1000)
     checks = {name: it for name, it in catalogue().items() if name in ("postgres.locks", "postgres.connections")}
     asks = [Ask(name=name, check=name, target=target, parameters=asked(it)) for name, it in checks.items()]
+    before = await admin.fetchrow(COUNTED)
 
     async with AsyncExitStack() as stack:
         incidents = [
@@ -182,10 +190,15 @@ async def test_two_hundred_incidents_ask_one_database_once_for_each_question(pos
         for it in incidents:
             await it.wait(60)
     await doors.close()
+    async with asyncio.timeout(20):
+        while (after := await admin.fetchrow(COUNTED))["xact_rollback"] == before["xact_rollback"]:
+            await asyncio.sleep(0.02)
 
     assert {it.outcome for one in incidents for it in one.findings} == {Outcome.HEALTHY}
     assert {len(it.findings) for it in incidents} == {2}
     assert doors.tally(target).asked == 3  # locks take one query where nobody waits, connections two
+    assert [now - then for now, then in zip(after, before, strict=True)] == [1, 3]  # sessions, queries
+    assert len({(it.check, it.asked_at) for one in incidents for it in one.findings}) == 2  # its age is in each
 
 
 @pytest.mark.system
@@ -210,3 +223,43 @@ async def test_a_question_that_nobody_wants_any_more_ends_on_the_server_too(
         while await admin.fetchval(running):
             await asyncio.sleep(0.01)
     await doors.close()
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["not known to hang", "known to hang"])
+async def test_a_target_that_hangs_holds_up_no_other_and_once_it_is_known_not_even_its_own_checks(
+    known: bool, raw_server: Callable[[bytes | None], Awaitable[int]], serve: Callable[..., Awaitable[str]]
+) -> None:
+    moment = [1000.0]
+    doors = Doors({}, clock=lambda: moment[0])
+    checks = {"http.status": catalogue()["http.status"]}
+    hangs = Target(name="hangs", kind="http", address=f"http://127.0.0.1:{await raw_server(None)}", concurrency=9)
+    well = Target(name="well", kind="http", address=await serve(_all_is_well))
+    asks = [
+        Ask(name=it.name, check="http.status", target=it, parameters=asked(checks["http.status"]), timeout_seconds=300)
+        for it in (hangs, well)
+    ]
+    given: dict[str, Any] = {"clock": lambda: NOW, "on_finding": _told, "shared": Shared()}
+    if known:
+        for _ in range(FAILURES):
+            asking = asyncio.get_running_loop().create_task(doors.http(hangs).get("/"))
+            while doors.tally(hangs).asked < _ + 1:
+                await asyncio.sleep(0.01)
+            moment[0] += 1
+            asking.cancel()
+            await asyncio.wait({asking})
+
+    async with Examination(asks, checks, doors, **given) as it, asyncio.timeout(60):
+        while len(it.findings) < (2 if known else 1):
+            await asyncio.sleep(0.01)
+        told, still_looking = it.findings, it.still_looking
+    await doors.close()
+
+    assert next(it.headline for it in told if it.target == "well").startswith("/ 200 in ")
+    assert still_looking == (() if known else ("hangs",))
+    if known:
+        why = "not asked for 30 s more after 3 failures in a row, the last: given up before it answered"
+        assert (told[0].outcome, told[0].headline[: len(why)]) == (Outcome.INCONCLUSIVE, why)
+
+
+async def _all_is_well(_: web.Request) -> web.Response:
+    return web.Response(text="ok")

@@ -56,7 +56,8 @@ def kafka_cluster() -> MockCluster:
 @dataclass(kw_only=True)
 class OwnBroker:
     """Says what it is told. `groups`: committed offsets by (topic, partition), or an error code; `ends`: the end of
-    each partition, or a negative error code; `asked`: kinds of the questions, in order."""
+    each partition, or a negative error code; `asked`: kinds of the questions, in order;
+    `connections`: that are open now."""
 
     groups: Mapping[str, Mapping[tuple[str, int], int] | int]
     ends: Mapping[tuple[str, int], int]
@@ -68,9 +69,11 @@ class OwnBroker:
     named: list[Any] = field(default_factory=list)
     port: int = 0
     advertised: int = 0
+    connections: int = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
+        self.connections += 1
         try:
             while True:
                 message = await reader.readexactly(int.from_bytes(await reader.readexactly(4), "big"))
@@ -83,6 +86,8 @@ class OwnBroker:
                 writer.write(len(said).to_bytes(4, "big") + said)
         except (asyncio.IncompleteReadError, OSError):
             pass
+        finally:
+            self.connections -= 1
         writer.close()
 
     def _answer(self, key: int, version: int, body: bytes) -> bytes:
