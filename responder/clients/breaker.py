@@ -33,7 +33,6 @@ class Breaker:
         self._failures = 0
         self._last: Unreachable = Unreachable("")
         self._asked_again_at = -math.inf
-        self._answered_at = -math.inf
         self._failed_at = -math.inf
 
     def check(self) -> None:
@@ -72,11 +71,8 @@ class Breaker:
 
     def _heard(self) -> None:
         self._failures = 0
-        self._answered_at = self._clock()
 
     def _heard_nothing(self, why: Unreachable, began: float) -> None:
-        if self._answered_at > began:
-            return  # it answers others meanwhile
         if self._failed_at > began:
             return  # those that were asked at once are one failure, which may be ours: a process that stood still
         self._failures += 1
