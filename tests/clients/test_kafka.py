@@ -35,7 +35,10 @@ QUESTIONS = {  # all that aiokafka can say to a broker: module, class, arguments
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("kafka")
+    return issued(tmp_path_factory.mktemp("kafka"))
+
+
+def issued(folder: Path) -> Path:
     openssl = program("openssl", "apt-get install openssl")
     asked = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 5 -subj /CN=localhost"
     files = ["-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem"]
@@ -101,7 +104,7 @@ async def test_a_topic_is_not_made_by_asking_for_it(
 
 @pytest.mark.system
 async def test_over_tls_with_an_authority_of_ones_own(
-    certificate: Path, own_broker: Own, doors: Doors, target: Made
+    certificate: Path, own_broker: Own, doors: Doors, target: Made, tmp_path: Path
 ) -> None:
     broker = await own_broker(**ONE, host="localhost", tls=speaks_tls(certificate))
     at = f"localhost:{broker.port}"
@@ -109,6 +112,8 @@ async def test_over_tls_with_an_authority_of_ones_own(
     lags = await doors.kafka(target("kafka", at, ca=str(certificate / "cert.pem"))).lags("g")
 
     assert [it.behind for it in lags.partitions] == [40]
+    with pytest.raises(Unreachable, match="its certificate is not valid: self-signed certificate"):
+        await doors.kafka(target("kafka", at, ca=str(issued(tmp_path) / "cert.pem"))).lags("g")
     with pytest.raises(CouldNotLook, match=r"speaks TLS; give its authority|it may speak TLS only"):
         await doors.kafka(target("kafka", at)).lags("g")
 
@@ -157,7 +162,10 @@ async def test_a_leader_that_is_down_leaves_its_partitions_unknown(own_broker: O
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "the answer is not of Kafka"),
         ((MAX_ANSWER_BYTES + 1).to_bytes(4, "big"), "the answer is larger than 2 MiB"),
         (b"\xff\xff\xff\xff", "the answer is not of Kafka"),
-        (b"\x00\x00\x00\x08\x00\x00\x00\x07\x00\x00\x00\x00", "the answer is not of Kafka"),  # to another question
+        (
+            b"\x00\x00\x00\x0a\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00",
+            "the answer is not of Kafka",
+        ),  # to another question
         (b"\x00\x00\x00\x06\x00\x00\x00\x01\x00\x00", "the answer is not of Kafka"),  # ends early
     ],
 )
