@@ -32,6 +32,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(3600)]
 TIMES = 10_000 if os.environ.get("RESPONDER_TEST_HARM") == "full" else 200
 AT_ONCE = 4
 KINDS = 40  # of answers
+PATIENT = 0.2  # of those who ask: they wait for the answer, however busy the machine is
 GONE_WITHIN_SECONDS = 10.0  # sooner than a server ends by itself what was left behind
 SEED = 20261121
 NUMBERS = NamedQuery(name="numbers", sql="select it from generate_series(1, $1::int) as it")
@@ -171,8 +172,9 @@ async def test_whoever_leaves_takes_nothing_from_those_who_stay(client: Client) 
         chance = random.Random(SEED + number)
         while given_up < TIMES:
             wanted = chance.randint(1, KINDS)
+            within = typical * 10 ** chance.uniform(-1, 1.5)
             try:
-                async with asyncio.timeout(typical * 10 ** chance.uniform(-1, 1.5)):
+                async with asyncio.timeout(None if chance.random() < PATIENT else within):
                     got = await client.ask(wanted)
             except TimeoutError:
                 given_up += 1
@@ -189,7 +191,7 @@ async def test_whoever_leaves_takes_nothing_from_those_who_stay(client: Client) 
         while await client.left() > client.kept or descriptors() > before + client.kept:
             await asyncio.sleep(0.02)
     assert wrong == []
-    assert answered > TIMES / 100
+    assert answered > TIMES / 10
     assert await client.ask(7) == 7
     print(f"{answered} answered, {given_up} given up, {typical * 1000:.1f} ms each, {len(wrong)} wrong")
 
