@@ -109,7 +109,7 @@ def _look_first(report: Report, room: Room) -> Iterator[str]:
         yield from (f"  {n}. {_cut(it.text, room.characters)}" for n, it in enumerate(report.look_first, 1))
     elif report.complete and report.answered:
         checks = "the check" if report.answered == 1 else f"the {report.answered} checks"
-        yield f"Nothing unhealthy in {checks} that answered"
+        yield f"{report.nothing_first} in {checks} that answered"
 
 
 def _suggested(report: Report, room: Room) -> Iterator[str]:

@@ -60,7 +60,10 @@ class GithubDeployments:
             if len(told) > 1
             else None,
             changes=tuple(
-                Change(at=it.at, what=f"Deployment of {_whole(it)}: {state}", by=it.by) for it, state in told
+                Change(
+                    at=it.at, what=f"Deployment of {_whole(it)}: {state}", by=it.by, about=_about(door.repository, it)
+                )
+                for it, state in told
             ),
             marks=("recent_rollout",) if recent else (),
             found=_found(door.repository, recent[0], listed) if recent else {},
@@ -108,6 +111,10 @@ def _whole(it: Deployment) -> str:
 
 def _what(it: Deployment) -> str:
     return it.ref[:7] if it.ref == it.sha else f"{it.ref} ({it.sha[:7]})"
+
+
+def _about(repository: str, it: Deployment) -> dict[str, str]:
+    return {"repository": repository} | ({"environment": it.environment} if it.environment else {})
 
 
 def _found(repository: str, latest: Deployment, listed: Sequence[Deployment]) -> dict[str, str]:

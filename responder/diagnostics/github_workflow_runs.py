@@ -19,6 +19,13 @@ MOST_CHANGES = 10
 # What people or deployments start; a pull request, a schedule or an issue rolls nothing out.
 STARTED_BY = frozenset({"workflow_dispatch", "repository_dispatch", "release", "deployment", "workflow_run"})
 VERSION = re.compile(r"v?\d+\.\d+.*")  # a tag; GitHub does not tell tags from branches here
+ONLY_LOOK = frozenset(
+    {"analysis", "audit", "build", "check", "checks", "ci", "codeql", "docs", "e2e", "lint", "scan", "test", "tests"}
+)
+ROLL_OUT = frozenset(
+    {"cd", "deploy", "deployment", "migrate", "promote", "publish", "release", "rollback", "rollout", "ship"}
+)
+LOOKS_ONLY = 0.3  # what a run tells beside a rollout whose workflow tests, by its name
 CAME_TO_NOTHING = frozenset({"cancelled", "skipped", "stale", "action required", "startup failure"})
 
 
@@ -59,7 +66,16 @@ class GithubWorkflowRuns:
             )
             if len(rolled) > 1
             else None,
-            changes=tuple(Change(at=it.at, what=f"{_named(it)}: {it.state}", by=it.by) for it in rolled[:MOST_CHANGES]),
+            changes=tuple(
+                Change(
+                    at=it.at,
+                    what=f"{_named(it)}: {it.state}",
+                    by=it.by,
+                    about={"repository": door.repository},
+                    weight=_weight(it),
+                )
+                for it in rolled[:MOST_CHANGES]
+            ),
             marks=("recent_rollout",) if rolled else (),
             found=_found(door.repository, rolled[0]) if rolled else {},
             gravity=0,
@@ -70,6 +86,12 @@ class GithubWorkflowRuns:
 def _may_roll_out(run: Run, main: str) -> bool:
     pushed = run.event == "push" and (run.ref == main or VERSION.fullmatch(run.ref) is not None)
     return (pushed or run.event in STARTED_BY) and run.state not in CAME_TO_NOTHING
+
+
+def _weight(run: Run) -> float:
+    """Little for what by its name only tests."""
+    words = set(re.findall("[a-z]+", run.workflow.casefold()))
+    return LOOKS_ONLY if words & ONLY_LOOK and not words & ROLL_OUT else 1.0
 
 
 def _named(run: Run) -> str:

@@ -15,7 +15,7 @@ from responder.model.pack import Target
 
 RECENT = timedelta(hours=6)  # a certificate issued longer ago is no news
 EXPIRED_GRAVITY = 90
-SOON_GRAVITY = 40
+SOON_GRAVITY = 20  # what will be wrong is no cause of what is wrong now
 
 
 class Asked(Parameters):

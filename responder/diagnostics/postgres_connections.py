@@ -9,13 +9,13 @@ from responder.clients.doors import Doors
 from responder.clients.postgres import NoConnectionLeft
 from responder.clients.postgres_queries import CONNECTION_GROUPS, CONNECTION_LIMITS
 from responder.diagnostics.diagnostic import Diagnostic
+from responder.diagnostics.limits import NEAR_LIMIT, gravity_near
 from responder.diagnostics.parameters import Nothing
 from responder.diagnostics.text import age, table
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
 
-NEAR_LIMIT = 0.9  # of the places that ordinary users may take
 IDLE = ("idle in transaction", "idle in transaction (aborted)")
 EQUIVALENT = (
     'psql -c "select state, usename, application_name, count(*), max(now() - state_change) from pg_stat_activity '
@@ -43,11 +43,12 @@ class PostgresConnections:
         except NoConnectionLeft as reason:
             why = str(reason).removeprefix(f"{door.shown}: ")
             return self._finding(target, headline=f"no connection left: {why}", gravity=100, full=True)
-        near = limits["used"] >= NEAR_LIMIT * (limits["maximum"] - limits["reserved"])
+        share = limits["used"] / max(limits["maximum"] - limits["reserved"], 1)  # of those for ordinary users
+        near = share >= NEAR_LIMIT
         return self._finding(
             target,
             headline=_headline(limits, groups.rows),
-            gravity=round(100 * min(limits["used"] / limits["maximum"], 1.0)) if near else 0,
+            gravity=gravity_near(share) if near else 0,
             full=near,
             rows=groups.rows,
             cut=groups.cut,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from responder.clients.doors import Doors
 from responder.clients.postgres_queries import IDLE_IN_TRANSACTION
 from responder.diagnostics.diagnostic import Diagnostic
+from responder.diagnostics.limits import gravity_of_several
 from responder.diagnostics.parameters import Seconds
 from responder.diagnostics.postgres_sessions import Row, names_of, not_seen, seen, who
 from responder.diagnostics.text import age, table
@@ -57,7 +58,8 @@ class PostgresIdleInTransaction:
             else None,
             marks=("idle_in_transaction",) if bad else (),
             found=names_of(sessions[0]) if bad else {},
-            gravity=GRAVITY if bad else 0,
+            lasted_seconds=sessions[0]["seconds"] if bad else None,
+            gravity=gravity_of_several(GRAVITY, sessions[0]["sessions"]) if bad else 0,
             equivalent=EQUIVALENT,
         )
 

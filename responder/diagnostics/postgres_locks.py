@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from responder.clients.doors import Doors
 from responder.clients.postgres_queries import SESSIONS, WAITING_SESSIONS
 from responder.diagnostics.diagnostic import Diagnostic
+from responder.diagnostics.limits import gravity_of_several
 from responder.diagnostics.parameters import Nothing
 from responder.diagnostics.postgres_sessions import Row, who
 from responder.diagnostics.text import age, table
@@ -79,6 +80,7 @@ class PostgresLocks:
             target,
             Outcome.UNHEALTHY,
             _headline(blocking, root),
+            waiting=next(iter(waiting.values())),
             rows=list(_rows(blocking)),
             found=_found(blocking, root),
             cut=fetched.cut,
@@ -90,6 +92,7 @@ class PostgresLocks:
         outcome: Outcome,
         headline: str,
         *,
+        waiting: Row | None = None,
         rows: Sequence[tuple[str, ...]] = (),
         found: Mapping[str, str] | None = None,
         cut: bool = False,
@@ -104,7 +107,8 @@ class PostgresLocks:
             table=table(columns, list(rows), cut=cut, most=MOST_ROWS) if rows else None,
             marks=("blocked",) if blocked else (),
             found=found or {},
-            gravity=GRAVITY if blocked else 0,
+            lasted_seconds=waiting["seconds"] if waiting else None,
+            gravity=gravity_of_several(GRAVITY, waiting["sessions"]) if waiting else 0,
             equivalent=EQUIVALENT,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from responder.clients.doors import Doors
 from responder.clients.postgres_queries import LONG_QUERIES
 from responder.diagnostics.diagnostic import Diagnostic
+from responder.diagnostics.limits import gravity_of_several
 from responder.diagnostics.parameters import Seconds
 from responder.diagnostics.postgres_sessions import Row, names_of, not_seen, seen, who
 from responder.diagnostics.text import age, table
@@ -56,7 +57,8 @@ class PostgresLongQueries:
             else None,
             marks=("long_query",) if queries else (),
             found=names_of(queries[0]) if queries else {},
-            gravity=GRAVITY if queries else 0,
+            lasted_seconds=queries[0]["seconds"] if queries else None,
+            gravity=gravity_of_several(GRAVITY, queries[0]["sessions"]) if queries else 0,
             equivalent=EQUIVALENT,
         )
 

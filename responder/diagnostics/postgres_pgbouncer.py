@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from responder.clients.doors import Doors
 from responder.clients.pgbouncer import Row, Shown, whole
 from responder.diagnostics.diagnostic import Diagnostic
+from responder.diagnostics.limits import FULL_GRAVITY, NEAR_LIMIT
 from responder.diagnostics.parameters import Nothing
 from responder.diagnostics.text import age, table
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
 
-NEAR_LIMIT = 0.9  # of max_client_conn
+BUSY_GRAVITY = 75  # full, and nobody waits
 COLUMNS = ("database", "user", "mode", "clients", "waiting", "longest", "servers in use", "pool size")
 
 
@@ -72,7 +73,7 @@ class PostgresPgbouncer:
             table=table(COLUMNS, [_row(it) for it in pools]) if pools else None,
             marks=("near_limit",) if near else (),
             found={"database": troubled[0].database, "user": troubled[0].user} if troubled else {},
-            gravity=(100 if any(it.waiting for it in troubled) else 90) if near else 0,
+            gravity=(FULL_GRAVITY if any(it.waiting for it in troubled) else BUSY_GRAVITY) if near else 0,
             equivalent=f"psql {door.shown}/pgbouncer -c 'show pools'",
         )
 

@@ -15,7 +15,7 @@ from responder.model.pack import Target
 OVERDUE = 2.0  # times the dead rows at which autovacuum begins
 WRAPAROUND_AT = 1_000_000_000  # transactions, half of what there is; autovacuum acts at 200 million
 WRAPAROUND_GRAVITY = 70
-OVERDUE_GRAVITY = 40  # it makes things slow over days, not within minutes
+OVERDUE_GRAVITY = 25  # it makes things slow over days, not within minutes
 EQUIVALENT = (
     'psql -c "select relname, n_dead_tup, n_live_tup, last_autovacuum from pg_stat_user_tables '
     'order by n_dead_tup desc"'

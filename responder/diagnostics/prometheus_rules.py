@@ -89,6 +89,7 @@ class PrometheusRules:
             else None,
             details="\n".join(f"{it.alert} cannot be evaluated: {it.expression}" for it in failing),
             chart=chart(shown.series, shown.step_seconds) if shown and shown.series else None,
+            lasted_seconds=_lasted(shown) if not failing else None,
             gravity=CANNOT_BE_EVALUATED if failing else GRAVITY if any(it.holds for it in held) else 0,
             equivalent=f"promtool query range {door.shown} {shlex.quote(rules[0].expression)}",
         )
@@ -143,9 +144,22 @@ def _headline(held: Held | None, failing: Sequence[AlertingRule]) -> str:
     often = f"; {times} times in the last hour, {age(_in_all(held))} in all" if times > 1 else ""
     if not held.holds:
         return f"{held.rule.alert} does not hold any more, last at {clock(_at(ended))}{often}"
-    if held.last_at - began >= RANGE_SECONDS - 1.5 * held.step_seconds:
+    if _fills(held):
         return f"{held.rule.alert} holds for an hour or longer{_highest(held)}"
     return f"{held.rule.alert} holds since {clock(_at(began))} ({age(held.last_at - began)}){_highest(held)}{often}"
+
+
+def _lasted(held: Held | None) -> float | None:
+    """At least so long; what fires has held for the rule's own `for`, though we look back for an hour only."""
+    if held is None or not held.holds:
+        return None
+    lasted = max(held.last_at - held.spells[-1][0], 0.0)
+    return max(lasted, held.rule.for_seconds) if _fills(held) else lasted
+
+
+def _fills(held: Held) -> bool:
+    """Whether the newest spell is as long as we look back."""
+    return held.last_at - held.spells[-1][0] >= RANGE_SECONDS - 1.5 * held.step_seconds
 
 
 def _in_all(held: Held) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from responder.clients.doors import Doors
 from responder.clients.redis import NoClientLeft
 from responder.diagnostics.diagnostic import Diagnostic
+from responder.diagnostics.limits import NEAR_LIMIT, gravity_near
 from responder.diagnostics.parameters import Nothing
 from responder.diagnostics.text import size, table
 from responder.errors import Unreachable
@@ -15,7 +16,7 @@ from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
 
-NEAR_LIMIT = 0.9  # of maxmemory or maxclients
+CACHE_GRAVITY = 50  # a cache that throws keys away of itself is full all its life
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,7 @@ class RedisInfo:
             headline=_headline(state),
             table=table(("what", "now", "limit"), _rows(state)),
             marks=("near_limit",) if near else (),
-            gravity=round(100 * min(share, 1.0)) if near else 0,
+            gravity=_gravity(state) if near else 0,
             equivalent=equivalent,
         )
 
@@ -95,6 +96,14 @@ def _state(info: Mapping[str, str], shown: str) -> State:
         )
     except (KeyError, ValueError) as reason:
         raise Unreachable(f"{shown}: not the INFO of a Redis: {reason}") from None
+
+
+def _gravity(state: State) -> int:
+    """Where every key may be thrown away to make room, full memory is how it is meant."""
+    makes_room = state.policy.startswith("allkeys-")
+    memory = CACHE_GRAVITY if makes_room else gravity_near(state.memory_share)
+    clients = gravity_near(state.client_share) if state.client_share >= NEAR_LIMIT else 0
+    return max(memory if state.memory_share >= NEAR_LIMIT else 0, clients)
 
 
 def _headline(state: State) -> str:

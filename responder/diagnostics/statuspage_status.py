@@ -22,6 +22,7 @@ from responder.model.pack import Target
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 STALE = timedelta(days=30)  # nobody keeps a page on which nothing has changed for so long
+WEIGHT = {Impact.MAINTENANCE: 0.4, Impact.MINOR: 0.8}  # of the graver ones 1
 GRAVITY = {Impact.MAINTENANCE: 30, Impact.MINOR: 50, Impact.MAJOR: 65, Impact.CRITICAL: 75}
 SHOWN_CHANGES = 3
 LONGEST_TITLE = 120
@@ -184,7 +185,8 @@ def _changes(vendor: str, incidents: Iterable[VendorIncident]) -> Iterable[Chang
     for it in [it for it in incidents if it.impact and it.since][:SHOWN_CHANGES]:
         kind = "Maintenance" if it.impact is Impact.MAINTENANCE else "Incident"
         assert it.since is not None  # those without were left out
-        yield Change(at=it.since, what=f"{kind} at {vendor}: {shortened(it.title, LONGEST_TITLE)}")
+        title = shortened(it.title, LONGEST_TITLE)
+        yield Change(at=it.since, what=f"{kind} at {vendor}: {title}", weight=WEIGHT.get(it.impact, 1.0))
 
 
 def _found(vendor: str, ours: Ours) -> dict[str, str]:

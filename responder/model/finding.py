@@ -18,11 +18,18 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A dated event that may be the cause: a rollout, a restart, a vendor's incident."""
+    """A dated event that may be the cause: a rollout, a restart, a vendor's incident.
+
+    `about`: the names of what was changed, by kind (`deployment`, `namespace`, `repository`, `environment`); held
+    against what the alert names. `weight`: 0 to 1, how likely such a change is the cause, beside a rollout at the same
+    moment.
+    """
 
     at: datetime
     what: str
     by: str = ""
+    about: Mapping[str, str] = field(default_factory=dict)
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +65,7 @@ class Finding:
     `gravity`: 0 to 100 among unhealthy findings, higher goes first.
     `marks`: what suggestions and questions may ask for; `found`: names for suggestions (`deployment`).
     `equivalent`: the command a person would type to see the same.
+    `lasted_seconds`: for how long what it tells of had been so when it was asked, None where that is not known.
     `subject`: what stands in brackets in its name instead of the target; `called`: the whole name, where the entry
     says `as`.
     """
@@ -73,6 +81,7 @@ class Finding:
     marks: tuple[str, ...] = ()
     found: Mapping[str, str] = field(default_factory=dict)
     gravity: int = 50
+    lasted_seconds: float | None = None
     asked_at: datetime | None = None
     took_seconds: float = 0.0
     equivalent: str = ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from responder.model.assessment import Assessment
-from responder.model.finding import Finding
+from responder.model.finding import Finding, Outcome
 from responder.model.verdict import RuleVerdict
 
 
@@ -74,6 +74,12 @@ class Report:
     events: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     flaps: int = 0
+
+    @property
+    def nothing_first(self) -> str:
+        """What stands in the place of the lines of "Look here first" when there are none."""
+        wrong = any(it.outcome is Outcome.UNHEALTHY for it in self.findings)
+        return "Nothing points at a cause" if wrong else "Nothing unhealthy"
 
     @property
     def complete(self) -> bool:

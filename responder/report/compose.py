@@ -13,9 +13,11 @@ from responder.model.pack import Pack
 from responder.model.quantities import show_duration
 from responder.model.report import Pointed, Report
 from responder.model.verdict import Clear, RuleVerdict, SignalVerdict, Unknown
+from responder.report.began import began_at
 from responder.report.events import events_since
 from responder.report.rank import asked_of_several, healthy_lines, in_order, name_in, rank_clues, shortened
 from responder.report.suggest import suggestions_of
+from responder.report.weigh import Scales
 from responder.report.wording import (
     alerts_line,
     decisive,
@@ -54,10 +56,14 @@ def compose(
     """
     resolved = incident.state is IncidentState.RESOLVED
     verdicts = with_readings_shown(gravest_first(verdicts, pack), pack)
-    findings = in_order(findings, incident.onset)
+    onset = began_at(incident, pack, verdicts, findings, former)
+    labels = [it.alert.labels for it in incident.alerts]
+    scales = Scales.of(findings, onset=onset, labels=labels)
+    findings = in_order(findings, scales)
     rules = [rule for rule in (rule_of(it, pack) for it in verdicts) if rule is not None]
     assessment = _kept(assessment, former, resolved=resolved)
-    clues = rank_clues(findings, onset=incident.onset, resolved=resolved)
+    reads_clear = bool(verdicts) and all(isinstance(it.verdict, Clear) for it in verdicts)
+    clues = rank_clues(findings, scales, reads_clear=reads_clear, resolved=resolved)
     report = Report(
         slug=incident.slug,
         state=incident.state.value,
@@ -81,7 +87,7 @@ def compose(
         at=now,
         time_zone=pack.time_zone,
         opened_at=incident.opened_at,
-        onset=incident.onset,
+        onset=onset,
         resolved_at=incident.resolved_at if resolved else None,
         asked=asked,
         answered=sum(it.outcome is not Outcome.INCONCLUSIVE for it in findings),

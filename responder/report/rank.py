@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from responder.model.finding import Change, Finding, Outcome
 from responder.model.quantities import show_duration
 from responder.model.report import Pointed
+from responder.report.weigh import Scales
 
 LOOK_FIRST_MOST = 3  # what fits on a phone beside the title
 LOOK_FIRST_FROM = 50.0  # an unhealthy finding of ordinary gravity, or a change within the hour before the onset
+ONLY_CLUE_FROM = 30.0  # where nothing tells as much: a change of the last two hours, other alerts that fire
 LINE_MOST = 500  # characters of one line; the finding itself stays whole
-HALF_SCORE_SECONDS = 3600.0  # a change this long before the onset tells half as much as one right before it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clue:
-    """One line that may lead to the cause. `score`: 0 to 100, higher goes first; below 0 for what came after onset."""
+    """One line that may lead to the cause. `score`: 0 to 132, higher goes first; below 0 for what came after onset.
+
+    `is_change`: it is no more than that; a vendor's incident that goes on is also what is wrong now.
+    """
 
     text: str
     check: str
@@ -41,37 +45,48 @@ class Ranked:
     also: tuple[Pointed, ...]
 
 
-def rank_clues(findings: Iterable[Finding], *, onset: datetime, resolved: bool = False) -> Ranked:
+def rank_clues(
+    findings: Sequence[Finding], scales: Scales, *, reads_clear: bool = False, resolved: bool = False
+) -> Ranked:
     """Unhealthy findings, graver first, among changes, closer before the onset first; changes after it come last.
 
-    Something is always first when anything points at a cause. Of a resolved incident: what is still unhealthy first.
+    `reads_clear`: every signal does, so that no change has caused anything that can be seen. Of a resolved incident:
+    what is still unhealthy first.
     """
-    clues = clues_in(findings, onset)
+    clues = clues_in(findings, scales)
+    may_be = [clue for clue in clues if not clue.is_change] if resolved or reads_clear else clues
     if resolved:
-        chosen = [clue for clue in clues if not clue.is_change][:LOOK_FIRST_MOST]
+        chosen = may_be[:LOOK_FIRST_MOST]
     else:
-        before = [clue for clue in clues if clue.score >= 0]
-        chosen = [clue for clue in before if clue.score >= LOOK_FIRST_FROM][:LOOK_FIRST_MOST] or before[:1]
+        chosen = _first_of([clue for clue in may_be if clue.score >= LOOK_FIRST_FROM])
+        only = [] if reads_clear else may_be[:1]
+        chosen = chosen or [clue for clue in only if clue.score >= ONLY_CLUE_FROM]
     rest = [clue for clue in clues if clue not in chosen]
     return Ranked(first=tuple(it.pointed for it in chosen), also=tuple(it.pointed for it in rest))
 
 
-def clues_in(findings: Iterable[Finding], onset: datetime) -> list[Clue]:
+def _first_of(clues: list[Clue]) -> list[Clue]:
+    """The most telling; what is wrong now has one of the lines, however much was changed."""
+    wrong = [clue for clue in clues[LOOK_FIRST_MOST:] if not clue.is_change]
+    chosen = clues[:LOOK_FIRST_MOST]
+    return [*chosen[:-1], wrong[0]] if wrong and all(clue.is_change for clue in chosen) else chosen
+
+
+def clues_in(findings: Sequence[Finding], scales: Scales) -> list[Clue]:
     """Every line once, most telling first, whatever order the findings come in."""
-    findings = tuple(findings)
     several = asked_of_several(findings)
-    clues = [clue for it in findings for clue in _clues_of(it, headline_in(it, several), onset)]
+    clues = [clue for it in findings for clue in _clues_of(it, headline_in(it, several), scales)]
     once: dict[str, Clue] = {}
     for clue in sorted(clues, key=lambda it: (-it.score, it.text, it.check)):
         once.setdefault(clue.text, clue)  # equal lines are one change that two checks report
     return list(once.values())
 
 
-def in_order(findings: Iterable[Finding], onset: datetime) -> tuple[Finding, ...]:
+def in_order(findings: Sequence[Finding], scales: Scales) -> tuple[Finding, ...]:
     """All findings, the most telling first: unhealthy and dated, then healthy, then those that could not look."""
 
     def key(finding: Finding) -> tuple[float, str, str, str]:
-        score = max((it.score for it in _clues_of(finding, finding.headline, onset)), default=None)
+        score = max((it.score for it in _clues_of(finding, finding.headline, scales)), default=None)
         quiet = math.inf if finding.outcome is Outcome.INCONCLUSIVE else 1e12
         return (quiet if score is None else -score, finding.name, finding.headline, finding.details)
 
@@ -112,19 +127,25 @@ def shortened(text: str, most: int = LINE_MOST) -> str:
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
-def _clues_of(finding: Finding, headline: str, onset: datetime) -> list[Clue]:
+def _clues_of(finding: Finding, headline: str, scales: Scales) -> list[Clue]:
     clues = [
-        Clue(text=change_line(it, onset), check=finding.name, score=_closeness(it, onset), is_change=True)
+        Clue(text=change_line(it, scales.onset), check=finding.name, score=scales.of_change(it), is_change=True)
         for it in finding.changes
     ]
-    if finding.outcome is Outcome.UNHEALTHY and not _says_the_same(finding):
-        clues.append(Clue(text=headline, check=finding.name, score=float(min(max(finding.gravity, 0), 100))))
-    return clues
+    if finding.outcome is not Outcome.UNHEALTHY:
+        return clues
+    trouble = Clue(text=headline, check=finding.name, score=scales.of_trouble(finding))
+    same = [clue for clue, it in zip(clues, finding.changes, strict=True) if _says_the_same(finding.headline, it)]
+    if any(clue.score >= trouble.score for clue in same):
+        return [replace(clue, is_change=clue not in same) for clue in clues]
+    return [*(clue for clue in clues if clue not in same), trouble]
 
 
-def _says_the_same(finding: Finding) -> bool:
+def _says_the_same(headline: str, change: Change) -> bool:
     """A check whose headline is its change would be told twice."""
-    return any(finding.headline.startswith(it.what.partition(": ")[0]) for it in finding.changes if it.what)
+    lead, _, rest = change.what.casefold().partition(": ")
+    said = headline.casefold()
+    return bool(lead) and (said.startswith(lead) or bool(rest and said.endswith(rest)))
 
 
 def change_line(change: Change, onset: datetime) -> str:
@@ -139,8 +160,3 @@ def _distance(at: datetime, onset: datetime) -> str:
     if abs(seconds) < 0.5:
         return "at onset"
     return f"{show_duration(abs(seconds))} {'before' if seconds > 0 else 'after'} onset"
-
-
-def _closeness(change: Change, onset: datetime) -> float:
-    seconds = (onset - change.at).total_seconds()
-    return seconds if seconds < 0 else 100.0 * 0.5 ** (seconds / HALF_SCORE_SECONDS)

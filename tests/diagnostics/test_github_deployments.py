@@ -75,9 +75,12 @@ async def test_recent_deployments_are_dated_changes_with_their_outcome(serve: Se
             at=datetime(2026, 11, 21, 3, 4, tzinfo=UTC),
             what="Deployment of main (1a2b3c4) to production: success",
             by="ann",
+            about={"repository": "shop/api", "environment": "production"},
         ),
         Change(
-            at=datetime(2026, 11, 21, 1, tzinfo=UTC), what="Deployment of 0000000 to staging: outcome not known", by=""
+            at=datetime(2026, 11, 21, 1, tzinfo=UTC),
+            what="Deployment of 0000000 to staging: outcome not known",
+            about={"repository": "shop/api", "environment": "staging"},
         ),
     )
     assert finding.found == {

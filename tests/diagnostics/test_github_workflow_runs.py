@@ -16,6 +16,9 @@ from tests.systems.vendors import Vendor
 
 Serve = Callable[[Handler], Awaitable[str]]
 PATH = "/repos/shop/api/actions/runs"
+ABOUT = {"repository": "shop/api"}
+
+ABOUT = {"repository": "shop/api"}
 
 
 def run(number: int, at: str = "2026-11-21T03:04:00Z", **more: Any) -> dict[str, Any]:
@@ -77,9 +80,9 @@ async def test_runs_that_may_have_changed_something_are_dated_changes(serve: Ser
     )
     at = datetime(2026, 11, 21, 3, 4, tzinfo=UTC)
     assert finding.changes == (
-        Change(at=at.replace(minute=6), what="Workflow Deploy run 5 of main (1a2b3c4): success", by="ann"),
-        Change(at=at, what="Workflow Deploy run 7 of main (1a2b3c4): success", by="ann"),
-        Change(at=at, what="Workflow Migrate run 6 of 1a2b3c4: in progress", by="bob"),
+        Change(at=at.replace(minute=6), what="Workflow Deploy run 5 of main (1a2b3c4): success", by="ann", about=ABOUT),
+        Change(at=at, what="Workflow Deploy run 7 of main (1a2b3c4): success", by="ann", about=ABOUT),
+        Change(at=at, what="Workflow Migrate run 6 of 1a2b3c4: in progress", by="bob", about=ABOUT),
     )
     assert finding.found == {
         "repository": "shop/api",
@@ -140,3 +143,15 @@ async def test_what_is_no_list_or_has_no_branch_could_not_be_looked_at(serve: Se
         await look({"total_count": 0}, serve)
     with pytest.raises(Refused, match="HTTP 404"):
         await look([run(7)], serve, 404)
+
+
+@pytest.mark.parametrize(
+    ("workflow", "is_told_less"),
+    [("CI", True), ("Lint and test", True), ("CI/CD", False), ("Build and deploy", False), ("Flush cache", False)],
+)
+async def test_a_workflow_that_only_tests_by_its_name_tells_little(
+    workflow: str, is_told_less: bool, serve: Serve
+) -> None:
+    finding, _ = await look([run(7, name=workflow)], serve)
+
+    assert [it.weight < 1 for it in finding.changes] == [is_told_less]

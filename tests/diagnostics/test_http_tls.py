@@ -58,8 +58,8 @@ async def served(folder: Path) -> AsyncIterator[str]:
     ("days", "asked", "outcome", "marks", "gravity"),
     [
         (100, Asked(), Outcome.HEALTHY, (), 0),
-        (100, Asked(within="200d"), Outcome.UNHEALTHY, ("expires_soon",), 40),
-        (5, Asked(), Outcome.UNHEALTHY, ("expires_soon",), 40),
+        (100, Asked(within="200d"), Outcome.UNHEALTHY, ("expires_soon",), 20),
+        (5, Asked(), Outcome.UNHEALTHY, ("expires_soon",), 20),
     ],
 )
 async def test_a_certificate_is_held_against_its_end(

@@ -63,7 +63,7 @@ async def test_a_pool_that_is_nearly_full_is_named_with_its_cause(
 
     finding = await DIAGNOSTIC.examine(target("postgres", small.readonly_dsn), Nothing(), doors)
 
-    assert (finding.outcome, finding.marks, finding.gravity) == (Outcome.UNHEALTHY, ("near_limit",), 80)
+    assert (finding.outcome, finding.marks, finding.gravity) == (Outcome.UNHEALTHY, ("near_limit",), 71)
     assert re.sub(r"\d+s", "Ns", finding.headline) == (
         '16 of 20 connections, 9 idle in transaction, oldest Ns ("worker")'
     )

@@ -94,8 +94,8 @@ async def test_a_full_pool_is_named_and_then_those_that_wait(examine: Examine, c
             it.cancel()
 
     assert full.headline.startswith("pool postgres/responder is full: 2 of 2 server connections in use, ")
-    assert (full.outcome, full.marks, full.gravity) == (Outcome.UNHEALTHY, ("near_limit",), 90)
-    assert waits.gravity == 100
+    assert (full.outcome, full.marks, full.gravity) == (Outcome.UNHEALTHY, ("near_limit",), 75)
+    assert waits.gravity == 94
     assert waits.found == {"database": "postgres", "user": "responder"}
     assert one.headline.startswith(
         "2 clients wait, longest 1s (postgres/responder): 2 of 2 server connections in use, "
@@ -115,7 +115,7 @@ async def test_a_paused_database_is_said(examine: Examine, connect: Connect) -> 
     await boss.execute("RESUME postgres")
     await client
 
-    assert (finding.marks, finding.gravity) == (("near_limit",), 100)  # nobody is served, and the pool is not full
+    assert (finding.marks, finding.gravity) == (("near_limit",), 94)  # nobody is served, and the pool is not full
     assert "server connections in use, paused" in finding.headline
     assert finding.table is not None
     assert finding.table.rows[0][2] == "transaction, paused"
@@ -139,7 +139,7 @@ async def test_places_for_clients_run_out(
 
     assert (most.marks, most.headline[-14:]) == ((), "4 of 5 clients")
     assert none.headline.startswith("5 of 5 clients, nobody waits, fullest pool postgres/responder: 0 of 20 ")
-    assert (none.outcome, none.marks, none.gravity) == (Outcome.UNHEALTHY, ("near_limit",), 90)
+    assert (none.outcome, none.marks, none.gravity) == (Outcome.UNHEALTHY, ("near_limit",), 75)
 
 
 @pytest.mark.system

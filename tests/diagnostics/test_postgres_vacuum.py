@@ -36,7 +36,7 @@ async def test_a_table_with_far_more_dead_rows_than_it_should_is_named(
         await asyncio.sleep(0.1)
     await admin.execute("drop table orders")
 
-    assert (finding.outcome, finding.gravity, finding.found) == (Outcome.UNHEALTHY, 40, {"table": "orders"})
+    assert (finding.outcome, finding.gravity, finding.found) == (Outcome.UNHEALTHY, 25, {"table": "orders"})
     assert finding.headline == "table orders: 1000 dead beside 1000 live rows, never vacuumed"
     assert isinstance(finding.table, Table)
     assert finding.table.rows == (("orders", "1000", "1000", "never vacuumed"),)

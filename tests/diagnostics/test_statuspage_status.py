@@ -167,7 +167,9 @@ async def test_a_maintenance_under_way_is_dated_and_no_incident(look: Look) -> N
 
     assert (finding.headline, finding.marks) == ('OpenAI: maintenance of "API", since 02:00 UTC: Database', ())
     assert (finding.outcome, finding.gravity) == (Outcome.UNHEALTHY, 30)
-    assert finding.changes == (Change(at=BEGAN.replace(hour=2, minute=0), what="Maintenance at OpenAI: Database"),)
+    assert finding.changes == (
+        Change(at=BEGAN.replace(hour=2, minute=0), what="Maintenance at OpenAI: Database", weight=0.4),
+    )
 
 
 async def test_only_what_we_use_counts(look: Look) -> None:

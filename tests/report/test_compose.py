@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from responder.model.finding import Outcome
+from responder.model.finding import Change, Finding, Outcome
 from responder.model.report import Pointed
 from responder.model.verdict import Clear, Unknown
 from tests.report.situations import (
@@ -20,6 +20,7 @@ from tests.report.situations import (
     P4,
     WARNING,
     alert,
+    before_onset,
     finding,
     incident,
     pack,
@@ -168,3 +169,24 @@ def test_several_signals_of_one_rule_are_all_kept() -> None:
 
     assert [it.signal for it in made.verdicts[0].signals] == ["error_rate", "queues"]
     assert Pointed(check="signal queues", text="no") in made.could_not_look
+
+
+def rollout(**before: float) -> Finding:
+    change = Change(at=before_onset(**before), what="Rollout api rev 42")
+    return finding("kubernetes.rollouts", "1 rollout", changes=(change,))
+
+
+def test_a_change_is_not_pointed_at_while_every_signal_reads_clear() -> None:
+    told = report(verdicts=(says(Clear()),), findings=(rollout(minutes=5),))
+
+    assert told.look_first == ()
+    assert [it.text for it in told.also] == ["Rollout api rev 42, 5m before onset"]
+
+
+def test_what_is_unhealthy_and_tells_nothing_is_not_called_healthy() -> None:
+    again = finding("prometheus.rules", "HighErrorRate holds", Outcome.UNHEALTHY, gravity=20)
+
+    assert (report(findings=(again,)).nothing_first, report(findings=()).nothing_first) == (
+        "Nothing points at a cause",
+        "Nothing unhealthy",
+    )
