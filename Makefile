@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.responder-runtime
 DEV := $(VENV)/.responder-dev
 
-.PHONY: help setup run test test-unit test-faults test-harm check format bench image lock clean
+.PHONY: help setup run test test-unit test-truth test-faults test-harm check format bench image lock clean
 
 help:
 	@echo "make run     set up all, then the demo: an alert becomes a note"
 	@echo "make test    set up all, then every test, real systems included"
+	@echo "make test-truth  incidents with a known cause: how often a report points at it first"
 	@echo "make test-faults  the whole fault suite: kill -9, outages, frozen replicas; over an hour"
 	@echo "make test-harm  10,000 looks at each kind of target that are given up midway"
 	@echo "make setup   virtual environment, locked dependencies, git hooks"
@@ -39,6 +40,9 @@ test: $(DEV)
 
 test-unit: $(DEV)
 	$(BIN)/python -m pytest -m "not system and not faults"
+
+test-truth: $(DEV)
+	@$(BIN)/python -m tests.scenarios.score
 
 test-faults: $(DEV)
 	@$(BIN)/python tests/systems/install.py
