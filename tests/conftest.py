@@ -21,7 +21,7 @@ from responder.model.alert import Alert, AlertStatus, Webhook
 from responder.store.migrate import migrate
 from responder.store.store import Store
 
-pytest_plugins = ["tests.plugins.pagerduty_contract", "tests.systems.plugin"]
+pytest_plugins = ["tests.plugins.pagerduty_contract", "tests.systems.plugin", "tests.systems.kubernetes"]
 
 asyncio.set_event_loop(
     None
