@@ -18,8 +18,8 @@ from aiohttp import web
 
 from responder.clients.alertmanager import AlertmanagerDoor
 from responder.clients.doors import Doors
+from responder.clients.known_secrets import secrets_of
 from responder.clients.pagerduty import PagerDutyApi, PagerDutyDoor, rate_of
-from responder.clients.resolve import secrets_of
 from responder.delivery.pagerduty_event import PagerDutyEvent, rate_of_events
 from responder.delivery.report_webhook import ReportWebhook
 from responder.delivery.sink import Outlets, sinks

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from responder.clients.budget import Budget, Tally
+from responder.clients.kubernetes_access import HTTPS, access_of, cluster
 from responder.clients.locate import located, project_of, repository_of
 from responder.clients.resolve import Resolved, resolve
 from responder.model.pack import Target
@@ -14,6 +15,7 @@ from responder.model.pack import Target
 if TYPE_CHECKING:  # a plain start loads no library of a target that nobody asks for
     from responder.clients.github import GithubDoor
     from responder.clients.http import HttpDoor
+    from responder.clients.kubernetes import KubernetesDoor
     from responder.clients.pgbouncer import PgBouncerDoor
     from responder.clients.postgres import PostgresDoor
     from responder.clients.prometheus import PrometheusDoor
@@ -33,6 +35,7 @@ SCHEMES = {
     "statuspage": HTTP,
     "github": HTTP,
     "sentry": HTTP,
+    "kubernetes": HTTPS,
 }
 
 
@@ -96,6 +99,17 @@ class Doors:
         allowed = {"may_scan": "scan" in target.allow, "may_slowlog": "slowlog" in target.allow}
         return self._door(target, "redis", REDIS, lambda it: RedisDoor(it, self._budget(target, it), **allowed))
 
+    def kubernetes(self, target: Target) -> KubernetesDoor:
+        """Gets and lists of what is in a list."""
+        from responder.clients.kubernetes import KubernetesDoor
+
+        allowed = {"may_log": "logs" in target.allow, "may_helm": "helm" in target.allow}
+
+        def opened(it: Resolved) -> KubernetesDoor:
+            return KubernetesDoor(it, self._budget(target, it), access_of(target, self._environment), **allowed)
+
+        return self._door(target, "kubernetes", HTTPS, opened)
+
     def sentry(self, target: Target) -> SentryDoor:
         """Which errors are counted."""
         from responder.clients.http import HttpDoor
@@ -155,6 +169,8 @@ class Doors:
             await door.close()
 
     def _resolved(self, target: Target, schemes: frozenset[str]) -> Resolved:
+        if target.kind == "kubernetes":
+            return cluster(target, self._environment)
         return resolve(located(target, self._environment), self._environment, schemes)
 
     def _budget(self, target: Target, resolved: Resolved) -> Budget:

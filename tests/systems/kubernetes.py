@@ -67,6 +67,11 @@ class Cluster(System):
         user = f'client-certificate: "{self.pki / "admin.crt"}", client-key: "{self.pki / "admin.key"}"'
         return self.configuration("admin", user)
 
+    def account(self, namespace: str, name: str = "reader") -> str:
+        """A new service account, which may do nothing; gives its name."""
+        self.add({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}})
+        return name
+
     def kubeconfig_of(self, account: str, namespace: str) -> Path:
         """Of a service account, by a token of its own."""
         return self.configuration(f"{namespace}-{account}", f'token: "{self.token_of(account, namespace)}"')

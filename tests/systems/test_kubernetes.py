@@ -42,8 +42,7 @@ def test_logs_come_from_the_kubelet_through_the_apiserver(cluster: Cluster, name
 
 
 def test_every_request_is_written_down_with_its_verb(cluster: Cluster, namespace: str) -> None:
-    cluster.add({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "who", "namespace": namespace}})
-    token = cluster.token_of("who", namespace)
+    token = cluster.token_of(cluster.account(namespace, "who"), namespace)
 
     status, _ = cluster.ask("GET", f"/api/v1/namespaces/{namespace}/secrets", token=token)
 
@@ -66,10 +65,9 @@ def test_an_answer_of_a_newer_kind_must_be_what_its_schema_says() -> None:
 def test_what_is_not_said_in_front_comes_from_the_server_behind(
     cluster: Cluster, namespace: str, in_front: Callable[[Mapping[str, Any]], Front]
 ) -> None:
-    cluster.add({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "who", "namespace": namespace}})
     before = in_front({"/api/v1/nodes": 429})
     through = replace(cluster, port=before.port)
-    token = cluster.token_of("who", namespace)
+    token = cluster.token_of(cluster.account(namespace), namespace)
 
     assert through.ask("GET", "/api/v1/nodes", token=token) == (429, "s3cret\n")
     assert through.ask("GET", "/version", token=token)[1]["gitVersion"] == "v1.20.2"
