@@ -155,9 +155,14 @@ async def serve(settings: Settings, loaded: Loaded, redactor: Redactor, metrics:
             _on_signals(stop.set)
             log.info("daemon.started", url=daemon.url, rules=daemon.desk.rules.rules, sinks=list(daemon.desk.told))
             async with asyncio.TaskGroup() as group:
-                reloading = group.create_task(_reload_at(hung_up, daemon.reloader))
+                targets = [target for pack in loaded.packs for target in pack.targets.values()]
+                behind = [
+                    group.create_task(_reload_at(hung_up, daemon.reloader)),
+                    group.create_task(daemon.desk.doors.prepare(targets)),
+                ]
                 await stop.wait()
-                reloading.cancel()
+                for task in behind:
+                    task.cancel()
             log.info("daemon.stopping", busy=daemon.worker.busy)
     except asyncio.CancelledError:
         if started:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from responder.clients.budget import Budget, Tally
 from responder.clients.kubernetes_access import HTTPS, access_of, cluster
 from responder.clients.locate import located, project_of, repository_of
 from responder.clients.resolve import Resolved, resolve
+from responder.errors import CouldNotLook
 from responder.model.pack import Target
 
 if TYPE_CHECKING:  # a plain start loads no library of a target that nobody asks for
@@ -139,6 +141,13 @@ class Doors:
             return HttpDoor(it, self._budget(target, it), max_body_bytes=MAX_BODY_BYTES)
 
         return GithubDoor(self._door(target, "github", HTTP, opened), repository_of(target, self._environment))
+
+    async def prepare(self, targets: Iterable[Target]) -> None:
+        """Load what is slow to load for these, so that the first look of an incident need not wait for it."""
+        for target in targets:
+            if target.kind == "kubernetes":
+                with suppress(CouldNotLook):
+                    await self.kubernetes(target).prepare()
 
     def tally(self, target: Target) -> Tally:
         """What was asked of it, through whichever door; targets that are written alike are one."""

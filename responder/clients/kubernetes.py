@@ -89,6 +89,10 @@ class KubernetesDoor:
         """Scheme, host and port, for people."""
         return self._resolved.shown
 
+    async def prepare(self) -> None:
+        """Load the library; nothing is asked."""
+        await self._opened()
+
     async def list(
         self,
         what: Resource,
@@ -118,8 +122,8 @@ class KubernetesDoor:
         return Listed(items=tuple(found[:most]), now=now, cut=bool(more) or len(found) > most)
 
     async def get(self, what: Resource, shape: type[W], namespace: str, name: str) -> W:
-        """One by its name; raises NotThere."""
-        self._check_names(namespace, name)
+        """One by its name; raises NotThere. `namespace` is empty of what is in none."""
+        self._check_names(*([namespace] if what.namespaced else []), name)
         answer = await self._ask(what.path(namespace, name), {}, what.accept, MAX_BODY_BYTES)
         self._check(answer, what, namespace, name)
         return await self._read(answer, shape)

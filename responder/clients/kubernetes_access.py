@@ -7,6 +7,7 @@ https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeco
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -56,8 +57,10 @@ def access_of(target: Target, environment: Mapping[str, str]) -> Access:
     """Read afresh each time; raises NotConfigured, whose text holds nothing of the file but names."""
     where = f"target {target.name}"
     if isinstance(target.address, Mapping):
-        path = Path(replaced(str(target.address.get("kubeconfig", "")), environment)).expanduser()
-        return _of_kubeconfig(where, path, replaced(str(target.address.get("context", "")), environment))
+        path = replaced(str(target.address.get("kubeconfig", "")), environment) or _as_kubectl(where, environment)
+        return _of_kubeconfig(
+            where, Path(path).expanduser(), replaced(str(target.address.get("context", "")), environment)
+        )
     if replaced(str(target.address), environment) != IN_CLUSTER:
         raise NotConfigured(f"{where}: expected in-cluster or {{kubeconfig: path, context: name}}")
     return _in_cluster(where, environment)
@@ -72,6 +75,14 @@ def _in_cluster(where: str, environment: Mapping[str, str]) -> Access:
         raise NotConfigured(f"{where}: {SERVICE_ACCOUNT / 'token'} is empty")
     shown = f"[{host}]" if ":" in host else host
     return Access(server=f"https://{shown}:{port}", secrets=(token,))
+
+
+def _as_kubectl(where: str, environment: Mapping[str, str]) -> str:
+    """The file that kubectl takes when it is told none; it would merge several."""
+    path = environment.get("KUBECONFIG", "") or "~/.kube/config"
+    if os.pathsep in path:
+        raise NotConfigured(f"{where}: KUBECONFIG names several files; say which with `kubeconfig`")
+    return path
 
 
 def _of_kubeconfig(where: str, path: Path, context: str) -> Access:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +17,13 @@ from responder.clients.doors import Doors
 from responder.clients.kubernetes import Changed, KubernetesDoor, NotServed, NotThere
 from responder.clients.kubernetes_objects import Deployment, Node, Pod, PodUsage, Scaler, Thing
 from responder.clients.kubernetes_paths import DEPLOYMENTS, NODES, POD_USAGE, PODS, SCALERS, Resource
+from responder.clients.kubernetes_session import Reads
+from responder.clients.resolve import resolve
 from responder.errors import CouldNotLook, NotConfigured, Refused, Unreachable
 from responder.model.pack import Target
-from tests.systems.kubernetes import NODE, Cluster
+from tests.systems.kubernetes import NODE, Cluster, keys
 from tests.systems.kubernetes_front import Front
-from tests.systems.plugin import free_port
+from tests.systems.plugin import free_port, program
 
 pytestmark = pytest.mark.system
 
@@ -95,12 +100,15 @@ async def test_a_long_list_comes_in_pages_and_says_where_it_is_cut(
     door = doors.kubernetes(target(cluster.kubeconfig))
 
     whole = await door.list(PODS, Pod, namespace)
+    before = len(cluster.audited())
     cut = await door.list(PODS, Pod, namespace, most=3)
+    asked = [it["requestURI"].partition("limit=")[2][0] for it in cluster.audited()[before:]]
 
     assert [it.metadata.name for it in whole.items] == [f"api-{number}" for number in range(5)]
     assert not whole.cut
     assert [it.metadata.name for it in cut.items] == ["api-0", "api-1", "api-2"]
     assert cut.cut
+    assert asked == ["2", "1"]
 
 
 async def test_a_list_that_changes_while_it_is_read_is_cut_there(
@@ -272,6 +280,69 @@ async def test_an_api_that_is_not_served_is_named(cluster: Cluster, namespace: s
     await tired.close()
 
 
+async def test_a_redirect_is_not_followed(
+    cluster: Cluster, namespace: str, doors: Doors, through: Any, in_front: InFront
+) -> None:
+    elsewhere = in_front({})
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    door, _ = through(doors, {path: f"{elsewhere.address}{path}"})
+
+    with pytest.raises(Unreachable, match="HTTP 307, expected 200"):
+        await door.list(PODS, Pod, namespace)
+    assert elsewhere.asked == []
+
+
+async def test_a_certificate_that_was_renewed_is_taken_up_by_the_next_look(
+    cluster: Cluster, doors: Doors, tmp_path: Path
+) -> None:
+    old = keys(program("openssl", "apt-get install openssl"), tmp_path / "old")
+    user = f'client-certificate: "{old}/admin.crt", client-key: "{old}/admin.key"'
+    it = target(cluster.configuration("renewed", user))
+
+    assert "not accepted" in await refusal(doors.kubernetes(it).list(NODES, Node))
+    for name in ("admin.crt", "admin.key"):
+        (old / name).write_bytes((cluster.pki / name).read_bytes())
+
+    assert (await doors.kubernetes(it).list(NODES, Node)).items
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://one.example.com/base/api/v1/pods?limit=1&limit=2", "the request can be read in two ways"),
+        ("https://one.example.com/base/api/v1/pods#fragment", "the request can be read in two ways"),
+        ("https://one.example.com/base//evil.example.com/api/v1/pods", "the request can be read in two ways"),
+        ("https://one.example.com/api/v1/pods", "another server would be asked"),
+        ("https://one.example.com.evil.example.com/base/api/v1/pods", "another server would be asked"),
+        ("https://one.example.com/base/api/v1/pods?watch=true", "watch is not among what is asked"),
+    ],
+)
+async def test_what_the_library_asks_is_looked_at_before_it_is_sent(url: str, said: str) -> None:
+    at = Target(name="cluster", kind="kubernetes", address="https://one.example.com/base")
+    reads = Reads(resolve(at, {}, frozenset({"https"})), ssl.create_default_context(), None)
+
+    with pytest.raises(Refused, match=said):
+        await reads.request(method="GET", url=url, headers={"Accept": "application/json"})
+    await reads.close()
+
+
+async def test_what_is_slow_to_load_is_loaded_before_anybody_asks(cluster: Cluster, doors: Doors) -> None:
+    it = target(cluster.kubeconfig)
+    nowhere = Target(name="other", kind="kubernetes", address="in-cluster")
+    before = len(cluster.audited())
+
+    await doors.prepare([nowhere, it])
+
+    assert doors.kubernetes(it)._client is not None
+    assert len(cluster.audited()) == before  # nothing was asked
+
+
+def test_a_plain_start_does_not_load_the_library() -> None:
+    script = "import sys, responder.app, responder.clients.kubernetes; print('kubernetes_asyncio' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "False\n"
+
+
 async def test_an_answer_without_end_is_cut_off(
     namespace: str, doors: Doors, through: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -349,7 +420,7 @@ async def test_inside_a_pod_the_service_account_is_taken_and_its_rotation_is_see
 async def test_without_the_extra_it_says_what_to_install(
     cluster: Cluster, doors: Doors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "kubernetes_asyncio", None)
+    monkeypatch.setitem(sys.modules, "kubernetes_asyncio", None)
 
     with pytest.raises(NotConfigured, match=r"pip install 'responder\[k8s\]'"):
         await doors.kubernetes(target(cluster.kubeconfig)).list(NODES, Node)

@@ -224,6 +224,7 @@ async def test_a_server_that_hangs_costs_only_its_deadline(
         for check, it in checks.items()
     ]
     doors, told = Doors({"TOKEN": "t0ken", "GITHUB_API_URL": f"http://127.0.0.1:{port}"}), Told()
+    await doors.prepare(it.target for it in asks if it.target is not None)  # as at the start of the daemon
     loop = asyncio.get_running_loop()
     started = loop.time()
 

@@ -25,6 +25,7 @@ from tests.systems.kubernetes_front import Front, front
 from tests.systems.plugin import LOOPBACK, System, folder_for, free_port, missing, program, start, stop
 
 BUILT_WITHIN_SECONDS = 1500  # on two cores that also run tests
+STARTS_WITHIN_SECONDS = 90.0  # 4 s of a core, on a machine where much else may run
 NODE = "node-1"  # whose kubelet gives all logs
 CORE_KINDS = {
     "Namespace": "namespaces",
@@ -132,6 +133,12 @@ class Cluster(System):
         return [it for it in events if user in it["user"].get("username", "")]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Several processes would take the largest files first, whatever their order."""
+    if not build_apiserver.BUILT.exists():
+        config.option.loadscopereorder = False
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """While the program is being built, what needs it comes last, and may wait for it."""
     if build_apiserver.BUILT.exists():
@@ -167,8 +174,9 @@ def cluster(apiserver_program: Path) -> Iterator[Cluster]:
         store = _started_etcd(stack, etcd, folder)
         node = stack.enter_context(kubelet(pki))
         port = free_port()
+        command = _command(apiserver_program, folder, pki, store, port)
         process = start(
-            "kube-apiserver", _command(apiserver_program, folder, pki, store, port), folder, lambda: _ready(pki, port)
+            "kube-apiserver", command, folder, lambda: _ready(pki, port), within_seconds=STARTS_WITHIN_SECONDS
         )
         stack.callback(stop, process)
         made = Cluster(
@@ -197,6 +205,22 @@ def in_front(cluster: Cluster) -> Iterator[Callable[[Mapping[str, Any]], Front]]
     """`in_front({path: body or status})`: the same server, but for these paths; who asks must show a token."""
     with ExitStack() as stack:
         yield lambda answers: stack.enter_context(front(cluster.port, cluster.pki, answers))
+
+
+@pytest.fixture
+def fronted(cluster: Cluster, namespace: str, in_front: Callable[[Mapping[str, Any]], Front]) -> Callable[..., Path]:
+    """`fronted({path: body or status})`: the kubeconfig of somebody who may do everything there."""
+    who = {"kind": "ServiceAccount", "name": cluster.account(namespace, "admin"), "namespace": namespace}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
+    bound = {"kind": "ClusterRoleBinding", "metadata": {"name": namespace}, "roleRef": role, "subjects": [who]}
+    cluster.add({"apiVersion": "rbac.authorization.k8s.io/v1", **bound})
+    user = f'token: "{cluster.token_of("admin", namespace)}"'
+
+    def made(answers: Mapping[str, Any]) -> Path:
+        before = in_front(answers)
+        return cluster.configuration(f"front-{before.port}", user, before.address)
+
+    return made
 
 
 def keys(openssl: str, folder: Path) -> Path:

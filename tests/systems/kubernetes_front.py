@@ -18,13 +18,14 @@ import kubernetes_validate
 NEWEST = "1.37"
 NOT_IN_THE_SCHEMAS = "metrics.k8s.io"  # an API of its own, which the apiserver hands on
 HANDED_ON = ("Authorization", "Accept", "Content-Type")
-Answer = Mapping[str, Any] | int | bytes | Callable[[str], Any]
+Answer = Mapping[str, Any] | int | bytes | str | Callable[[str], Any]
 
 
 @dataclass(kw_only=True)
 class Front:
-    """`answers`: path → a body that Kubernetes' own schema accepts, a status, raw bytes, or what makes one of these of
-    the path with its query. `asked`: (method, path and query) of each request, also of those that were handed on."""
+    """`answers`: path → a body that Kubernetes' own schema accepts, a status, raw bytes, a text: the address of a
+    redirect, or what makes one of these of the path with its query. `asked`: (method, path and query) of each request,
+    also of those that were handed on."""
 
     port: int
     answers: Mapping[str, Answer]
@@ -65,6 +66,8 @@ def front(behind: int, pki: Path, answers: Mapping[str, Answer]) -> Iterator[Fro
                 self._say(*self._handed_on())
             elif isinstance(answer, int):
                 self._say(answer, {"Retry-After": "1"}, b"s3cret\n")
+            elif isinstance(answer, str):
+                self._say(307, {"Location": answer}, b"")
             else:
                 body = answer if isinstance(answer, bytes) else valid(answer)
                 self._say(200, {"Content-Type": "application/json"}, body)
