@@ -64,7 +64,6 @@ class Terminated(Wire):
     exit_code: int = 0
     signal: int = 0
     reason: str = ""
-    started_at: AwareDatetime | None = None
     finished_at: AwareDatetime | None = None
 
 
@@ -74,17 +73,10 @@ class Waiting(Wire):
     reason: str = ""
 
 
-class Running(Wire):
-    """Since when a container runs."""
-
-    started_at: AwareDatetime | None = None
-
-
 class State(Wire):
-    """One of the three."""
+    """Waiting, ended, or neither: it runs."""
 
     waiting: Waiting | None = None
-    running: Running | None = None
     terminated: Terminated | None = None
 
 
