@@ -1,6 +1,6 @@
 """Build a real kube-apiserver from Debian 12's source package `kubernetes` (1.20.2), once: it then lies in the cache.
 
-Takes about 5 minutes of two cores, so `make test` starts it behind everything else, as patient as can be; tests that
+Takes about 5 minutes of two cores, so `make test` starts it beside everything else; tests that
 need it wait for it. Later Debian releases' sources hold kubectl only.
 """
 
@@ -159,7 +159,7 @@ def main(behind: bool) -> int:
             start_build()
             print(f"systems: building kube-apiserver, once; about 5 minutes, beside the tests ({LOG})", flush=True)
         return 0
-    os.nice(15)
+    os.nice(5)  # tests wait most of their time, and the last of them for this
     with alone():
         if BUILT.exists():
             return 0
