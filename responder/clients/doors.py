@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # a plain start loads no library of a target that nobody asks
     from responder.clients.github import GithubDoor
     from responder.clients.http import HttpDoor
     from responder.clients.kubernetes import KubernetesDoor
+    from responder.clients.pagerduty_around import Account, PagerDutyAround
     from responder.clients.pgbouncer import PgBouncerDoor
     from responder.clients.postgres import PostgresDoor
     from responder.clients.prometheus import PrometheusDoor
@@ -56,11 +57,14 @@ class Doors:
     """Every door that diagnostics and signals may go through. None has a method that writes.
 
     `environment`: what `${NAME}` in targets is replaced from, each time a door is asked for, so that a rotated
-    `${file:…}` is seen. Every method raises NotConfigured when something is not set or no address.
+    `${file:…}` is seen. `account`: responder's own at PagerDuty, None where there is none. Every method raises
+    NotConfigured when something is not set or no address.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], account: Account | None = None) -> None:
         self._environment = environment
+        self._account = account
+        self._pagerduty: PagerDutyAround | None = None
         self._open: dict[tuple[object, ...], tuple[Resolved, Door]] = {}
         self._asked_for: dict[tuple[object, ...], float] = {}
         self._retired: list[tuple[float, Door]] = []
@@ -142,6 +146,14 @@ class Doors:
 
         return GithubDoor(self._door(target, "github", HTTP, opened), repository_of(target, self._environment))
 
+    def pagerduty(self) -> PagerDutyAround:
+        """What PagerDuty knows around an incident; responder's own account, and no target."""
+        from responder.clients.pagerduty_around import Account, PagerDutyAround
+
+        if self._pagerduty is None:
+            self._pagerduty = PagerDutyAround(self._account or Account())
+        return self._pagerduty
+
     async def prepare(self, targets: Iterable[Target]) -> None:
         """Load what is slow to load for these, so that the first look of an incident need not wait for it."""
         for target in targets:
@@ -159,7 +171,9 @@ class Doors:
 
     async def close(self) -> None:
         """Close every connection that was opened."""
-        doors = [door for _, door in (*self._open.values(), *self._retired)]
+        doors: list[Door] = [door for _, door in (*self._open.values(), *self._retired)]
+        doors += [self._pagerduty] if self._pagerduty is not None else []
+        self._pagerduty = None
         self._open.clear()
         self._retired.clear()
         for door in doors:

@@ -14,6 +14,7 @@ import pytest
 
 from responder import diagnostics
 from responder.clients.doors import Doors
+from responder.clients.pagerduty_around import Account
 from responder.diagnostics.catalogue import catalogue, specs
 from responder.diagnostics.diagnostic import Diagnostic
 from responder.errors import CouldNotLook
@@ -31,6 +32,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "redis.queues": {"keys": "queue"},
     "http.metrics": {"series": "up"},
     "http.json": {"path": "/", "pick": {"state": "state"}},
+    **{f"pagerduty.{name}": {"incident": "Q2STH1QX0AJT5J"} for name in ("changes", "related", "past_incidents")},
 }
 ASK_WHETHER_IT_ANSWERS = {"http.status", "postgres.ping", "redis.ping"}
 KUBECONFIG = """\
@@ -70,7 +72,8 @@ def target_at(diagnostic: Diagnostic, host: str) -> tuple[Target, Doors]:
         headers={} if diagnostic.target_kind in SCHEME else {"Authorization": "Bearer ${TOKEN}"},
         allow=frozenset({"scan", "slowlog", "logs", "helm"}),
     )
-    return target, Doors({"TOKEN": "s3crettoken", "GITHUB_API_URL": at})
+    account = Account(token="s3crettoken", url=f"http://{host}/s3cretpath")
+    return target, Doors({"TOKEN": "s3crettoken", "GITHUB_API_URL": at}, account)
 
 
 def test_the_folder_is_the_registry() -> None:
@@ -142,7 +145,8 @@ async def test_a_target_that_is_not_configured_is_named(diagnostic: Diagnostic) 
     address = {key: "${THE_URL}"} if key else "${THE_URL}"
     target = Target(name="it", kind=diagnostic.target_kind, address=address)
 
-    with pytest.raises(CouldNotLook, match="THE_URL is not set"):
+    lacking = "RESPONDER_PAGERDUTY_TOKEN" if diagnostic.target_kind == "pagerduty" else "THE_URL"
+    with pytest.raises(CouldNotLook, match=f"{lacking} is not set"):
         await diagnostic.examine(target, asked(diagnostic), Doors({}))
 
 
