@@ -54,13 +54,15 @@ NODES = Resource(api="api/v1", plural="nodes", namespaced=False)
 DEPLOYMENTS = Resource(api="apis/apps/v1", plural="deployments")
 REPLICA_SETS = Resource(api="apis/apps/v1", plural="replicasets")
 STATEFUL_SETS = Resource(api="apis/apps/v1", plural="statefulsets")
+REVISIONS = Resource(api="apis/apps/v1", plural="controllerrevisions")
 SCALERS = Resource(api="apis/autoscaling/v2", plural="horizontalpodautoscalers")
 SCALERS_V1 = Resource(api="apis/autoscaling/v1", plural="horizontalpodautoscalers")
 POD_USAGE = Resource(api="apis/metrics.k8s.io/v1beta1", plural="pods")
 NODE_USAGE = Resource(api="apis/metrics.k8s.io/v1beta1", plural="nodes", namespaced=False)
 HELM_RELEASES = Resource(api="api/v1", plural="secrets", accept=METADATA_ONLY)
 READABLE = (
-    PODS, EVENTS, NODES, DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, SCALERS, SCALERS_V1, POD_USAGE, NODE_USAGE,
+    PODS, EVENTS, NODES, DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, REVISIONS, SCALERS, SCALERS_V1, POD_USAGE,
+    NODE_USAGE,
 )  # fmt: skip
 
 _INSIDE = rf"(/namespaces/{_NAME})?"
