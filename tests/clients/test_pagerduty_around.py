@@ -102,9 +102,9 @@ async def test_it_has_no_way_to_write_and_follows_no_odd_id() -> None:
     door = PagerDutyAround(Account(token=TOKEN, url=pagerduty.url))
 
     with pytest.raises(CouldNotLook):
-        await door.incident("x/../../users/me?y=")
+        await door.incident("Q1?include[]=users")
 
-    assert [it.path for it in pagerduty.requests if "users" in it.path and "%" not in it.path] == []
+    assert [it.query for it in pagerduty.requests] == [[]]
     assert not {"post", "put", "delete", "patch", "request"} & {name for name in dir(door) if name[0] != "_"}
     await door.close()
     await pagerduty.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,34 +10,20 @@ from responder.clients.doors import Doors
 from responder.diagnostics.catalogue import catalogue
 from responder.model.finding import Finding
 from responder.model.pack import Target
-from tests.systems.kubernetes import NODE, Cluster
+from tests.diagnostics.kubernetes_things import of_kubeconfig
+from tests.systems.kubernetes import Cluster
 
 REVISION = "deployment.kubernetes.io/revision"
 
 
 def target(kubeconfig: Path, *allow: str) -> Target:
-    address = {"kubeconfig": str(kubeconfig)}
-    return Target(name="cluster", kind="kubernetes", address=address, per_minute=1000, allow=frozenset(allow))
+    """Looked at by whom the kubeconfig says."""
+    return replace(of_kubeconfig(kubeconfig), allow=frozenset(allow))
 
 
 async def look(check: str, where: Target, doors: Doors, **asked: Any) -> Finding:
     diagnostic = catalogue()[check]
     return await diagnostic.examine(where, diagnostic.parameters(**asked), doors)
-
-
-def a_pod(namespace: str, name: str, *statuses: dict[str, Any], labels: dict[str, str] | None = None) -> dict[str, Any]:
-    """`statuses`: of containers; without one there is one container, `api`."""
-    names = [it["name"] for it in statuses] or ["api"]
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"namespace": namespace, "name": name, "labels": labels or {}},
-        "spec": {"nodeName": NODE, "containers": [{"name": it, "image": "a:1"} for it in names]},
-        "status": {"phase": "Running", "containerStatuses": [{**STATUS, **it} for it in statuses]},
-    }
-
-
-STATUS: dict[str, Any] = {"ready": True, "restartCount": 0, "image": "a:1", "imageID": "", "started": True}
 
 
 def rolled_out(cluster: Cluster, namespace: str, name: str, *containers: dict[str, Any], by: str = "ci") -> None:

@@ -32,6 +32,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "redis.queues": {"keys": "queue"},
     "http.metrics": {"series": "up"},
     "http.json": {"path": "/", "pick": {"state": "state"}},
+    "kubernetes.helm": {"namespace": "shop"},
     **{f"pagerduty.{name}": {"incident": "Q2STH1QX0AJT5J"} for name in ("changes", "related", "past_incidents")},
 }
 ASK_WHETHER_IT_ANSWERS = {"http.status", "postgres.ping", "redis.ping"}

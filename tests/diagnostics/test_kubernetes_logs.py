@@ -14,7 +14,8 @@ from responder.diagnostics.kubernetes_logs import Asked, AskedBeside
 from responder.errors import CouldNotLook, Refused
 from responder.model.catalogue import Beside
 from responder.model.finding import Finding, Outcome
-from tests.diagnostics.kubernetes_workloads import a_pod, look, target
+from tests.diagnostics.kubernetes_things import container, pod
+from tests.diagnostics.kubernetes_workloads import look, target
 from tests.systems.kubernetes import Cluster
 
 pytestmark = pytest.mark.system
@@ -42,9 +43,9 @@ def logs(cluster: Cluster, namespace: str) -> Iterator[Any]:
     """`logs(pod, container, body)`: what the kubelet has of it."""
     told: list[tuple[str, str, str]] = []
 
-    def given(pod: str, body: bytes | int, container: str = "api") -> None:
-        told.append((namespace, pod, container))
-        cluster.kubelet.logs[namespace, pod, container] = body
+    def given(name: str, body: bytes | int, of: str = "api") -> None:
+        told.append((namespace, name, of))
+        cluster.kubelet.logs[namespace, name, of] = body
 
     yield given
     for it in told:
@@ -59,9 +60,9 @@ async def test_errors_of_several_pods_are_counted_together_and_the_new_one_is_to
     cluster: Cluster, namespace: str, doors: Doors, logs: Any
 ) -> None:
     for name in ("api-1", "api-2"):
-        cluster.add(a_pod(namespace, name, labels={"app": "api"}))
+        cluster.add(pod(namespace, name, labels={"app": "api"}))
         logs(name, QUIET + BROKEN)
-    cluster.add(a_pod(namespace, "other"))
+    cluster.add(pod(namespace, "other"))
 
     found = await asked(cluster, doors, namespace, selector="app=api")
 
@@ -78,7 +79,7 @@ async def test_errors_of_several_pods_are_counted_together_and_the_new_one_is_to
 
 
 async def test_beside_an_incident_the_onset_is_known(cluster: Cluster, namespace: str, doors: Doors, logs: Any) -> None:
-    cluster.add(a_pod(namespace, "api-1"))
+    cluster.add(pod(namespace, "api-1"))
     logs("api-1", QUIET + BROKEN)
     beside = Asked(namespace=namespace).beside(Beside(onset=NOW - timedelta(minutes=12)))
 
@@ -99,8 +100,8 @@ def test_incidents_of_one_minute_ask_the_same() -> None:
 async def test_what_the_container_said_before_it_crashed_is_news_however_short(
     cluster: Cluster, namespace: str, doors: Doors, logs: Any
 ) -> None:
-    cluster.add(a_pod(namespace, "api-1", {"name": "api", "ready": False, "restartCount": 14}))
-    cluster.add(a_pod(namespace, "api-2", {"name": "api"}))
+    cluster.add(pod(namespace, "api-1", container(restarts=14)))
+    cluster.add(pod(namespace, "api-2", container(ready=True)))
     logs("api-1", log("Traceback (most recent call last):", "KeyError: 'STRIPE_KEY'", since=1), "api (previous)")
 
     found = await asked(cluster, doors, namespace, previous=True)
@@ -113,7 +114,7 @@ async def test_what_the_container_said_before_it_crashed_is_news_however_short(
 
 
 async def test_without_a_restart_there_is_no_previous_log(cluster: Cluster, namespace: str, doors: Doors) -> None:
-    cluster.add(a_pod(namespace, "api-1", {"name": "api"}))
+    cluster.add(pod(namespace, "api-1", container(ready=True)))
 
     found = await asked(cluster, doors, namespace, previous=True)
 
@@ -126,7 +127,7 @@ async def test_without_a_restart_there_is_no_previous_log(cluster: Cluster, name
 async def test_all_containers_are_read_and_one_that_cannot_be_is_named(
     cluster: Cluster, namespace: str, doors: Doors, logs: Any
 ) -> None:
-    cluster.add(a_pod(namespace, "api-1", {"name": "api"}, {"name": "proxy"}))
+    cluster.add(pod(namespace, "api-1", container(), container("proxy")))
     logs("api-1", QUIET)
     logs("api-1", 400, "proxy")
 
@@ -140,8 +141,8 @@ async def test_containers_in_trouble_are_read_first_and_the_rest_is_counted(
     cluster: Cluster, namespace: str, doors: Doors, logs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("responder.diagnostics.kubernetes_logs.MOST_LOGS", 1)
-    cluster.add(a_pod(namespace, "api-1", {"name": "api"}))
-    cluster.add(a_pod(namespace, "api-2", {"name": "api", "ready": False}))
+    cluster.add(pod(namespace, "api-1", container(ready=True)))
+    cluster.add(pod(namespace, "api-2", container()))
     logs("api-2", QUIET)
 
     found = await asked(cluster, doors, namespace)
@@ -150,7 +151,7 @@ async def test_containers_in_trouble_are_read_first_and_the_rest_is_counted(
 
 
 async def test_no_log_at_all_is_no_healthy_log(cluster: Cluster, namespace: str, doors: Doors, logs: Any) -> None:
-    cluster.add(a_pod(namespace, "api-1"))
+    cluster.add(pod(namespace, "api-1"))
     logs("api-1", 500)
 
     with pytest.raises(CouldNotLook):
@@ -160,7 +161,7 @@ async def test_no_log_at_all_is_no_healthy_log(cluster: Cluster, namespace: str,
 
 
 async def test_logs_are_read_only_where_the_target_allows_it(cluster: Cluster, namespace: str, doors: Doors) -> None:
-    cluster.add(a_pod(namespace, "api-1"))
+    cluster.add(pod(namespace, "api-1"))
 
     with pytest.raises(Refused, match=r"only where the target says `allow: \[logs\]`"):
         await look("kubernetes.logs", target(cluster.kubeconfig), doors, namespace=namespace)
@@ -169,7 +170,7 @@ async def test_logs_are_read_only_where_the_target_allows_it(cluster: Cluster, n
 async def test_no_line_leaves_as_it_is_unless_excerpts_are_asked_for_and_then_redacted(
     cluster: Cluster, namespace: str, doors: Doors, logs: Any
 ) -> None:
-    cluster.add(a_pod(namespace, "api-1"))
+    cluster.add(pod(namespace, "api-1"))
     logs("api-1", QUIET + log(f"ERROR no bed for {PATIENT}, mail maria@example.com", since=5))
     where, check = target(cluster.kubeconfig, "logs"), catalogue()["kubernetes.logs"]
 
@@ -184,7 +185,7 @@ async def test_no_line_leaves_as_it_is_unless_excerpts_are_asked_for_and_then_re
 async def test_what_is_asked_of_the_kubelet_is_bounded(
     cluster: Cluster, namespace: str, doors: Doors, logs: Any
 ) -> None:
-    cluster.add(a_pod(namespace, "api-1"))
+    cluster.add(pod(namespace, "api-1"))
     logs("api-1", QUIET)
 
     await asked(cluster, doors, namespace, tail=50, since="5m")

@@ -132,6 +132,7 @@ def test_who_rolled_out_is_named_where_one_wrote_the_template() -> None:
     assert rolled(*revisions, deployment=workload(("ci", NEW), controller)).by == "ci"
     assert rolled(*revisions, deployment=workload(("ci", OLD), ("helm", "2026-11-20T03:08:19Z"))).by == "helm"
     assert rolled(*revisions, deployment=workload(("ci", OLD), ("helm", OLD))).by == ""
+    assert rolled(*revisions, deployment=workload(("ci", NEW), ("helm", NEW))).by == ""
     assert rolled(*revisions).by == ""
 
 

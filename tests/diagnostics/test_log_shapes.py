@@ -72,6 +72,12 @@ def test_single_lines_of_one_kind_are_one_shape() -> None:
     assert seen(shapes) == [("error: …", 2)]
 
 
+def test_a_single_line_is_not_shown_though_others_have_its_words() -> None:
+    shapes = shapes_of(lines("ERROR alpha beta", "ERROR beta alpha"))
+
+    assert seen(shapes) == [("error: …", 2)]
+
+
 def test_names_that_differ_from_line_to_line_are_not_shown() -> None:
     people = ["Maria Popescu", "Ion Ionescu", "Ana Pop", "Elena Rus"]
     shapes = shapes_of(lines(*(f"ERROR no record for {who} today" for who in people)))
