@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from responder.diagnostics.log_lines import GRAVE, Entry, LogLine, entries
-from responder.diagnostics.log_words import GAP, bare, shown, words
+from responder.diagnostics.log_words import GAP, bare, is_constant, shown, words
 
 MOST_CHARS, MOST_LINES = 1024 * 1024, 10_000
 MOST_SHAPES = 200
@@ -30,8 +30,9 @@ Kind = tuple[str, str, str]  # level, logger, exception
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
     """`shown`: words that stand in several lines, exception classes and identifiers, `…` for the rest; of a single
-    line only class, logger and level. `first`, `last`: None where lines are not dated. `example`: the newest line,
-    as it was written: never to be shown but as an excerpt that was asked for, redacted."""
+    line only class, logger, level and a quoted constant (`'STRIPE_KEY'`). `first`, `last`: None where lines are not
+    dated. `example`: the newest line, as it was written: never to be shown but as an excerpt that was asked for,
+    redacted."""
 
     shown: str
     level: str
@@ -162,17 +163,23 @@ def _template(said: Words, common: set[str], exception: str) -> Words:
     """The words that are shown, each stretch of others as one `…`."""
     made: list[str] = []
     for word in said:
-        kept = word if word in common or (exception and bare(word) == exception) else GAP
+        kept = word if word in common or _speaks_for_itself(word, exception) else GAP
         if kept is not GAP or not made or made[-1] is not GAP:
             made.append(kept)
     return tuple(made)
 
 
+def _speaks_for_itself(word: str, exception: str) -> bool:
+    """Of the words of a line those that are shown whatever other lines hold."""
+    return is_constant(word) or (bool(exception) and bare(word) == exception)
+
+
 def _singles_together(groups: dict[tuple[Kind, Words], _Group]) -> dict[tuple[Kind, Words], _Group]:
-    """A single line is shown by its kind alone, so several of a kind are one."""
+    """A single line is shown by its kind, and by a constant that it names: several that agree in that are one."""
     kept: dict[tuple[Kind, Words], _Group] = defaultdict(_Group)
     for (kind, template), it in groups.items():
-        kept[kind, template if it.count >= SEVERAL else ()].take(it)
+        alone = tuple(word for word in template if _speaks_for_itself(word, kind[2]))
+        kept[kind, template if it.count >= SEVERAL else alone].take(it)
     return kept
 
 

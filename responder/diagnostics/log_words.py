@@ -17,6 +17,7 @@ MOST_WORDS = 24
 _QUOTED = re.compile(r"""(?<!\w)(?:'([^']{0,200})'|"([^"]{0,200})"|`([^`]{0,200})`)(?!\w)""")
 _OPEN_QUOTE = re.compile(r"""(?<!\w)['"`](?!\x00)""")
 _IDENTIFIER = re.compile(r"[A-Za-z]+(?:_[A-Za-z]+)+")
+_CONSTANT = re.compile(r"'[A-Z]+(?:_[A-Z]+)+'")
 _PLAIN = re.compile(r"[a-z]{1,24}(?:-[a-z]{1,24}){0,3}|[a-z]+n't")
 _CAPITAL = re.compile(r"[A-Z][a-z]{1,20}")
 _CODE = re.compile(
@@ -102,6 +103,11 @@ def _may_name_somebody(before: str, word: str) -> bool:
     if not before:
         return word.endswith(":") and bool(_PLAIN.fullmatch(inner))
     return before in _PERSONS or (before in _BEFORE_ANYBODY and bool(_PLAIN.fullmatch(inner)))
+
+
+def is_constant(word: str) -> bool:
+    """Whether it was quoted and is written as names of the environment are: `'STRIPE_KEY'`."""
+    return bool(_CONSTANT.fullmatch(word))
 
 
 def bare(word: str) -> str:

@@ -106,7 +106,7 @@ async def test_what_the_container_said_before_it_crashed_is_news_however_short(
 
     found = await asked(cluster, doors, namespace, previous=True)
 
-    assert found.headline.startswith("KeyError: … ×1, last ")
+    assert found.headline.startswith("KeyError 'STRIPE_KEY' ×1, last ")
     assert found.marks == ("new_errors",)
     assert found.found == {"error": "KeyError", "namespace": namespace, "pod": "api-1"}
     assert found.equivalent.startswith(f"kubectl logs api-1 -n {namespace} ")

@@ -66,6 +66,12 @@ def test_of_a_single_line_only_its_class_logger_and_level_are_shown() -> None:
     assert "John" not in repr(shapes) + str(shapes)
 
 
+def test_of_a_single_line_a_quoted_constant_is_shown_too() -> None:
+    shapes = shapes_of(lines("ERROR app.worker: cannot bill Maria: KeyError: 'STRIPE_KEY'", "ERROR hello 'maria_pop'"))
+
+    assert seen(shapes) == [("KeyError 'STRIPE_KEY' in app.worker", 1), ("error: …", 1)]
+
+
 def test_single_lines_of_one_kind_are_one_shape() -> None:
     shapes = shapes_of(lines("ERROR alpha beta", "ERROR gamma delta"))
 
