@@ -18,8 +18,9 @@ from aiohttp import web
 
 from responder.clients.alertmanager import AlertmanagerDoor
 from responder.clients.doors import Doors
+from responder.clients.known_secrets import secrets_of
 from responder.clients.pagerduty import PagerDutyApi, PagerDutyDoor, rate_of
-from responder.clients.resolve import secrets_of
+from responder.clients.pagerduty_around import LEFT_TO_REPORTS, Account
 from responder.delivery.pagerduty_event import PagerDutyEvent, rate_of_events
 from responder.delivery.report_webhook import ReportWebhook
 from responder.delivery.sink import Outlets, sinks
@@ -155,9 +156,14 @@ async def serve(settings: Settings, loaded: Loaded, redactor: Redactor, metrics:
             _on_signals(stop.set)
             log.info("daemon.started", url=daemon.url, rules=daemon.desk.rules.rules, sinks=list(daemon.desk.told))
             async with asyncio.TaskGroup() as group:
-                reloading = group.create_task(_reload_at(hung_up, daemon.reloader))
+                targets = [target for pack in loaded.packs for target in pack.targets.values()]
+                behind = [
+                    group.create_task(_reload_at(hung_up, daemon.reloader)),
+                    group.create_task(daemon.desk.doors.prepare(targets)),
+                ]
                 await stop.wait()
-                reloading.cancel()
+                for task in behind:
+                    task.cancel()
             log.info("daemon.stopping", busy=daemon.worker.busy)
     except asyncio.CancelledError:
         if started:
@@ -309,6 +315,15 @@ async def _drained(working: asyncio.Task[None]) -> None:
         await asyncio.wait(late, timeout=LET_GO_SECONDS)
 
 
+def doors_of(settings: Settings, store: Store | None = None) -> Doors:
+    """What checks and signals read through. `store`: where the rate of PagerDuty's key is shared with reports."""
+    if not settings.pagerduty_token:
+        return Doors(os.environ)
+    token = settings.pagerduty_token.get_secret_value()
+    turns = SharedRate(store, rate_of(token), leaves=LEFT_TO_REPORTS) if store else None
+    return Doors(os.environ, Account(token=token, url=settings.pagerduty_url, turns=turns))
+
+
 def _desk(
     settings: Settings, loaded: Loaded, redactor: Redactor, metrics: Metrics, store: Store, write: Callable[[str], None]
 ) -> Desk:
@@ -319,7 +334,7 @@ def _desk(
     return Desk(
         name=settings.name,
         store=store,
-        doors=Doors(os.environ),
+        doors=doors_of(settings, store),
         catalogue=specs(),
         diagnostics=catalogue(),
         sinks=sinks(

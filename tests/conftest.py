@@ -21,7 +21,12 @@ from responder.model.alert import Alert, AlertStatus, Webhook
 from responder.store.migrate import migrate
 from responder.store.store import Store
 
-pytest_plugins = ["tests.plugins.pagerduty_contract", "tests.systems.plugin", "tests.systems.kafka"]
+pytest_plugins = [
+    "tests.plugins.pagerduty_contract",
+    "tests.systems.plugin",
+    "tests.systems.kafka",
+    "tests.systems.kubernetes",
+]
 
 asyncio.set_event_loop(
     None

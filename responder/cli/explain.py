@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -94,7 +93,7 @@ async def explain(
     rules = situation.rules()
     if not rules:
         return Explanation(webhook=webhook, ignored=ignored, pack=pack)
-    doors = Doors(os.environ)
+    doors = app.doors_of(settings)
     try:
         wanted = {pack.signals[name]: seconds for name, seconds in windows(pack, rules).items()}
         readings = await read(

@@ -29,9 +29,11 @@ class Told:
     at: datetime | None
 
 
-async def ask(door: HttpDoor, path: str, params: Mapping[str, str] | None = None) -> Told:
+async def ask(
+    door: HttpDoor, path: str, params: Mapping[str, str] | None = None, accept: str = "application/json"
+) -> Told:
     """Ask once; raises CouldNotLook whose text names scheme, host, port and path below the base address."""
-    answer = await door.get(path, params, "application/json")
+    answer = await door.get(path, params, accept)
     where = f"{door.shown}{path}"
     _check_status(door, where, answer)
     if answer.cut:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from responder.clients.breaker import Breaker
 from responder.clients.budget import Budget, Tally
+from responder.clients.kubernetes_access import HTTPS, access_of, cluster
 from responder.clients.locate import brokers_of, located, project_of, repository_of
 from responder.clients.resolve import Resolved, resolve, taken_apart
+from responder.errors import CouldNotLook
 from responder.model.pack import Target
 
 if TYPE_CHECKING:  # a plain start loads no library of a target that nobody asks for
@@ -17,6 +20,8 @@ if TYPE_CHECKING:  # a plain start loads no library of a target that nobody asks
     from responder.clients.github import GithubDoor
     from responder.clients.http import HttpDoor
     from responder.clients.kafka import KafkaDoor
+    from responder.clients.kubernetes import KubernetesDoor
+    from responder.clients.pagerduty_around import Account, PagerDutyAround
     from responder.clients.pgbouncer import PgBouncerDoor
     from responder.clients.postgres import PostgresDoor
     from responder.clients.prometheus import PrometheusDoor
@@ -39,6 +44,7 @@ SCHEMES = {
     "sentry": HTTP,
     "clickhouse": HTTP,
     "kafka": KAFKA,
+    "kubernetes": HTTPS,
 }
 
 
@@ -57,13 +63,22 @@ class Doors:
     """Every door that diagnostics and signals may go through. None has a method that writes.
 
     `environment`: what `${NAME}` in targets is replaced from, each time a door is asked for, so that a rotated
-    `${file:…}` is seen. Every method raises NotConfigured when something is not set or no address.
-    `clock`: seconds that only go forward; by it a target that does not answer is left alone for a while.
+    `${file:…}` is seen. `account`: responder's own at PagerDuty, None where there is none. `clock`: seconds that only
+    go forward; by it a target that does not answer is left alone for a while. Every method raises NotConfigured when
+    something is not set or no address.
     """
 
-    def __init__(self, environment: Mapping[str, str], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        account: Account | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._environment = environment
         self._clock = clock
+        self._account = account
+        self._pagerduty: PagerDutyAround | None = None
         self._open: dict[tuple[object, ...], tuple[Resolved, Door]] = {}
         self._asked_for: dict[tuple[object, ...], float] = {}
         self._retired: list[tuple[float, Door]] = []
@@ -104,6 +119,17 @@ class Doors:
 
         allowed = {"may_scan": "scan" in target.allow, "may_slowlog": "slowlog" in target.allow}
         return self._door(target, "redis", REDIS, lambda it: RedisDoor(it, self._budget(target, it), **allowed))
+
+    def kubernetes(self, target: Target) -> KubernetesDoor:
+        """Gets and lists of what is in a list."""
+        from responder.clients.kubernetes import KubernetesDoor
+
+        allowed = {"may_log": "logs" in target.allow, "may_helm": "helm" in target.allow}
+
+        def opened(it: Resolved) -> KubernetesDoor:
+            return KubernetesDoor(it, self._budget(target, it), access_of(target, self._environment), **allowed)
+
+        return self._door(target, "kubernetes", HTTPS, opened)
 
     def sentry(self, target: Target) -> SentryDoor:
         """Which errors are counted."""
@@ -156,6 +182,21 @@ class Doors:
 
         return self._door(target, "kafka", KAFKA, opened)
 
+    def pagerduty(self) -> PagerDutyAround:
+        """What PagerDuty knows around an incident; responder's own account, and no target."""
+        from responder.clients.pagerduty_around import Account, PagerDutyAround
+
+        if self._pagerduty is None:
+            self._pagerduty = PagerDutyAround(self._account or Account())
+        return self._pagerduty
+
+    async def prepare(self, targets: Iterable[Target]) -> None:
+        """Load what is slow to load for these, so that the first look of an incident need not wait for it."""
+        for target in targets:
+            if target.kind == "kubernetes":
+                with suppress(CouldNotLook):
+                    await self.kubernetes(target).prepare()
+
     def tally(self, target: Target) -> Tally:
         """What was asked of it, through whichever door; targets that are written alike are one."""
         return self._tallies.setdefault(as_written(target), Tally())
@@ -166,7 +207,9 @@ class Doors:
 
     async def close(self) -> None:
         """Close every connection that was opened."""
-        doors = [door for _, door in (*self._open.values(), *self._retired)]
+        doors: list[Door] = [door for _, door in (*self._open.values(), *self._retired)]
+        doors += [self._pagerduty] if self._pagerduty is not None else []
+        self._pagerduty = None
         self._open.clear()
         self._retired.clear()
         for door in doors:
@@ -186,6 +229,8 @@ class Doors:
             await door.close()
 
     def _resolved(self, target: Target, schemes: frozenset[str]) -> Resolved:
+        if target.kind == "kubernetes":
+            return cluster(target, self._environment)
         return resolve(located(target, self._environment), self._environment, schemes)
 
     def _budget(self, target: Target, resolved: Resolved) -> Budget:

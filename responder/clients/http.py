@@ -108,9 +108,9 @@ class HttpDoor:
         started = loop.time()
         try:
             async with session.request(method, url, headers=headers, allow_redirects=False) as response:
-                body, cut = await _body_of(response, self.max_body_bytes)
+                body, cut = await body_of(response, self.max_body_bytes)
         except (aiohttp.ClientError, OSError, ValueError) as reason:
-            raise self._translated(reason) from None
+            raise translated(self._resolved, reason) from None
         return Answer(
             status=response.status,
             headers={name.lower(): value for name, value in response.headers.items()},
@@ -151,22 +151,25 @@ class HttpDoor:
             raise Refused(f"{self.shown}: path {path[:80]!r} would lead to another host")
         return url
 
-    def _translated(self, reason: Exception) -> CouldNotLook:
-        match reason:
-            case aiohttp.ClientConnectorCertificateError():
-                return in_words(self._resolved, reason.certificate_error)
-            case aiohttp.ClientConnectorDNSError():
-                return Unreachable(f"{self.shown}: host name not found")
-            case aiohttp.ClientConnectorError():
-                return in_words(self._resolved, reason.os_error)
-            case aiohttp.ServerDisconnectedError():
-                return NoAnswer(f"{self.shown}: closed the connection without an answer")
-            case aiohttp.ClientPayloadError():
-                return NoAnswer(f"{self.shown}: the answer ended early")
-            case aiohttp.ClientResponseError() | aiohttp.InvalidURL():
-                return NoAnswer(f"{self.shown}: the answer is not HTTP")
-            case _:
-                return in_words(self._resolved, reason)
+
+def translated(resolved: Resolved, reason: Exception) -> CouldNotLook:
+    """What went wrong between us and a server, in the words of a report."""
+    shown = resolved.shown
+    match reason:
+        case aiohttp.ClientConnectorCertificateError():
+            return in_words(resolved, reason.certificate_error)
+        case aiohttp.ClientConnectorDNSError():
+            return Unreachable(f"{shown}: host name not found")
+        case aiohttp.ClientConnectorError():
+            return in_words(resolved, reason.os_error)
+        case aiohttp.ServerDisconnectedError():
+            return NoAnswer(f"{shown}: closed the connection without an answer")
+        case aiohttp.ClientPayloadError():
+            return NoAnswer(f"{shown}: the answer ended early")
+        case aiohttp.ClientResponseError() | aiohttp.InvalidURL():
+            return NoAnswer(f"{shown}: the answer is not HTTP")
+        case _:
+            return in_words(resolved, reason)
 
 
 def _headers(resolved: Resolved) -> dict[str, str]:
@@ -203,7 +206,7 @@ def _decoded(path: str) -> Iterator[str]:
         path = unquote(path)
 
 
-async def _body_of(response: aiohttp.ClientResponse, most: int) -> tuple[bytes, bool]:
+async def body_of(response: aiohttp.ClientResponse, most: int) -> tuple[bytes, bool]:
     """The body up to the limit, and whether there was more."""
     body = bytearray()
     async for chunk in response.content.iter_any():

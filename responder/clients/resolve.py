@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -91,21 +90,9 @@ def resolve(target: Target, environment: Mapping[str, str], schemes: frozenset[s
     )
 
 
-def secrets_of(targets: Iterable[Target], environment: Mapping[str, str]) -> Iterator[str]:
-    """Passwords in addresses, and whatever is put into headers; what is not set or cannot be read has none."""
-    for target in targets:
-        with suppress(NotConfigured, ValueError):
-            password = urlsplit(replaced(str(target.address), environment)).password
-            yield from {password, unquote(password)} if password else ()
-        for value in target.headers.values():
-            for place in PLACE.finditer(value):
-                with suppress(NotConfigured):
-                    yield _value_of(place["name"], environment)
-
-
 def replaced(text: str, environment: Mapping[str, str]) -> str:
     """Put values in for `${NAME}` and `${file:/path}`; raises NotConfigured for what is unset, empty or unreadable."""
-    return PLACE.sub(lambda place: _value_of(place["name"], environment), text)
+    return PLACE.sub(lambda place: value_of(place["name"], environment), text)
 
 
 def taken_apart(text: str, where: str, schemes: frozenset[str]) -> Address:
@@ -137,7 +124,7 @@ def taken_apart(text: str, where: str, schemes: frozenset[str]) -> Address:
     )
 
 
-def _value_of(name: str, environment: Mapping[str, str]) -> str:
+def value_of(name: str, environment: Mapping[str, str]) -> str:
     if name.startswith("file:"):
         return _text_of(Path(name.removeprefix("file:")))
     value = environment.get(name, "")
@@ -163,7 +150,7 @@ def _text_of(path: Path) -> str:
 def _put_in(target: Target, environment: Mapping[str, str]) -> list[str]:
     """The values that were put into headers; those of the address are known by their place in it."""
     return [
-        _value_of(place["name"], environment) for value in target.headers.values() for place in PLACE.finditer(value)
+        value_of(place["name"], environment) for value in target.headers.values() for place in PLACE.finditer(value)
     ]
 
 

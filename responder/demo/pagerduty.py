@@ -23,6 +23,7 @@ from responder.demo.faults import Do, Fault, Faults, RecordedRequest
 from responder.demo.front import Front, Handler
 from responder.demo.local_server import LocalServer, run_until_interrupted, wall_clock
 from responder.demo.pagerduty_account import Account
+from responder.demo.pagerduty_around import AroundApi
 from responder.demo.pagerduty_checks import USUAL_BODIES, Complaint, check_headers, event_of, not_found, refuse
 from responder.demo.pagerduty_hands import Hands
 from responder.demo.pagerduty_records import PagedIncident, User
@@ -63,6 +64,7 @@ class StandInPagerDuty(Hands):
         app = web.Application(middlewares=[self._front.middleware], client_max_size=MAX_BODY_BYTES)
         app.add_routes(self._routes())
         app.add_routes(RestApi(self.account, webhooks, clock, account_key=account_key).routes())
+        app.add_routes(AroundApi(self.account, clock).routes())
         app.add_routes(SubscriptionsApi(self.account, webhooks, clock, self._user_of).routes())
         self._server = LocalServer(app)
 

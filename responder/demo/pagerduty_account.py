@@ -12,6 +12,7 @@ from typing import Any
 
 from responder.demo.pagerduty_records import (
     Change,
+    ChangeEvent,
     EscalationPolicy,
     Note,
     PagedAlert,
@@ -41,6 +42,7 @@ class Account:
         self._changed = changed
         self._counted = 0
         self.incidents: dict[str, PagedIncident] = {}
+        self.change_events: list[ChangeEvent] = []
         self.bot = User(id="PRESP0B", name="responder (bot user)", email=BOT_EMAIL)
         self.person = User(id="PTUXL6G", name="Alex Oncall", email=PERSON_EMAIL)
         self.users = {user.email: user for user in (self.bot, self.person)}
@@ -72,6 +74,16 @@ class Account:
         )
         self.services[service.id] = service
         return service
+
+    def add_change(
+        self, summary: str, service: Service, source: str, now: datetime, *, link: str = "", reason: str = ""
+    ) -> ChangeEvent:
+        """Let one of a service's tools tell of a change."""
+        made = ChangeEvent(
+            id=self.new_id("01", 26), at=now, summary=summary, source=source, service=service, link=link, reason=reason
+        )
+        self.change_events.append(made)
+        return made
 
     # Events ---------------------------------------------------------------------------------------------------------
 

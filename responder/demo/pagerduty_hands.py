@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from responder.demo.pagerduty_account import Account
@@ -13,6 +13,7 @@ from responder.demo.pagerduty_records import EscalationPolicy, Note, PagedIncide
 # What may be asked for as `{"do": name, …}`, with the method's own names for the rest.
 ORDERS = (
     "acknowledge",
+    "add_change",
     "add_note",
     "add_service",
     "add_user",
@@ -107,6 +108,20 @@ class Hands:
         for each in [self._service(service)] if service else self.account.services.values():
             each.groups_alerts = on
 
+    def add_change(
+        self,
+        summary: str,
+        *,
+        service: Service | str = "",
+        source: str = "ci",
+        link: str = "",
+        reason: str = "",
+        minutes_ago: float = 0,
+    ) -> str:
+        """Tell of a change at a service; `reason`: why it is related to other services' incidents, empty for none."""
+        at = self._clock() - timedelta(minutes=minutes_ago)
+        return self.account.add_change(summary, self._service(service), source, at, link=link, reason=reason).id
+
     def add_service(self, name: str, routing_key: str) -> Service:
         """Make one more service, for the events with this routing key."""
         return self.account.add_service(name, routing_key)
@@ -129,7 +144,8 @@ class Hands:
         except TypeError as reason:
             raise ValueError(f"{name}: {reason}") from reason
         if wrong := [key for key, value in given.items() if not _fits(key, value)]:
-            raise ValueError(f"{name}: expected texts, and true or false for `on`; got another {', '.join(wrong)}")
+            expected = "texts, a number of minutes, and true or false for `on`"
+            raise ValueError(f"{name}: expected {expected}; got another {', '.join(wrong)}")
         try:
             made = method(**given)
         except KeyError as unknown:
@@ -161,4 +177,6 @@ class Hands:
 def _fits(name: str, value: Any) -> bool:
     if name == "on":
         return isinstance(value, bool)
+    if name == "minutes_ago":
+        return isinstance(value, int | float)
     return isinstance(value, str) or (name == "priority" and value is None)

@@ -121,6 +121,20 @@ class PagedIncident:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeEvent:
+    """What was changed at a service, as its tools told PagerDuty. `reason`: why it is related to other services'
+    incidents too, such as `related_service`; empty for none."""
+
+    id: str
+    at: datetime
+    summary: str
+    source: str
+    service: Service
+    link: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """Something that has just happened to an incident, in the words of the v3 webhooks.
 

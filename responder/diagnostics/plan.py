@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
-from responder.model.catalogue import Parameters
+from responder.model.catalogue import Beside, Parameters
 from responder.model.pack import Entry, Pack, Rule, Target
 from responder.model.template import fill, names_in
 from responder.model.verdict import Breach, Level, RuleVerdict, Verdict
@@ -45,7 +46,7 @@ class Plan:
 
 @dataclass(slots=True)
 class _Draft:
-    alerts: Sequence[Labels]
+    beside: Beside
     asks: dict[tuple[str, str, str], Ask] = field(default_factory=dict)
     left_out: dict[tuple[str, str], None] = field(default_factory=dict)
 
@@ -53,9 +54,19 @@ class _Draft:
         self.left_out[name, why] = None
 
 
-def plan(pack: Pack, rules_with_verdicts: Sequence[tuple[Rule, RuleVerdict]], alerts_labels: Sequence[Labels]) -> Plan:
-    """The union over rules, gravest first as they are given. Labels come from the alerts that a rule matches."""
-    draft = _Draft(alerts_labels)
+def plan(
+    pack: Pack,
+    rules_with_verdicts: Sequence[tuple[Rule, RuleVerdict]],
+    alerts_labels: Sequence[Labels],
+    *,
+    onset: datetime | None = None,
+    pagerduty: Sequence[str] = (),
+) -> Plan:
+    """The union over rules, gravest first as they are given. Labels come from the alerts that a rule matches.
+
+    `onset`, `pagerduty`: of the incident, for checks that look around it."""
+    ignored = [line.text for line in pack.ignore]
+    draft = _Draft(Beside(alerts=alerts_labels, ignored=ignored, onset=onset, pagerduty=pagerduty))
     for rule, verdict in rules_with_verdicts:
         alerts = _alerts_of(rule, alerts_labels)
         for entry in rule.diagnose:
@@ -123,7 +134,7 @@ def _ask(draft: _Draft, pack: Pack, entry: Entry, labels: Labels, subject: str) 
     if why:
         draft.leave_out(name, why)
         return
-    key = (entry.check, target.name if target else "", parameters.model_dump_json())
+    key = (entry.check, target.name if target else "", f"{parameters.model_dump_json()}{entry.excerpts}")
     former = draft.asks.get(key)
     if former is not None:
         draft.asks[key] = replace(former, timeout_seconds=_longer(former.timeout_seconds, entry.timeout_seconds))
@@ -132,7 +143,7 @@ def _ask(draft: _Draft, pack: Pack, entry: Entry, labels: Labels, subject: str) 
         name=name,
         check=entry.check,
         target=target,
-        parameters=_beside(parameters, draft.alerts, pack),
+        parameters=_beside(parameters, replace(draft.beside, excerpts=entry.excerpts)),
         timeout_seconds=entry.timeout_seconds,
         subject=subject or (target.name if target else ""),
         called=entry.name,
@@ -188,10 +199,10 @@ def _filled(parameters: Parameters, labels: Labels) -> tuple[Parameters, str]:
         return parameters, f"with its labels: {reason.errors(include_input=False)[0]['msg']}"
 
 
-def _beside(parameters: Parameters, alerts: Sequence[Labels], pack: Pack) -> Parameters:
+def _beside(parameters: Parameters, incident: Beside) -> Parameters:
     """A check that looks around the incident must know what the incident itself is, whichever rule asks."""
-    beside: Callable[..., Parameters] | None = getattr(parameters, "beside", None)
-    return parameters if beside is None else beside(alerts, [line.text for line in pack.ignore])
+    beside: Callable[[Beside], Parameters] | None = getattr(parameters, "beside", None)
+    return parameters if beside is None else beside(incident)
 
 
 def _each_text(value: Any, change: Any) -> Any:

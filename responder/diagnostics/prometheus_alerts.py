@@ -13,7 +13,7 @@ from responder.clients.prometheus import ActiveAlert
 from responder.diagnostics.diagnostic import Diagnostic
 from responder.diagnostics.prometheus_matchers import Lines, in_quotes, selectors
 from responder.diagnostics.text import moment, shortened, table
-from responder.model.catalogue import Parameters
+from responder.model.catalogue import Beside, Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.matchers import parse_line
 from responder.model.pack import MatcherLine, Target
@@ -34,9 +34,9 @@ class Asked(Parameters):
 
     match: Lines = ()
 
-    def beside(self, alerts: Sequence[Labels], ignored: Sequence[str]) -> AskedBeside:
+    def beside(self, it: Beside) -> AskedBeside:
         """The same, told which alerts are the incident's own and which lines the pack leaves out everywhere."""
-        return AskedBeside(match=self.match, own=tuple(dict(it) for it in alerts), ignored=tuple(ignored))
+        return AskedBeside(match=self.match, own=tuple(dict(one) for one in it.alerts), ignored=tuple(it.ignored))
 
 
 class AskedBeside(Asked):

@@ -10,6 +10,7 @@ from hashlib import sha256
 from responder.model.alert import Alert, AlertStatus
 from responder.model.paged import PagedStatus
 
+PAGERDUTY = "pagerduty"  # the kind of the link to a PagerDuty incident
 WATCH = "watch"  # the kind of the link of a rule that looks by itself
 PAGE = "page"  # the kind of the link to what responder opens at PagerDuty by itself; its key is the alert's there
 BREACH = "breach"  # the state of such a link while it holds its incident open

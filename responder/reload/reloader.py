@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from responder.clients.doors import Doors
-from responder.clients.resolve import secrets_of
+from responder.clients.known_secrets import secrets_of
 from responder.errors import StoreUnavailable
 from responder.model.pack import Pack, Position
 from responder.redaction.redact import Redactor

@@ -148,7 +148,7 @@ HOVER: dict[str, dict[str, str]] = {
         "targets": "Several, each asked: `[openai, stripe]`.",
         "when": "Only when this rule is in breach: `warning` (any), or `critical`.",
         "timeout": "Instead of RESPONDER_DIAGNOSTIC_TIMEOUT.",
-        "excerpts": "Also raw lines, redacted; they may hold personal data.",
+        "excerpts": "Also one raw line of each error, of checks of logs: redacted, and names in it stay.",
         "as": "A name of its own, for a check that is asked twice.",
     },
     "WithinShape": {"within": "How long.", "in": "Counted only in the hours of this calendar."},

@@ -22,16 +22,21 @@ PAUSE = """insert into rates as r (name, next_at) values ($1, now() + make_inter
 
 
 class SharedRate:
-    """Turns under one name. Both raise StoreUnavailable; how long they may take is the caller's to say."""
+    """Turns under one name. Both raise StoreUnavailable; how long they may take is the caller's to say.
 
-    def __init__(self, store: Store, rate: Rate) -> None:
+    `leaves`: so many turns of the burst are for others, who come first: while they wait, nothing is left for this one.
+    """
+
+    def __init__(self, store: Store, rate: Rate, *, leaves: int = 0) -> None:
         self._store = store
         self._rate = rate
+        self._leaves = leaves
 
     async def take(self, *, within: float) -> float:
         """Seconds until a turn. It is ours where that is not more than `within`; else nothing was taken."""
         rate = self._rate
-        waits: float = await self._ask(TAKE, rate.name, rate.every_seconds, self._ahead_seconds, within)
+        ahead = max(self._ahead_seconds - self._leaves * rate.every_seconds, 0.0)
+        waits: float = await self._ask(TAKE, rate.name, rate.every_seconds, ahead, within)
         return waits
 
     async def pause(self, seconds: float) -> None:

@@ -23,7 +23,7 @@ from responder.intake.pagerduty import labels_of
 from responder.intake.pagerduty_alerts import alerts_of, is_from_alertmanager
 from responder.intake.source import Limits
 from responder.model.folding import ALSO_AT_PAGERDUTY
-from responder.model.incident import Incident, IncidentState, Link
+from responder.model.incident import PAGERDUTY, Incident, IncidentState, Link
 from responder.model.joining import PagedAlerts
 from responder.model.paged import PagedIncident, PagedStatus
 from responder.rules.packs import is_ignored
@@ -39,7 +39,6 @@ EACH_MINUTE = LOOK_AT_SECONDS.index(60)
 LONGEST_OUTAGE = timedelta(days=1)
 EARLIER = timedelta(minutes=2)  # PagerDuty may have heard of it before us
 SINK = "pagerduty_note"
-PAGERDUTY = "pagerduty"
 log = structlog.get_logger()
 
 

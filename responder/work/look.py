@@ -218,7 +218,8 @@ class Look:
         log.debug("finding.kept", diagnostic=finding.name)
         self.desk.metrics.diagnostics.labels(finding.check, str(finding.outcome)).inc()
         self.desk.metrics.diagnostic_seconds.labels(finding.check).observe(finding.took_seconds)
-        self.desk.metrics.target_up.labels(finding.target).set(finding.outcome is not Outcome.INCONCLUSIVE)
+        if finding.target:
+            self.desk.metrics.target_up.labels(finding.target).set(finding.outcome is not Outcome.INCONCLUSIVE)
 
     def seconds_to_first_report(self) -> float:
         """What is left until the first report must leave; a later look has the same patience."""

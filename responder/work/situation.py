@@ -13,7 +13,7 @@ from responder.diagnostics.plan import Plan, plan
 from responder.model.alert import Alert
 from responder.model.assessment import Assessment
 from responder.model.finding import Finding
-from responder.model.incident import Incident, IncidentState
+from responder.model.incident import PAGERDUTY, Incident, IncidentState
 from responder.model.pack import Bound, Pack, Rule
 from responder.model.reading import AnyReading
 from responder.model.report import Report
@@ -74,7 +74,14 @@ class Situation:
         """Which checks to ask. At the resolution the same are asked once more, to say what is still unhealthy."""
         if self.former is not None and self.incident.state is IncidentState.RESOLVED:
             verdicts = [self.former_verdict(rule) or it for rule, it in zip(rules, verdicts, strict=True)]
-        return plan(self.pack, list(zip(rules, verdicts, strict=True)), self.labels)
+        paged = sorted((it for it in self.incident.links if it.kind == PAGERDUTY), key=lambda it: not it.is_open)
+        return plan(
+            self.pack,
+            list(zip(rules, verdicts, strict=True)),
+            self.labels,
+            onset=self.incident.onset,
+            pagerduty=[it.external_id for it in paged],
+        )
 
     def assess(self, verdicts: Sequence[RuleVerdict], readings: Readings, marks: frozenset[str] | None) -> Assessment:
         """The severity; `marks` None while checks are still running."""

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from responder.clients.resolve import resolve, secrets_of
+from responder.clients.known_secrets import secrets_of
+from responder.clients.resolve import resolve
 from responder.errors import NotConfigured
 from responder.model.pack import Target
 

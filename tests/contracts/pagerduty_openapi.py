@@ -179,5 +179,6 @@ def _absolute(node: Any) -> Any:
         return {
             key: f"urn:description{value}" if key == "$ref" and str(value).startswith("#") else _absolute(value)
             for key, value in node.items()
+            if not (key == "pattern" and str(value).startswith("YYYY"))  # meant for people, no regular expression
         }
     return [_absolute(it) for it in node] if isinstance(node, list) else node

@@ -21,7 +21,7 @@ from tests.deploy.conftest import REPOSITORY, UID
 
 MANIFESTS = REPOSITORY / "deploy/kubernetes"
 VARIANTS = ("replicated", "embedded")
-COMPONENTS = ("pod-logs", "network-policy")
+COMPONENTS = ("pod-logs", "helm-history", "network-policy")
 KUBERNETES = ("1.29", kubernetes_validate.latest_version())
 SECRETS_AT = "/run/secrets/responder"
 MAY = {"get", "list"}
@@ -130,7 +130,8 @@ def test_every_file_belongs_to_a_kustomization() -> None:
 
 
 def test_no_rule_grants_more_than_reading() -> None:
-    rules = [rule for it in of_kind(everything(), "Role", "ClusterRole") for rule in it["rules"]]
+    others = [it for it in everything() if it["metadata"]["name"] != "responder-helm-history"]
+    rules = [rule for it in of_kind(others, "Role", "ClusterRole") for rule in it["rules"]]
 
     assert len(rules) >= 5
     for rule in rules:
@@ -148,6 +149,12 @@ def test_logs_of_pods_are_opt_in_and_of_one_namespace() -> None:
 
     assert not any("pods/log" in rule["resources"] for rule in by_default)
     assert opt_in["kind"] == "Role"
+
+
+def test_the_history_of_helm_is_opt_in_and_lists_secrets_of_one_namespace() -> None:
+    role, _ = rendered(MANIFESTS / "helm-history")
+
+    assert (role["kind"], role["rules"]) == ("Role", [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]}])
 
 
 def test_rights_go_to_our_account_alone() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -10,6 +11,8 @@ import pytest
 
 from responder.clients.doors import Doors
 from responder.model.pack import Target
+from tests.diagnostics.kubernetes_things import of_kubeconfig
+from tests.systems.kubernetes import Cluster
 from tests.systems.plugin import Postgres
 
 
@@ -26,6 +29,18 @@ def target() -> Callable[..., Target]:
         return Target(name="it", kind=kind, address=address, **more)
 
     return made
+
+
+@pytest.fixture
+def kubernetes(cluster: Cluster) -> Target:
+    """The real cluster, looked at by somebody who may do everything."""
+    return of_kubeconfig(cluster.kubeconfig)
+
+
+@pytest.fixture
+def answered(fronted: Callable[[Any], Path]) -> Callable[[Any], Target]:
+    """`answered({path: body or status})`: the same, but for the answers of these paths."""
+    return lambda answers: of_kubeconfig(fronted(answers))
 
 
 @pytest.fixture(scope="session", params=["debian", "embedded"])

@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from responder.clients import clickhouse_statements, postgres_queries
 from responder.clients.clickhouse_statements import Statement
 from responder.clients.doors import Doors
+from responder.clients.pagerduty_around import Account
 from responder.clients.postgres_queries import NamedQuery
 from responder.diagnostics.catalogue import catalogue
 from responder.errors import CouldNotLook, Refused
@@ -70,6 +71,7 @@ REQUESTS = {
 }
 
 GITHUB = "/repos/shop/api"
+PAGED = "/incidents/Q2STH1QX0AJT5J"
 VENDORS = {  # everything that is asked of vendors, always by GET
     "/api/v2/summary.json": {"status": {"indicator": "none"}, "incidents": []},
     f"{GITHUB}/deployments": [
@@ -83,6 +85,12 @@ VENDORS = {  # everything that is asked of vendors, always by GET
     },
     GITHUB: {"default_branch": "main"},
     "/api/0/organizations/shop/issues/": [],
+    f"{PAGED}": {"incident": {"id": "Q2", "created_at": "2026-11-21T03:04:00Z", "service": {"id": "P1"}}},
+    f"{PAGED}/related_change_events": {"change_events": []},
+    f"{PAGED}/related_incidents": {"related_incidents": []},
+    f"{PAGED}/past_incidents": {"past_incidents": []},
+    "/services/P1/change_events": {"change_events": []},
+    "/incidents": {"incidents": []},
 }
 
 
@@ -250,8 +258,13 @@ async def test_http_and_prometheus_are_asked_to_show_and_nothing_else(
 async def test_vendors_are_asked_to_show_and_nothing_else(serve: Serve) -> None:
     vendor = Vendor(VENDORS)
     base = await serve(vendor)
-    addresses = {"statuspage": base, "github": "shop/api", "sentry": {"organization": "shop", "url": base}}
-    doors = Doors({"GITHUB_API_URL": base})
+    addresses = {
+        "statuspage": base,
+        "github": "shop/api",
+        "sentry": {"organization": "shop", "url": base},
+        "pagerduty": "",
+    }
+    doors = Doors({"GITHUB_API_URL": base}, Account(token="key", url=base))
 
     said = {}
     for kind, address in addresses.items():

@@ -1,8 +1,11 @@
 """What holds for every diagnostic that is found in the folder."""
 
 import asyncio
+import atexit
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import pytest
 
 from responder import diagnostics
 from responder.clients.doors import Doors
+from responder.clients.pagerduty_around import Account
 from responder.diagnostics.catalogue import catalogue, specs
 from responder.diagnostics.diagnostic import Diagnostic
 from responder.errors import CouldNotLook
@@ -28,8 +32,16 @@ NEEDED: dict[str, dict[str, Any]] = {
     "redis.queues": {"keys": "queue"},
     "http.metrics": {"series": "up"},
     "http.json": {"path": "/", "pick": {"state": "state"}},
+    "kubernetes.helm": {"namespace": "shop"},
+    **{f"pagerduty.{name}": {"incident": "Q2STH1QX0AJT5J"} for name in ("changes", "related", "past_incidents")},
 }
 ASK_WHETHER_IT_ANSWERS = {"http.status", "postgres.ping", "redis.ping"}
+KUBECONFIG = """\
+clusters: [{name: c, cluster: {server: "https://HOST/s3cretpath"}}]
+users: [{name: u, user: {token: s3crettoken}}]
+contexts: [{name: x, context: {cluster: c, user: u}}]
+current-context: x
+"""
 SECRETS = ("s3cretuser", "s3cret/word", "s3cret%2Fword", "s3crettoken", "s3cretpath")
 every = pytest.mark.parametrize("diagnostic", ALL, ids=lambda it: it.name)
 
@@ -40,6 +52,12 @@ def asked(diagnostic: Diagnostic) -> Parameters:
 
 def address_of(kind: str, at: str) -> Any:
     """As rule files would write it."""
+    if kind == "kubernetes":
+        file, name = tempfile.mkstemp(suffix=".kubeconfig")
+        os.write(file, KUBECONFIG.replace("HOST", at.rpartition("@")[2].partition("/")[0]).encode())
+        os.close(file)
+        atexit.register(os.unlink, name)
+        return {"kubeconfig": name}
     given = {"github": "owner/repository", "sentry": {"organization": "shop", "url": at}, "kafka": at.partition("@")[2]}
     return given.get(kind, at)
 
@@ -54,9 +72,10 @@ def target_at(diagnostic: Diagnostic, host: str) -> tuple[Target, Doors]:
         kind=diagnostic.target_kind,
         address=address_of(diagnostic.target_kind, at),
         headers={} if diagnostic.target_kind in SCHEME else {"Authorization": "Bearer ${TOKEN}"},
-        allow=frozenset({"scan", "slowlog"}),
+        allow=frozenset({"scan", "slowlog", "logs", "helm"}),
     )
-    return target, Doors({"TOKEN": "s3crettoken", "GITHUB_API_URL": at})
+    account = Account(token="s3crettoken", url=f"http://{host}/s3cretpath")
+    return target, Doors({"TOKEN": "s3crettoken", "GITHUB_API_URL": at}, account)
 
 
 def test_the_folder_is_the_registry() -> None:
@@ -123,10 +142,13 @@ async def test_it_survives_an_unreachable_target_and_leaks_no_secret(diagnostic:
 
 @every
 async def test_a_target_that_is_not_configured_is_named(diagnostic: Diagnostic) -> None:
-    address = {"organization": "${THE_URL}"} if diagnostic.target_kind == "sentry" else "${THE_URL}"
+    keys = {"sentry": "organization", "kubernetes": "kubeconfig"}
+    key = keys.get(diagnostic.target_kind)
+    address = {key: "${THE_URL}"} if key else "${THE_URL}"
     target = Target(name="it", kind=diagnostic.target_kind, address=address)
 
-    with pytest.raises(CouldNotLook, match="THE_URL is not set"):
+    lacking = "RESPONDER_PAGERDUTY_TOKEN" if diagnostic.target_kind == "pagerduty" else "THE_URL"
+    with pytest.raises(CouldNotLook, match=f"{lacking} is not set"):
         await diagnostic.examine(target, asked(diagnostic), Doors({}))
 
 

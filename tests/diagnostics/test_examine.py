@@ -7,6 +7,7 @@ import pytest
 import structlog.testing
 
 from responder.clients.doors import Doors
+from responder.clients.pagerduty_around import Account
 from responder.diagnostics.catalogue import catalogue
 from responder.diagnostics.diagnostic import Diagnostic
 from responder.diagnostics.examine import Examination
@@ -223,7 +224,9 @@ async def test_a_server_that_hangs_costs_only_its_deadline(
         Ask(name=check, check=check, target=target_at(it, f"127.0.0.1:{port}")[0], parameters=asked(it))
         for check, it in checks.items()
     ]
-    doors, told = Doors({"TOKEN": "t0ken", "GITHUB_API_URL": f"http://127.0.0.1:{port}"}), Told()
+    at = f"http://127.0.0.1:{port}"
+    doors, told = Doors({"TOKEN": "t0ken", "GITHUB_API_URL": at}, Account(token="t0ken", url=at)), Told()
+    await doors.prepare(it.target for it in asks if it.target is not None)  # as at the start of the daemon
     loop = asyncio.get_running_loop()
     started = loop.time()
 

@@ -1,4 +1,6 @@
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -97,8 +99,6 @@ def test_when_asks_for_a_breach_of_the_rule(when: Level | None, verdict: Verdict
 
 
 def test_pending_is_no_breach() -> None:
-    from datetime import UTC, datetime
-
     now = datetime(2026, 11, 20, tzinfo=UTC)
     pending = Pending(level=Level.CRITICAL, since=now, needed_seconds=60, due=now)
 
@@ -196,3 +196,28 @@ def test_as_is_the_whole_name() -> None:
     made = planned(pack(api="http"), rule(entry("http.status", name="front door")))
 
     assert [(ask.name, ask.called, ask.check) for ask in made.asks] == [("front door", "front door", "http.status")]
+
+
+def test_a_check_that_looks_around_is_told_of_its_incident() -> None:
+    onset = datetime(2026, 11, 20, 3, 8, 20, tzinfo=UTC)
+    asking = rule(
+        entry("kubernetes.logs"),
+        replace(entry("kubernetes.logs"), excerpts=True),
+        entry("pagerduty.related"),
+        entry("pagerduty.changes", incident="Q9"),
+    )
+
+    made = plan(
+        pack(cluster="kubernetes"),
+        [(asking, RuleVerdict(rule="rule", verdict=BREACH))],
+        [{"alertname": "A"}],
+        onset=onset,
+        pagerduty=["Q1", "Q2"],
+    )
+
+    logs, excerpts, related, changes = (ask.parameters.model_dump() for ask in made.asks)
+    assert (logs["onset"], logs["excerpts"]) == (onset.replace(second=0), False)
+    assert excerpts["excerpts"] is True
+    assert related["incident"] == ("Q1", "Q2")
+    assert changes["incident"] == ("Q9",)
+    assert names(made)[2:] == ["pagerduty.related", "pagerduty.changes"]

@@ -124,3 +124,30 @@ def test_what_is_wrong_with_an_address_is_said(target: str, said: str, complaint
     found = complaints(f"targets: {{it: {target}}}\n")
 
     assert [it for it in found if it.startswith("1:")] == [said]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "in-cluster",
+        "{kubeconfig: /etc/kube/config, context: prod}",
+        "{kubeconfig: '${KUBE}/config', context: '${CONTEXT}'}",
+        "{context: prod}",
+    ],
+)
+def test_a_cluster_is_named_by_where_we_are_or_by_a_kubeconfig(address: str, complaints: Complaints) -> None:
+    assert complaints(f"targets: {{a: {{kubernetes: {address}}}}}\nrules: [{{name: one, default: true}}]\n") == []
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("https://kube", "1:33: expected in-cluster, or a mapping with context, kubeconfig"),
+        ("{kubeconfg: a}", "1:34: unknown key `kubeconfg`; did you mean `kubeconfig`?"),
+        ("{kubeconfig: '${}'}", "1:46: expected ${NAME} or ${file:/path}, found a `${` that is neither"),
+    ],
+)
+def test_what_names_no_cluster_is_said(address: str, said: str, complaints: Complaints) -> None:
+    found = complaints(f"targets: {{cluster: {{kubernetes: {address}}}}}\nrules: [{{name: one, default: true}}]\n")
+
+    assert found == [said]

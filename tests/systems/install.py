@@ -27,6 +27,13 @@ PACKAGES = {  # package: a program of it that tests start
     "faketime": "faketime",
     "buildah": "buildah",
     "mmdebstrap": "mmdebstrap",
+    "etcd-server": "etcd",
+    "golang-go": "go",  # this and the next ones build kube-apiserver, which is in no package
+    "gcc": "gcc",
+    "rsync": "rsync",
+    "dpkg-dev": "dpkg-source",
+    "xz-utils": "xz",
+    "jq": "jq",
     "nodejs": "node",
     "npm": "npm",
 }
@@ -34,6 +41,7 @@ NODE = Path(sys.prefix) / "node"  # npm's packages, beside those of Python
 NPM_PACKAGES = {  # the newest that runs on Debian 12's node
     "yaml-language-server@1.25.0": f"{NODE}/node_modules/.bin/yaml-language-server"
 }
+APISERVER = Path(__file__).parent / "build_apiserver.py"
 UPDATE_WITHIN_SECONDS = 120
 INSTALL_WITHIN_SECONDS = 300
 QUICK = ("-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20", "-o", "Acquire::https::Timeout=20")
@@ -129,12 +137,18 @@ def install_by_npm(packages: list[str]) -> dict[str, str]:
     return failed
 
 
+def begin(build: Path) -> None:
+    """Start what is built from source where it is not there yet; tests that need it wait for it."""
+    subprocess.run([sys.executable, str(build), "--behind"], stdin=subprocess.DEVNULL, check=False)
+
+
 def main() -> int:
     """Install what is missing, say what stays missing."""
     absent = missing(PACKAGES)
     why = why_not_installable() if absent else ""
     failed = dict.fromkeys(absent, why) if why else install(absent) if absent else {}
     failed |= install_by_npm(missing(NPM_PACKAGES)) if missing(NPM_PACKAGES) else {}
+    begin(APISERVER)
     still = [*missing(PACKAGES), *missing(NPM_PACKAGES)]
     if not still:
         say("systems: all are installed")

@@ -96,7 +96,13 @@ def postgres_programs() -> Path:
 
 
 def start(
-    name: str, command: Sequence[str], folder: Path, ready: Callable[[], bool], *, user: str | None = None
+    name: str,
+    command: Sequence[str],
+    folder: Path,
+    ready: Callable[[], bool],
+    *,
+    user: str | None = None,
+    within_seconds: float = STARTS_WITHIN_SECONDS,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a process group of its own and wait until it is ready; fails with the end of its log."""
     with (folder / "log").open("ab") as log:
@@ -111,7 +117,7 @@ def start(
             extra_groups=[] if user else None,
             process_group=0,
         )
-    until = time.monotonic() + STARTS_WITHIN_SECONDS
+    until = time.monotonic() + within_seconds
     while time.monotonic() < until and process.poll() is None:
         if ready():
             return process

@@ -104,3 +104,13 @@ def test_it_runs_as_a_script() -> None:
     )
 
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_what_cannot_be_built_from_source_is_said(tmp_path: Path) -> None:
+    environment = {"PATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    command = [sys.executable, str(install.APISERVER), "--behind"]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+
+    assert done.stdout.startswith("systems: kube-apiserver cannot be built here (")
+    assert done.stdout.endswith("): its tests will be skipped\n")
