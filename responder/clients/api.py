@@ -33,7 +33,11 @@ async def ask(
     door: HttpDoor, path: str, params: Mapping[str, str] | None = None, accept: str = "application/json"
 ) -> Told:
     """Ask once; raises CouldNotLook whose text names scheme, host, port and path below the base address."""
-    answer = await door.get(path, params, accept)
+    return await told(door, path, await door.get(path, params, accept))
+
+
+async def told(door: HttpDoor, path: str, answer: Answer) -> Told:
+    """What an answer says; raises as `ask` does."""
     where = f"{door.shown}{path}"
     _check_status(door, where, answer)
     if answer.cut:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from responder.clients.breaker import Breaker
 from responder.clients.budget import Budget, Tally
 from responder.clients.kubernetes_access import HTTPS, access_of, cluster
-from responder.clients.locate import brokers_of, located, project_of, repository_of
+from responder.clients.locate import brokers_of, located, logging_of, place_of, project_of, repository_of
 from responder.clients.resolve import Resolved, resolve, taken_apart
 from responder.errors import CouldNotLook
 from responder.model.pack import Target
@@ -18,9 +18,11 @@ from responder.model.pack import Target
 if TYPE_CHECKING:  # a plain start loads no library of a target that nobody asks for
     from responder.clients.clickhouse import ClickhouseDoor
     from responder.clients.github import GithubDoor
+    from responder.clients.google import GoogleDoor
     from responder.clients.http import HttpDoor
     from responder.clients.kafka import KafkaDoor
     from responder.clients.kubernetes import KubernetesDoor
+    from responder.clients.loki import LokiDoor
     from responder.clients.pagerduty_around import Account, PagerDutyAround
     from responder.clients.pgbouncer import PgBouncerDoor
     from responder.clients.postgres import PostgresDoor
@@ -28,6 +30,7 @@ if TYPE_CHECKING:  # a plain start loads no library of a target that nobody asks
     from responder.clients.redis import RedisDoor
     from responder.clients.sentry import SentryDoor
     from responder.clients.statuspage import StatuspageDoor
+    from responder.clients.tempo import TempoDoor
 
 HTTP = frozenset({"http", "https"})
 POSTGRES = frozenset({"postgres", "postgresql"})
@@ -45,6 +48,9 @@ SCHEMES = {
     "clickhouse": HTTP,
     "kafka": KAFKA,
     "kubernetes": HTTPS,
+    "google": HTTP,
+    "loki": HTTP,
+    "tempo": HTTP,
 }
 
 
@@ -196,6 +202,39 @@ class Doors:
             if target.kind == "kubernetes":
                 with suppress(CouldNotLook):
                     await self.kubernetes(target).prepare()
+
+    def google(self, target: Target) -> GoogleDoor:
+        """What a service is at, and its log where the target allows it."""
+        from responder.clients.google import Apis, EntriesHttp, GoogleDoor, GoogleHttp
+        from responder.clients.google_credentials import Credentials
+
+        def opened(it: Resolved) -> Apis:
+            budget, credentials = self._budget(target, it), Credentials(self._environment)
+            logging = resolve(logging_of(target, self._environment), self._environment, HTTP)
+            return Apis(GoogleHttp(it, budget, credentials), EntriesHttp(logging, budget, credentials))
+
+        place = place_of(target, self._environment)
+        return GoogleDoor(self._door(target, "google", HTTP, opened), place, may_log="logs" in target.allow)
+
+    def loki(self, target: Target) -> LokiDoor:
+        """Lines of logs."""
+        from responder.clients.http import HttpDoor
+        from responder.clients.loki import MAX_BODY_BYTES, LokiDoor
+
+        def opened(it: Resolved) -> LokiDoor:
+            return LokiDoor(HttpDoor(it, self._budget(target, it), max_body_bytes=MAX_BODY_BYTES))
+
+        return self._door(target, "loki", HTTP, opened)
+
+    def tempo(self, target: Target) -> TempoDoor:
+        """One trace."""
+        from responder.clients.http import HttpDoor
+        from responder.clients.tempo import MAX_BODY_BYTES, TempoDoor
+
+        def opened(it: Resolved) -> TempoDoor:
+            return TempoDoor(HttpDoor(it, self._budget(target, it), max_body_bytes=MAX_BODY_BYTES))
+
+        return self._door(target, "tempo", HTTP, opened)
 
     def tally(self, target: Target) -> Tally:
         """What was asked of it, through whichever door; targets that are written alike are one."""

@@ -126,14 +126,15 @@ def taken_apart(text: str, where: str, schemes: frozenset[str]) -> Address:
 
 def value_of(name: str, environment: Mapping[str, str]) -> str:
     if name.startswith("file:"):
-        return _text_of(Path(name.removeprefix("file:")))
+        return text_of(Path(name.removeprefix("file:")))
     value = environment.get(name, "")
     if not value:
         raise NotConfigured(f"{name} is not set")
     return value
 
 
-def _text_of(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """One value in a small file; raises NotConfigured that names the file alone."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_SECRET_FILE_BYTES + 1)

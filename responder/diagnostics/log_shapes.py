@@ -98,15 +98,18 @@ class _Group:
             self.last, self.example = last or self.last, example
 
 
-def shapes_of(lines: Iterable[LogLine], *, onset: datetime | None = None) -> Shapes:
+def shapes_of(
+    lines: Iterable[LogLine], *, onset: datetime | None = None, between: tuple[datetime, datetime] | None = None
+) -> Shapes:
     """Group them. New is what first came at the onset or later, or, without an onset or before it, what first came
-    after the first quarter of the log: a log that does not reach back tells of nothing that it is new."""
+    after the first quarter of the log: a log that does not reach back tells of nothing that it is new. `between`: of
+    which stretch of time these are all lines, where that is known: it may begin long before the first one."""
     bounded = _Bounded(lines)
     word_of = lru_cache(4_096)(shown)  # few words make most of a log; kept no longer than this
     read = [(it, tuple(words(it.message, word_of)), text) for it, text in entries(bounded)]
     groups = _grouped(read)
     times = [it.at for it, _, _ in read if it.at is not None]
-    begins, ends = min(times, default=None), max(times, default=None)
+    begins, ends = between if between and not bounded.cut else (min(times, default=None), max(times, default=None))
     made = [_shape(kind, said, it, _is_new(it.first, begins, ends, onset)) for (kind, said), it in groups.items()]
     made.sort(key=lambda it: (not it.is_error, not it.is_new, -it.count, it.shown, it.logger))
     left = len(made) - MOST_SHAPES

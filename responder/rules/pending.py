@@ -20,14 +20,14 @@ from responder.rules.stamp import rule_files
 
 What = Literal["check", "key", "target"]
 
-ALLOWED = ("helm", "logs", "scan", "slowlog")  # what `allow` makes a difference for
+ALLOWED = ("custom_sql", "helm", "logs", "scan", "slowlog")  # what `allow` makes a difference for
 
 # A line leaves this table when something is done because of the key; `*` is any name, or any entry of a list.
 NOT_ACTED_ON = tuple(
     tuple(line.split())
     for line in (
         "calendars", "contacts", "escalation", "channels", "slos", "templates",
-        "signals * postgres query", "rules * page", "rules * notify",
+        "rules * notify",
         "severity levels * acknowledge", "severity levels * respond", "severity levels * notify",
         "severity levels * update", "severity levels * roles", "severity levels * channel",
         "severity levels * deadlines",

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from responder.clients.doors import Doors
+from responder.clients.locate import RUN_VARIABLE
 from responder.errors import NotConfigured
 from responder.model.pack import Target
 
@@ -19,6 +20,8 @@ Made = Callable[..., Target]
         ("github", "${OWNER}/api", {"OWNER": "shop", "GITHUB_API_URL": ""}, "https://api.github.com"),
         ("github", "shop/api", {"GITHUB_API_URL": "https://git.example.com/api/v3"}, "https://git.example.com"),
         ("sentry", {"organization": "shop"}, {}, "https://sentry.io"),
+        ("google", {"project": "shop"}, {}, "https://run.googleapis.com"),
+        ("google", {"project": "${P}"}, {"P": "shop", RUN_VARIABLE: "https://run-x.p.googleapis.com/"}, "https://run-x.p.googleapis.com"),
         ("sentry", {"organization": "shop", "url": "${AT}"}, {"AT": "https://a:b@errors.example.com"}, "https://errors.example.com"),
     ],
 )  # fmt: skip
@@ -33,6 +36,9 @@ def test_the_api_behind_an_address_that_is_no_url_is_known(
     [
         ("github", "${OWNER}/api", "OWNER is not set"),
         ("github", {"owner": "shop"}, "expected text, got dict"),
+        ("google", "shop", r"expected a mapping such as \{project: shop-prod"),
+        ("google", {"region": "europe-west1"}, r"expected names such as \{project: shop-prod"),
+        ("google", {"project": "${OWNER}"}, "OWNER is not set"),
         ("sentry", "shop/api", "expected a mapping such as"),
         ("sentry", {"organization": "${OWNER}"}, "OWNER is not set"),
         ("sentry", {"organization": "shop", "project": 7}, "expected text, got int"),

@@ -26,7 +26,9 @@ from responder.diagnostics.catalogue import catalogue
 from responder.errors import CouldNotLook, Refused
 from responder.model.finding import Finding
 from responder.model.pack import Target
+from tests.diagnostics.google_service import ENTRIES, REVISIONS, SERVICE, revision, service
 from tests.diagnostics.test_diagnostic import asked
+from tests.systems.google import GoogleCloud
 from tests.systems.plugin import LOOPBACK, Postgres, System, postgres_programs
 from tests.systems.servers import Handler
 from tests.systems.vendors import Vendor
@@ -91,6 +93,16 @@ VENDORS = {  # everything that is asked of vendors, always by GET
     f"{PAGED}/past_incidents": {"past_incidents": []},
     "/services/P1/change_events": {"change_events": []},
     "/incidents": {"incidents": []},
+    "/loki/api/v1/query_range": {"data": {"resultType": "streams", "result": []}},
+    "/api/traces/4bf92f3577b34da6a3ce929d0e0e4736": {
+        "batches": [{"scopeSpans": [{"spans": [{"startTimeUnixNano": "1"}]}]}],
+    },
+}
+
+GOOGLE = {  # as Google's own descriptions of the APIs have it
+    SERVICE: service(42),
+    REVISIONS: {"revisions": [revision(42, "21T03:04:00", ":2.15.0", names=("STRIPE_KEY",))]},
+    ENTRIES: {"entries": [{"timestamp": "2026-11-21T03:04:00Z", "severity": "ERROR", "textPayload": "s3cret"}]},
 }
 
 
@@ -263,6 +275,8 @@ async def test_vendors_are_asked_to_show_and_nothing_else(serve: Serve) -> None:
         "github": "shop/api",
         "sentry": {"organization": "shop", "url": base},
         "pagerduty": "",
+        "loki": base,
+        "tempo": base,
     }
     doors = Doors({"GITHUB_API_URL": base}, Account(token="key", url=base))
 
@@ -274,6 +288,23 @@ async def test_vendors_are_asked_to_show_and_nothing_else(serve: Serve) -> None:
     assert {name: str(it) for name, it in said.items() if not isinstance(it, Finding)} == {}
     assert {(method, path) for method, path, _ in vendor.requests} == {("GET", path) for path in VENDORS}
     assert {body for _, _, body in vendor.requests} == {b""}
+
+
+async def test_google_is_asked_to_show_and_nothing_else(serve: Serve) -> None:
+    cloud = GoogleCloud(GOOGLE)
+    base = await serve(cloud)
+    doors = Doors({"CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN": base, "CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING": base})
+    address = {"project": "shop-prod", "region": "europe-west1", "service": "api"}
+    token = {"Authorization": "Bearer x"}
+    target = Target(name="it", kind="google", address=address, headers=token, allow=frozenset({"logs"}))
+
+    said = await examine_all("google", target, doors)
+    await doors.close()
+
+    assert {name: str(it) for name, it in said.items() if not isinstance(it, Finding)} == {}
+    assert set(cloud.asked) == {("GET", SERVICE), ("GET", REVISIONS), ("POST", ENTRIES)}
+    assert cloud.wrong == []
+    assert "s3cret" not in repr(said)
 
 
 def _statements(server: Postgres) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ import pytest
 
 from responder import diagnostics
 from responder.clients.doors import Doors
+from responder.clients.locate import LOGGING_VARIABLE, RUN_VARIABLE
 from responder.clients.pagerduty_around import Account
 from responder.diagnostics.catalogue import catalogue, specs
 from responder.diagnostics.diagnostic import Diagnostic
@@ -34,6 +35,8 @@ NEEDED: dict[str, dict[str, Any]] = {
     "http.json": {"path": "/", "pick": {"state": "state"}},
     "kubernetes.helm": {"namespace": "shop"},
     **{f"pagerduty.{name}": {"incident": "Q2STH1QX0AJT5J"} for name in ("changes", "related", "past_incidents")},
+    "loki.errors": {"query": '{app="api"}'},
+    "tempo.trace": {"id": "4bf92f3577b34da6a3ce929d0e0e4736"},
 }
 ASK_WHETHER_IT_ANSWERS = {"http.status", "postgres.ping", "redis.ping"}
 KUBECONFIG = """\
@@ -58,7 +61,13 @@ def address_of(kind: str, at: str) -> Any:
         os.close(file)
         atexit.register(os.unlink, name)
         return {"kubeconfig": name}
-    given = {"github": "owner/repository", "sentry": {"organization": "shop", "url": at}, "kafka": at.partition("@")[2]}
+    service = {"project": "shop", "region": "europe-west1", "service": "api"}
+    given: dict[str, Any] = {
+        "github": "owner/repository",
+        "google": service,
+        "kafka": at.partition("@")[2],
+        "sentry": {"organization": "shop", "url": at},
+    }
     return given.get(kind, at)
 
 
@@ -75,7 +84,8 @@ def target_at(diagnostic: Diagnostic, host: str) -> tuple[Target, Doors]:
         allow=frozenset({"scan", "slowlog", "logs", "helm"}),
     )
     account = Account(token="s3crettoken", url=f"http://{host}/s3cretpath")
-    return target, Doors({"TOKEN": "s3crettoken", "GITHUB_API_URL": at}, account)
+    elsewhere = ("GITHUB_API_URL", RUN_VARIABLE, LOGGING_VARIABLE)
+    return target, Doors({"TOKEN": "s3crettoken", **dict.fromkeys(elsewhere, at)}, account)
 
 
 def test_the_folder_is_the_registry() -> None:
@@ -101,7 +111,7 @@ def test_no_diagnostic_reaches_a_network_library_by_itself() -> None:
     for path in Path(diagnostics.__file__).parent.glob("*.py"):
         lines = path.read_text().splitlines()
         imported = {it.split()[1].split(".")[0] for it in lines if it.startswith(("import ", "from "))}
-        assert not imported & {"aiohttp", "aiokafka", "asyncpg", "redis", "socket", "subprocess"}, path
+        assert not imported & {"aiohttp", "aiokafka", "asyncpg", "google", "redis", "socket", "subprocess"}, path
 
 
 @every
@@ -142,7 +152,7 @@ async def test_it_survives_an_unreachable_target_and_leaks_no_secret(diagnostic:
 
 @every
 async def test_a_target_that_is_not_configured_is_named(diagnostic: Diagnostic) -> None:
-    keys = {"sentry": "organization", "kubernetes": "kubeconfig"}
+    keys = {"sentry": "organization", "kubernetes": "kubeconfig", "google": "project"}
     key = keys.get(diagnostic.target_kind)
     address = {key: "${THE_URL}"} if key else "${THE_URL}"
     target = Target(name="it", kind=diagnostic.target_kind, address=address)

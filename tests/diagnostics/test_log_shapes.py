@@ -40,6 +40,15 @@ def test_lines_of_one_shape_are_one_group_with_its_times() -> None:
     assert (shapes.lines, shapes.begins, shapes.ends, shapes.cut) == (100, at(0), at(99 * 18), "")
 
 
+def test_a_log_may_be_known_to_hold_nothing_before_its_first_line() -> None:
+    half_an_hour = (START, at(1800))
+    errors = lines(*["KeyError: 'STRIPE_KEY'"] * 20, since=1_500)
+
+    assert [it.count for it in shapes_of(errors, between=half_an_hour).new_errors] == [20]
+    assert shapes_of(errors).new_errors == ()
+    assert shapes_of(lines(*["KeyError: 'X'"] * 3, since=100), between=half_an_hour).new_errors == ()
+
+
 def test_an_exception_leads_with_its_class_and_the_identifier_that_it_names() -> None:
     traceback = ["Traceback (most recent call last):", '  File "x.py", line 3', "KeyError: 'STRIPE_KEY'"]
     shapes = shapes_of([*QUIET, *lines(*traceback * 212, since=1_500, every=0.1)])

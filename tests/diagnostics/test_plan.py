@@ -136,6 +136,32 @@ def test_templates_are_filled_once_for_each_distinct_value_and_escaped() -> None
     ]
 
 
+@pytest.mark.parametrize(
+    ("check", "kind", "key", "template", "filled"),
+    [
+        ("google.logs", "google", "filter", 'x="{{ labels.pod }}"', r'x="a\") OR (\"b"'),
+        ("loki.errors", "loki", "query", '{pod="{{ labels.pod }}"}', r'{pod="a\") OR (\"b"}'),
+    ],
+)
+def test_a_value_in_a_query_for_logs_stays_inside_its_quotes(
+    check: str, kind: str, key: str, template: str, filled: str
+) -> None:
+    made = planned(pack(it=kind), rule(entry(check, **{key: template})), alerts=[{"pod": 'a") OR ("b'}])
+
+    assert [getattr(ask.parameters, key) for ask in made.asks] == [filled]
+
+
+def test_what_is_no_id_of_a_trace_is_left_out_and_said() -> None:
+    given = entry("tempo.trace", id="{{ labels.trace }}")
+    alerts = [{"trace": "4BF92F"}, {"trace": "../metrics"}]
+
+    made = planned(pack(it="tempo"), rule(given), alerts=alerts)
+
+    assert [getattr(ask.parameters, "id", "") for ask in made.asks] == ["4bf92f"]
+    why = "with its labels: Value error, expected the id of a trace, at most 32 hexadecimal digits"
+    assert made.left_out == (("tempo.trace(../metrics)", why),)
+
+
 def test_a_value_in_a_path_is_one_part_of_it() -> None:
     given = entry("http.status", paths=["/pods/{{ labels.pod }}"])
     made = planned(pack(api="http"), rule(given), alerts=[{"pod": "../../x?y@z"}])

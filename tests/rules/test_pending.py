@@ -19,13 +19,13 @@ from responder.rules.pending import NOT_ACTED_ON, Pending, pending
 from responder.rules.shapes import LATER, FileShape, LevelShape, RuleShape, SeverityShape, SignalShape
 
 RULES = """\
-targets: {broker: {kafka: "host:9092"}, api: {http: "https://a", headers: {X: "${SECRET}"}}, t: {tempo: "https://t"}}
+targets: {broker: {kafka: "host:9092"}, api: {http: "https://a", headers: {X: "${SECRET}"}}, t: {postgres: "postgresql://t"}}
 rules:
   - name: lag
     match: ['a="b"']
     diagnose: [kafka.lag, {kafka.lag: {group: g}}, http.status]
     excerpts_of: nothing
-bundles: {more: [tempo.trace: {id: x}]}
+bundles: {more: [postgres.pgbouncer: {id: x}]}
 severity: {levels: {P1: {acknowledge: 5m}, P2: {acknowledge: 15m}}}
 """
 
@@ -55,10 +55,9 @@ def test_checks_keys_and_kinds_are_named_with_every_place(folder: Path, few: Cat
 
     assert pending(folder, few) == (
         Pending(what="check", name="kafka.lag", positions=(at(5, 16), at(5, 27))),
-        Pending(what="check", name="tempo.trace", positions=(at(7, 18),)),
+        Pending(what="check", name="postgres.pgbouncer", positions=(at(7, 18),)),
         Pending(what="key", name="severity.levels.*.acknowledge", positions=(at(8, 26), at(8, 49))),
         Pending(what="target", name="kafka", positions=(at(1, 20),)),
-        Pending(what="target", name="tempo", positions=(at(1, 98),)),
     )
 
 
@@ -78,7 +77,7 @@ def test_the_command_lists_what_is_lacking_in_place_of_warnings(folder: Path) ->
         f"  kafka.lag  {folder}/rules.yaml:5:16 and 1 more\n" in text.output
     )
     assert "warning" not in text.output
-    assert text.output.endswith("1 pack, 1 rule: 0 mistakes, 5 things lacking\n")
+    assert text.output.endswith("1 pack, 1 rule: 0 mistakes, 4 things lacking\n")
     assert json.loads(listed.output)["pending"][0] == {
         "what": "check",
         "name": "kafka.lag",
