@@ -33,6 +33,7 @@ ALLOWED = {  # the oracle: what may be asked, and is with every check
     ("list", "deployments"),
     ("list", "replicasets"),
     ("list", "statefulsets"),
+    ("list", "controllerrevisions"),
     ("list", "horizontalpodautoscalers"),
     ("get", "pods/log"),
     ("list", "secrets"),  # by Accept of their metadata alone, held below
@@ -142,6 +143,7 @@ def test_whatever_is_no_reading_of_what_is_listed_is_forbidden(cluster: Cluster,
             ("apps", "deployments"),
             ("apps", "replicasets"),
             ("apps", "statefulsets"),
+            ("apps", "controllerrevisions"),
             ("autoscaling", "horizontalpodautoscalers"),
         }
     else:
