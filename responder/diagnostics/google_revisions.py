@@ -102,7 +102,7 @@ def _rollouts(service: Service, among: Revisions, recent: Sequence[Revision]) ->
     for it in recent:
         share = f"{service.traffic[it.name]} % of traffic, " if it.name in service.traffic else ""
         what = f"Revision {it.name}: {share}{difference(_before(among.listed, it), it)}"
-        changes.append(Change(at=it.at, what=what, by=it.by))
+        changes.append(Change(at=it.at, what=what, by=it.by, about={"service": service.name}))
     return changes
 
 
@@ -113,7 +113,7 @@ def _other(service: Service, among: Revisions, since: float) -> list[Change]:
     if age > since or of_a_revision:
         return []
     what = f"Service {service.name} updated without a new revision: {traffic(service.traffic)}"
-    return [Change(at=service.updated_at, what=what, by=service.by)]
+    return [Change(at=service.updated_at, what=what, by=service.by, about={"service": service.name})]
 
 
 def _rows(service: Service, among: Revisions, recent: Sequence[Revision]) -> list[tuple[str, ...]]:

@@ -79,9 +79,7 @@ class KubernetesHelm:
             table=table(("at", "release", "revision", "status"), [_row(it, listed.now) for it in recent])
             if len(recent) > 1
             else None,
-            changes=tuple(
-                Change(at=it.at, what=f"Helm release {it.release} revision {it.number}: {it.status}") for it in recent
-            ),
+            changes=tuple(_change(it, parameters.namespace) for it in recent),
             marks=("recent_rollout",) if recent else (),
             found=_found(chosen, histories, parameters.namespace) if chosen else {},
             gravity=FAILED_GRAVITY if bad else 0,
@@ -146,6 +144,11 @@ def _headline(
 
 def _row(it: Revision, now: datetime) -> tuple[str, ...]:
     return (moment(it.at, now), it.release, str(it.number), it.status)
+
+
+def _change(it: Revision, namespace: str) -> Change:
+    what = f"Helm release {it.release} revision {it.number}: {it.status}"
+    return Change(at=it.at, what=what, about={"release": it.release, "namespace": namespace})
 
 
 def _found(it: Revision, histories: Sequence[Sequence[Revision]], namespace: str) -> dict[str, str]:

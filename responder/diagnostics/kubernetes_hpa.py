@@ -21,6 +21,7 @@ from responder.model.pack import Target
 
 AT_MAXIMUM_GRAVITY = 55
 BLIND_GRAVITY = 50
+SCALING_WEIGHT = 0.4  # it answers load, more often than it brings it
 CHANGES_WITHIN = timedelta(hours=6)
 RESCALED = "type=Normal,reason=SuccessfulRescale,involvedObject.kind=HorizontalPodAutoscaler"
 NEW_SIZE = re.compile(r"New size: (?P<size>[0-9]{1,6});")  # as the controller says it since Kubernetes 1.2
@@ -182,7 +183,11 @@ def _change(it: Scaler, size: int, at: datetime) -> Change:
     ref = it.spec.scale_target_ref
     replicas = "1 replica" if size == 1 else f"{size} replicas"
     return Change(
-        at=at, what=f"{ref.kind.lower()}/{ref.name} scaled to {replicas}", by=f"autoscaler {it.metadata.name}"
+        at=at,
+        what=f"{ref.kind.lower()}/{ref.name} scaled to {replicas}",
+        by=f"autoscaler {it.metadata.name}",
+        about={ref.kind.lower(): ref.name, "namespace": it.metadata.namespace},
+        weight=SCALING_WEIGHT,
     )
 
 

@@ -132,7 +132,8 @@ def _row(it: Rollout, now: datetime) -> tuple[str, ...]:
 
 def _change(it: Rollout) -> Change:
     assert it.at is not None
-    return Change(at=it.at, what=f"Rollout {it.called}: {it.told}", by=it.by)
+    about = {it.kind.lower(): it.name, "namespace": it.namespace}
+    return Change(at=it.at, what=f"Rollout {it.called}: {it.told}", by=it.by, about=about)
 
 
 def _found(it: Rollout) -> dict[str, str]:

@@ -17,7 +17,7 @@ from responder.diagnostics.prometheus_curves import chart, clock, known, step_of
 from responder.diagnostics.text import age, number, shortened, table
 from responder.errors import CouldNotLook, Refused, Unreachable
 from responder.model.alerting_rule import AlertingRule
-from responder.model.catalogue import Parameters
+from responder.model.catalogue import Beside, Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
 
@@ -34,9 +34,9 @@ class Asked(Parameters):
 
     alert: Annotated[str, Field(max_length=200)] = ""
 
-    def beside(self, alerts: Sequence[Labels], ignored: Sequence[str]) -> AskedBeside:
+    def beside(self, it: Beside) -> AskedBeside:
         """The same, told what the incident's own alerts are."""
-        return AskedBeside(alert=self.alert, own=tuple(dict(it) for it in alerts))
+        return AskedBeside(alert=self.alert, own=tuple(dict(one) for one in it.alerts))
 
 
 class AskedBeside(Asked):

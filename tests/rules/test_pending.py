@@ -25,7 +25,7 @@ rules:
     match: ['a="b"']
     diagnose: [kafka.lag, {kafka.lag: {group: g}}, http.status]
     excerpts_of: nothing
-bundles: {more: [postgres.pgbouncer: {id: x}]}
+bundles: {more: [pagerduty.changes: {id: x}]}
 severity: {levels: {P1: {acknowledge: 5m}, P2: {acknowledge: 15m}}}
 """
 
@@ -55,7 +55,7 @@ def test_checks_keys_and_kinds_are_named_with_every_place(folder: Path, few: Cat
 
     assert pending(folder, few) == (
         Pending(what="check", name="kafka.lag", positions=(at(5, 16), at(5, 27))),
-        Pending(what="check", name="postgres.pgbouncer", positions=(at(7, 18),)),
+        Pending(what="check", name="pagerduty.changes", positions=(at(7, 18),)),
         Pending(what="key", name="severity.levels.*.acknowledge", positions=(at(8, 26), at(8, 49))),
         Pending(what="target", name="kafka", positions=(at(1, 20),)),
     )

@@ -89,7 +89,7 @@ def _fail(door: Any, how: str) -> NoReturn:
 
 
 def _http(door: HttpDoor, target: Target, world: World) -> Mapping[str, Any]:
-    async def exchange(_method: str, url: URL, _headers: Mapping[str, str]) -> Answer:
+    async def exchange(_method: str, url: URL, _headers: Mapping[str, str], _document: bytes | None) -> Answer:
         said = _said(door, target, world)
         path = url.path.removeprefix(door._resolved.address.path)
         return answer(target.kind, said, world, path, url)
