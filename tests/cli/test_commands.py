@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from responder import __version__
+from tests.systems.plugin import System
 
 REPOSITORY = Path(__file__).parents[2]
 BODY = {
@@ -157,6 +158,24 @@ def test_explain_tells_every_decision_and_keeps_secrets(run: Run) -> None:
     assert "error_rate no reading held against" in done.stdout
     assert "unknown (PROMETHEUS_URL is not set" in done.stdout
     assert "canary-5519" not in done.stdout + done.stderr
+
+
+@pytest.mark.system
+def test_explain_asks_the_checks_when_it_is_told_to(run: Run, tmp_path: Path, redis_server: System) -> None:
+    (tmp_path / "rules.yaml").write_text(
+        """
+targets: {cache: {redis: "${CACHE}"}}
+rules: [{name: any, default: true, diagnose: [redis.ping, redis.slowlog]}]
+"""
+    )
+    given = {"RESPONDER_RULES": str(tmp_path / "rules.yaml"), "CACHE": redis_server.address}
+
+    done = run("explain", "-", "--diagnose", stdin=json.dumps(BODY), **given)
+
+    assert done.returncode == 0, done.stderr
+    assert "Checks     2\n  redis.ping(cache): healthy, " in done.stdout
+    assert "  redis.slowlog(cache): inconclusive, " in done.stdout
+    assert "Could not look: redis.slowlog" in done.stdout
 
 
 def test_explain_refuses_what_is_no_webhook_with_the_reason(run: Run) -> None:
