@@ -104,19 +104,19 @@ async def progress(words: Callable[[], str]) -> AsyncIterator[None]:
         return
     loop = asyncio.get_running_loop()
     began = loop.time()
+    timers: list[asyncio.TimerHandle] = []
 
     def say() -> None:
-        nonlocal timer
         room = shutil.get_terminal_size((80, 24)).columns - 1
         sys.stderr.write(f"{WIPE}{f'{inert(words())}, {loop.time() - began:.0f} s'[:room]}")
         sys.stderr.flush()
-        timer = loop.call_later(PROGRESS_EVERY_SECONDS, say)
+        timers[:] = [loop.call_later(PROGRESS_EVERY_SECONDS, say)]
 
-    timer = loop.call_later(PROGRESS_EVERY_SECONDS, say)
+    timers[:] = [loop.call_later(PROGRESS_EVERY_SECONDS, say)]
     try:
         yield
     finally:
-        timer.cancel()
+        timers[0].cancel()
         if loop.time() - began >= PROGRESS_EVERY_SECONDS:
             sys.stderr.write(WIPE)
             sys.stderr.flush()
