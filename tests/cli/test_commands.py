@@ -114,7 +114,6 @@ def test_settings_are_shown_with_secrets_masked(run: Run) -> None:
         ({"RESPONDER_LISTEN": "here"}, 'RESPONDER_LISTEN: expected an address such as 127.0.0.1:8080, got "here"'),
         ({"RESPONDER_FIRST_REPORT_WITHIN": "soon"}, "RESPONDER_FIRST_REPORT_WITHIN: "),
         ({"RESPONDER_SLACK_TOKEN_FILE": "/not/there"}, "RESPONDER_SLACK_TOKEN_FILE: cannot read /not/there"),
-        ({"RESPONDER_REFUSE_WRITE_ACCESS": "true"}, "RESPONDER_REFUSE_WRITE_ACCESS: this version cannot check it yet"),
     ],
 )
 def test_a_wrong_setting_is_said_with_its_cure_and_exit_is_2(run: Run, variables: dict[str, str], says: str) -> None:
