@@ -296,7 +296,9 @@ ROLE = NamedQuery(
     select r.rolname::text as name, current_database()::text as database, r.rolsuper as superuser,
            r.rolcreatedb as createdb, r.rolcreaterole as createrole, r.rolreplication as replication,
            r.rolbypassrls as bypassrls, has_database_privilege(current_database(), 'CREATE') as creates,
-           has_function_privilege('pg_catalog.pg_notify(text,text)', 'EXECUTE') as notifies,
+           exists (select from pg_proc p
+                   where p.proname = 'pg_notify' and p.pronamespace = 'pg_catalog'::regnamespace
+                         and has_function_privilege(p.oid, 'EXECUTE')) as notifies,
            exists (select from pg_db_role_setting s
                    where s.setrole in (0, r.oid)
                          and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
@@ -331,7 +333,7 @@ TABLES_TO_TOUCH = NamedQuery(
            count(*) filter (where reads)::int as readable,
            {NAMES} filter (where reads and reading <= 4), '') as readable_some
     from (
-        select *, row_number() over (partition by writes order by name) as writing,
+        select it.*, row_number() over (partition by writes order by name) as writing,
                row_number() over (partition by advances order by name) as advancing,
                row_number() over (partition by reads order by name) as reading
         from (
@@ -349,7 +351,7 @@ TABLES_TO_TOUCH = NamedQuery(
                   and has_schema_privilege(n.oid, 'USAGE')
                   and not exists (select from pg_depend d
                                   where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
-        ) touched
+        ) it
     ) numbered
     """,
 )
