@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -61,7 +62,8 @@ async def test_what_hangs_is_given_up(raw_server: Callable[[bytes | None], Await
     target = Target(name="it", kind="redis", address=f"redis://127.0.0.1:{await raw_server(None)}")
     doors = Doors({})
 
-    found = await judge("shop", target, doors, now, within_seconds=0.2)
+    async with asyncio.timeout(10):
+        found = await judge("shop", target, doors, now, within_seconds=0.2)
 
     await doors.close()
     assert line_of(found).says == "not reachable: no answer within 0.2 s"
