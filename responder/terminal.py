@@ -26,12 +26,14 @@ GRAVITIES = ("bright_red", "yellow", "cyan", "")
 
 
 class ListByDefault(click.Group):
-    """A command of several whose first word may be left out: then it lists."""
+    """A command of several whose first word may be left out: then it does the `default`."""
+
+    default = "list"
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """`--json` alone is an option of `list`, too."""
+        """`--json` alone is an option of the default, too."""
         if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
-            args = ["list", *args]
+            args = [self.default, *args]
         return super().parse_args(ctx, args)
 
 

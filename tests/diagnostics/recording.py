@@ -62,7 +62,7 @@ class Recorder:
                 "found": sorted({key for _, it in several for key in it.found}),
                 "finding": FINDING.dump_python(best, mode="json"),
             }
-            text = json.dumps(body, ensure_ascii=False, indent=1)
+            text = json.dumps(body, ensure_ascii=False)
             (folder / f"{name}.json").write_text(text + "\n")
 
 
