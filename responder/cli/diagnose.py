@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Callable, Sequence
 
 import click
 
 from responder import app, terminal
-from responder.clients.doors import Doors
 from responder.delivery.as_json import finding_as_json
 from responder.diagnostics.catalogue import catalogue, specs
 from responder.diagnostics.examine import examined, not_asked
@@ -18,7 +16,7 @@ from responder.diagnostics.plan import Plan, plan
 from responder.model.finding import Finding, Outcome
 from responder.model.verdict import Breach, Level, RuleVerdict
 from responder.rules.by_hand import chosen, compiled, parsed
-from responder.settings import load_settings
+from responder.settings import Settings, load_settings
 from responder.telemetry import set_up_log
 from responder.terminal_finding import lines_of
 
@@ -47,7 +45,7 @@ def command(check: str | None, given: tuple[str, ...], as_json: bool) -> int:
     set_up_log(as_json=False, level="error", redact=redactor.text)
     breach = RuleVerdict(rule=rule.name, verdict=Breach(level=Level.CRITICAL))
     asked = plan(made, [(rule, breach)], [labels])
-    findings = asyncio.run(_findings(asked, settings.diagnostic_timeout.total_seconds()))
+    findings = asyncio.run(_findings(asked, settings))
     _tell(findings, redactor.text, as_json=as_json)
     return 0 if findings and all(it.outcome is Outcome.HEALTHY for it in findings) else NOT_HEALTHY
 
@@ -62,13 +60,15 @@ def _list(as_json: bool) -> None:
         click.echo(line)
 
 
-async def _findings(asked: Plan, seconds: float) -> list[Finding]:
+async def _findings(asked: Plan, settings: Settings) -> list[Finding]:
     waiting = [it.name for it in asked.asks]
+
+    seconds = settings.diagnostic_timeout.total_seconds()
 
     async def heard(finding: Finding) -> None:
         waiting.remove(finding.name)
 
-    doors = Doors(os.environ)
+    doors = app.doors_of(settings)
     try:
         async with terminal.progress(lambda: f"asking {', '.join(waiting)}"):
             found = await examined(
