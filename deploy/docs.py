@@ -138,6 +138,8 @@ def _needs(diagnostic: Diagnostic) -> str:
         f"a target of kind `{kind}`, by an account that may look: "
         "[what each kind needs](../operations.md#least-privilege-for-targets)"
     )
+    if kind == "pagerduty":
+        account = "no target: responder's own account at PagerDuty (`RESPONDER_PAGERDUTY_TOKEN`)"
     needs = [account, *([ALLOW[diagnostic.name]] if diagnostic.name in ALLOW else [])]
     return "\n".join(["## What it needs", "", *(f"- {it}" for it in needs)])
 
