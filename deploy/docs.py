@@ -16,6 +16,7 @@ from typing import Any
 
 from responder.diagnostics.catalogue import catalogue
 from responder.diagnostics.diagnostic import Diagnostic
+from responder.model.catalogue import Parameters
 from responder.model.quantities import show_duration
 from responder.store.incidents import FINDING
 from responder.terminal_finding import lines_of
@@ -24,7 +25,7 @@ FOLDER = Path(__file__).parents[1] / "docs" / "diagnostics"
 RECORDED = FOLDER / "recorded"
 INDEX = "README.md"
 WIDE = 110
-SAID = re.compile(r"`(\w+)`: ")
+SAID = re.compile(r"((?:`\w+`(?:, and |, | and ))*`\w+`): ")  # one name, or several that mean alike
 NOTHING_TO_SAY = "There is nothing to say to it."
 NO_OUTPUT = "No output of a real system was recorded yet."
 
@@ -88,7 +89,7 @@ def _parameters(diagnostic: Diagnostic) -> str:
     fields = diagnostic.parameters.model_fields
     if not fields:
         return "It takes no parameters."
-    said = _by_name(diagnostic.parameters.__doc__ or "")
+    said = said_of(diagnostic)
     rows = [
         f"| `{field.alias or name}` | {_default(field)} | {said.get(field.alias or name, '')} |"
         for name, field in fields.items()
@@ -96,10 +97,19 @@ def _parameters(diagnostic: Diagnostic) -> str:
     return "\n".join(["## Parameters", "", "| name | default | means |", "| --- | --- | --- |", *rows])
 
 
+def said_of(diagnostic: Diagnostic) -> dict[str, str]:
+    """Parameter → what it means, also where the class of several checks says it for all of them."""
+    said: dict[str, str] = {}
+    for kind in reversed(diagnostic.parameters.__mro__):
+        said |= _by_name(kind.__doc__ or "") if issubclass(kind, Parameters) else {}
+    return said
+
+
 def _by_name(docstring: str) -> dict[str, str]:
     text = " ".join(docstring.split())
     parts = SAID.split(text)[1:]
-    return {name: it.strip().rstrip(".;") for name, it in zip(parts[::2], parts[1::2], strict=True)}
+    told = zip(parts[::2], parts[1::2], strict=True)
+    return {name: it.strip().rstrip(".;") for names, it in told for name in re.findall(r"\w+(?=`)", names)}
 
 
 def _default(field: Any) -> str:
@@ -110,6 +120,8 @@ def _default(field: Any) -> str:
         return "–"
     if isinstance(value, float) and any(type(it).__name__ == "BeforeValidator" for it in field.metadata):
         return f"`{show_duration(value)}`" if _is_duration(field) else f"`{value:g}`"
+    if isinstance(value, bool):
+        return "`yes`" if value else "`no`"
     if isinstance(value, tuple):
         return f"`[{', '.join(map(str, value))}]`"
     return f"`{value}`"

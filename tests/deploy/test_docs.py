@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.docs import FOLDER, INDEX, NO_OUTPUT, RECORDED, page, pages, recording
+from deploy.docs import FOLDER, INDEX, NO_OUTPUT, RECORDED, page, pages, recording, said_of
 from responder.diagnostics.catalogue import catalogue
 from responder.diagnostics.diagnostic import Diagnostic
 from responder.rules.planned import PLANNED
@@ -45,4 +45,4 @@ def test_what_was_recorded_is_of_checks_that_there_are_and_holds_no_secret() -> 
 def test_what_is_said_of_a_parameter_is_found_again() -> None:
     for it in catalogue().values():
         fields = [field.alias or name for name, field in it.parameters.model_fields.items()]
-        assert all(f"`{name}`" in (it.parameters.__doc__ or "") for name in fields), it.name
+        assert [name for name in fields if not said_of(it).get(name)] == [], it.name
