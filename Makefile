@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.responder-runtime
 DEV := $(VENV)/.responder-dev
 
-.PHONY: help setup run test test-unit test-truth test-faults test-harm check format bench image lock clean
+.PHONY: help setup run test test-unit test-truth test-faults test-harm check format bench image lock clean docs record
 
 help:
 	@echo "make run     set up all, then the demo: an alert becomes a note"
@@ -16,6 +16,7 @@ help:
 	@echo "make setup   virtual environment, locked dependencies, git hooks"
 	@echo "make check   ruff, mypy, import contracts, rule files"
 	@echo "make format  ruff format and import order"
+	@echo "make docs    docs/diagnostics from the code; make record: with outputs of real systems, by their tests"
 	@echo "make bench   figures as ratios against a reference in the same run"
 	@echo "make image   the container image, by docker, podman or buildah (make image ENGINE=podman)"
 
@@ -63,6 +64,14 @@ check: $(DEV)
 format: $(DEV)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(DEV)
+	@$(BIN)/python deploy/docs.py
+
+record: $(DEV)
+	@$(BIN)/python tests/systems/install.py
+	RESPONDER_TEST_RECORD=docs/diagnostics/recorded $(BIN)/python -m pytest -q tests/diagnostics
+	@$(BIN)/python deploy/docs.py
 
 bench: $(DEV)
 	$(BIN)/python bench/rules.py

@@ -25,6 +25,7 @@ from responder.delivery.pagerduty_event import PagerDutyEvent, rate_of_events
 from responder.delivery.report_webhook import ReportWebhook
 from responder.delivery.sink import Outlets, sinks
 from responder.diagnostics.catalogue import catalogue, specs
+from responder.doctor.refuse import WriteAccess
 from responder.embedded.server import LOW_DISK_BYTES, EmbeddedPostgres
 from responder.errors import CouldNotLook, NotConfigured, StoreUnavailable, UsageError, the_one
 from responder.incidents.fold import fold
@@ -121,18 +122,24 @@ async def running(
         log.warning("sink.none", why="reports are on the page only; set RESPONDER_PAGERDUTY_TOKEN to have them posted")
     if all(it.let_nobody_in for it in credentials_of(settings).values()):
         log.warning("intake.closed", why="every webhook is answered 503; set RESPONDER_ALERTMANAGER_TOKENS, say")
+    write_access = WriteAccess(clock=clock) if settings.refuse_write_access else None
+    if write_access is not None:
+        await write_access.refuse(loaded.packs)
     embedded = await EmbeddedPostgres.start(settings.data_dir) if settings.database_url is None else None
     try:
         async with asyncio.TaskGroup() as group:
-            supervising = group.create_task(embedded.supervise()) if embedded else None
+            watching = [group.create_task(embedded.supervise())] if embedded else []
             async with _closed_behind(Store(redact=redactor.text)) as store:
                 desk = _desk(settings, loaded, redactor, metrics, store, write)
                 reloader = _reloader(desk, loaded)
+                if write_access is not None:
+                    write_access.looked_through = desk.doors
+                    watching.append(group.create_task(write_access.watch(lambda: desk.packs)))
                 with watched_loop(metrics.loop_lag.observe):
                     async with _serving(settings, desk, reloader, embedded, group) as daemon:
                         yield daemon
-            if supervising is not None:
-                supervising.cancel()
+            for it in watching:
+                it.cancel()
     except BaseExceptionGroup as several:
         raise the_one(several) from None
     finally:

@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
@@ -38,9 +38,12 @@ TERMINATED = 128 + signal.SIGTERM
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attached:
-    """The store, and what a command may need beside it. `alone`: no daemon runs on it; we started it ourselves."""
+    """The store, and what a command may need beside it. `alone`: no daemon runs on it; we started it ourselves.
+
+    `dsn`: its address, with whatever secret is in it."""
 
     store: Store
+    dsn: str = field(repr=False)
     settings: Settings
     redactor: Redactor
     alone: bool
@@ -71,7 +74,7 @@ async def attached(settings: Settings, redactor: Redactor) -> AsyncIterator[Atta
     """The store as it is: nothing is migrated, and no data folder is made where there is none."""
     if settings.database_url is not None:
         store = await Store.open(settings.database_url.get_secret_value(), redact=redactor.text)
-        async with _handed_out(store, settings, redactor) as found:
+        async with _handed_out(store, settings.database_url.get_secret_value(), settings, redactor) as found:
             yield found
         return
     data_dir = data_dir_of(settings.data_dir, os.geteuid())
@@ -79,14 +82,14 @@ async def attached(settings: Settings, redactor: Redactor) -> AsyncIterator[Atta
     with _said(f"responder: waiting for the store in {data_dir}"):
         joined = await _joined(data_dir, redactor)
     if joined is not None:
-        async with _handed_out(joined, settings, redactor) as found:
+        async with _handed_out(*joined, settings, redactor) as found:
             yield found
         return
     with _said(f"responder: no daemon runs; starting the store in {data_dir} for this command"):
         embedded = await EmbeddedPostgres.start(settings.data_dir)
     try:
         store = await Store.open(embedded.dsn, redact=redactor.text)
-        async with _handed_out(store, settings, redactor, embedded) as found:
+        async with _handed_out(store, embedded.dsn, settings, redactor, embedded) as found:
             yield found
     finally:
         await embedded.stop()
@@ -94,20 +97,21 @@ async def attached(settings: Settings, redactor: Redactor) -> AsyncIterator[Atta
 
 @asynccontextmanager
 async def _handed_out(
-    store: Store, settings: Settings, redactor: Redactor, embedded: EmbeddedPostgres | None = None
+    store: Store, dsn: str, settings: Settings, redactor: Redactor, embedded: EmbeddedPostgres | None = None
 ) -> AsyncIterator[Attached]:
     def room() -> bool:
         return embedded is None or embedded.free_disk_bytes() >= LOW_DISK_BYTES
 
     try:
         await refuse_other_schema(store)
-        yield Attached(store=store, settings=settings, redactor=redactor, alone=embedded is not None, room=room)
+        alone = embedded is not None
+        yield Attached(store=store, dsn=dsn, settings=settings, redactor=redactor, alone=alone, room=room)
     finally:
         await store.close()
 
 
-async def _joined(data_dir: Path, redactor: Redactor) -> Store | None:
-    """The store of the server that runs there; None when nobody holds the folder and none runs.
+async def _joined(data_dir: Path, redactor: Redactor) -> tuple[Store, str] | None:
+    """The store of the server that runs there, and its address; None when nobody holds the folder and none runs.
 
     A daemon that is just starting, or whose server is being started again, is waited for.
     """
@@ -117,7 +121,7 @@ async def _joined(data_dir: Path, redactor: Redactor) -> Store | None:
         try:
             dsn = _running_in(data_dir)
             if dsn is not None:
-                return await Store.open(dsn, redact=redactor.text)
+                return await Store.open(dsn, redact=redactor.text), dsn
         except StoreUnavailable:
             if loop.time() > deadline:
                 raise

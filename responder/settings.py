@@ -227,8 +227,6 @@ def load_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
         problems += [_problem(it) for it in invalid.errors()]
     if problems:
         raise UsageError("\n".join(problems))
-    if settings.refuse_write_access:
-        raise UsageError(f"{PREFIX}REFUSE_WRITE_ACCESS: this version cannot check it yet; unset it to start")
     return settings
 
 

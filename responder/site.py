@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from responder.intake.registry import sources
 from responder.intake.source import Credentials
@@ -11,12 +12,14 @@ from responder.reload.reloader import Reloader
 from responder.settings import Settings, revealed
 from responder.web.access import Access, is_loopback
 from responder.web.api import Api
+from responder.web.diagnose import DiagnoseApi
 from responder.web.looking import LookingAt
 from responder.web.pages import Pages
 from responder.web.rules import RulesApi
 from responder.web.server import MAX_BODY_BYTES, Site
 from responder.web.views import Views
 from responder.web.webhooks import Reception
+from responder.work.by_hand import ask_again
 from responder.work.vitals import Vitals
 
 
@@ -49,6 +52,7 @@ def site_of(settings: Settings, vitals: Vitals, reloader: Reloader) -> Site:
         views=Views(desk.store, Pages(settings.name, settings.public_url), desk.clock, looking),
         api=Api(desk.store, settings.name, looking),
         rules=RulesApi(desk.rules, reloader.reload),
+        diagnose=DiagnoseApi(desk.store, partial(ask_again, desk)),
         metrics=desk.metrics,
         access=access,
         metrics_access=replace(access, tokens=(metrics_token.get_secret_value(),)) if metrics_token else access,

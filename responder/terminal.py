@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,17 +19,21 @@ from responder.delivery.plain_text import inert
 from responder.model.quantities import show_duration
 
 GAP = "  "
+PROGRESS_EVERY_SECONDS = 1.0
+WIPE = "\r\x1b[K"
 LEAST_WIDE = 20  # of a wrapped column, on a screen however narrow
 GRAVITIES = ("bright_red", "yellow", "cyan", "")
 
 
 class ListByDefault(click.Group):
-    """A command of several whose first word may be left out: then it lists."""
+    """A command of several whose first word may be left out: then it does the `default`."""
+
+    default = "list"
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """`--json` alone is an option of `list`, too."""
+        """`--json` alone is an option of the default, too."""
         if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
-            args = ["list", *args]
+            args = [self.default, *args]
         return super().parse_args(ctx, args)
 
 
@@ -90,6 +96,32 @@ def age(at: datetime, now: datetime) -> str:
     """`4m`, `3h20m`, at most two units."""
     seconds = max(0.0, (now - at).total_seconds())
     return show_duration(seconds if seconds < 3600 else seconds - seconds % 60)
+
+
+@asynccontextmanager
+async def progress(words: Callable[[], str]) -> AsyncIterator[None]:
+    """Say on a terminal what is waited for, after a second and each second from then on; gone when it is over."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    timers: list[asyncio.TimerHandle] = []
+
+    def say() -> None:
+        room = shutil.get_terminal_size((80, 24)).columns - 1
+        sys.stderr.write(f"{WIPE}{f'{inert(words())}, {loop.time() - began:.0f} s'[:room]}")
+        sys.stderr.flush()
+        timers[:] = [loop.call_later(PROGRESS_EVERY_SECONDS, say)]
+
+    timers[:] = [loop.call_later(PROGRESS_EVERY_SECONDS, say)]
+    try:
+        yield
+    finally:
+        timers[0].cancel()
+        if loop.time() - began >= PROGRESS_EVERY_SECONDS:
+            sys.stderr.write(WIPE)
+            sys.stderr.flush()
 
 
 def say_json(body: Mapping[str, Any]) -> None:

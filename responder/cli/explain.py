@@ -13,11 +13,11 @@ from typing import Any, TextIO
 
 import click
 
-from responder import app
+from responder import app, terminal
 from responder.clients.doors import Doors
 from responder.delivery.plain_text import plain_text
 from responder.diagnostics.catalogue import catalogue
-from responder.diagnostics.examine import Examination
+from responder.diagnostics.examine import examined
 from responder.diagnostics.plan import Ask, Plan
 from responder.errors import UsageError
 from responder.intake.arrange import arrange
@@ -125,15 +125,14 @@ async def explain(
 
 
 async def _findings(asks: Sequence[Ask], doors: Doors, settings: Settings) -> tuple[Finding, ...]:
-    async def told(_: Finding) -> None:
-        """Nobody is told here."""
+    waiting = [it.name for it in asks]
+
+    async def heard(finding: Finding) -> None:
+        waiting.remove(finding.name)
 
     seconds = settings.diagnostic_timeout.total_seconds()
-    async with Examination(
-        asks, catalogue(), doors, timeout_seconds=seconds, clock=app.clock, on_finding=told
-    ) as examination:
-        await examination.wait(max([seconds, *(it.timeout_seconds or 0.0 for it in asks)]) + 1)
-        return examination.findings
+    async with terminal.progress(lambda: f"asking {', '.join(waiting)}"):
+        return await examined(asks, catalogue(), doors, timeout_seconds=seconds, clock=app.clock, on_finding=heard)
 
 
 def _webhook(file: TextIO, sender: str, redactor: Redactor, intake: Intake) -> Webhook:

@@ -23,10 +23,12 @@ STALE_SECONDS = 3600.0  # a cache that has kept an answer for so long keeps it w
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """`document`: the JSON. `at`: the time by the server's clock, None where it does not tell."""
+    """`document`: the JSON. `at`: the time by the server's clock, None where it does not tell. `headers`: of the
+    answer, their names in lower case."""
 
     document: Any
     at: datetime | None
+    headers: Mapping[str, str]
 
 
 async def ask(
@@ -51,7 +53,7 @@ async def told(door: HttpDoor, path: str, answer: Answer) -> Told:
     except ValueError:
         kind = door.clean(answer.headers.get("content-type", "").partition(";")[0])
         raise Unreachable(f"{where}: HTTP {answer.status}, not JSON" + (f" but {kind}" if kind else "")) from None
-    return Told(document=document, at=_date_of(answer))
+    return Told(document=document, at=_date_of(answer), headers=answer.headers)
 
 
 def not_an_answer(door: HttpDoor, path: str, of: str) -> Unreachable:

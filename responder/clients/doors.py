@@ -12,7 +12,7 @@ from responder.clients.budget import Budget, Tally
 from responder.clients.kubernetes_access import HTTPS, access_of, cluster
 from responder.clients.locate import brokers_of, located, logging_of, place_of, project_of, repository_of
 from responder.clients.resolve import Resolved, resolve, taken_apart
-from responder.errors import CouldNotLook
+from responder.errors import CouldNotLook, Refused
 from responder.model.pack import Target
 
 if TYPE_CHECKING:  # a plain start loads no library of a target that nobody asks for
@@ -71,7 +71,8 @@ class Doors:
     `environment`: what `${NAME}` in targets is replaced from, each time a door is asked for, so that a rotated
     `${file:…}` is seen. `account`: responder's own at PagerDuty, None where there is none. `clock`: seconds that only
     go forward; by it a target that does not answer is left alone for a while. Every method raises NotConfigured when
-    something is not set or no address.
+    something is not set or no address, and Refused for a target that is `shut`: by `as_written` of it, why nothing is
+    to be looked at through it.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Doors:
         self._retired: list[tuple[float, Door]] = []
         self._tallies: dict[tuple[object, ...], Tally] = {}
         self._breakers: dict[tuple[object, ...], Breaker] = {}
+        self.shut: Mapping[tuple[object, ...], str] = {}
 
     def http(self, target: Target) -> HttpDoor:
         """GET and HEAD below one base address."""
@@ -280,6 +282,8 @@ class Doors:
     def _door(self, target: Target, kind: str, schemes: frozenset[str], opened: Callable[[Resolved], D]) -> D:
         resolved = self._resolved(target, schemes)
         key = (kind, *as_written(target))
+        if key[1:] in self.shut:
+            raise Refused(f"{resolved.shown}: {self.shut[key[1:]]}")
         now = self._asked_for[key] = time.monotonic()
         held = self._open.get(key)
         if held is not None and held[0] == resolved:

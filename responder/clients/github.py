@@ -87,6 +87,16 @@ class GithubDoor:
         given, _ = await self._asked("", {}, TypeAdapter(_Repository))
         return given.default_branch
 
+    @property
+    def shows_credentials(self) -> bool:
+        """Whether a token is sent."""
+        return self._http.shows_credentials
+
+    async def scopes(self) -> tuple[str, ...] | None:
+        """Those of the token; None where GitHub names none, which is so of all but classic tokens."""
+        said = (await ask(self._http, f"/repos/{self.repository}")).headers.get("x-oauth-scopes")
+        return None if said is None else tuple(it for part in said.split(",") if (it := part.strip()))
+
     async def _asked(self, below: str, params: Mapping[str, str], shape: TypeAdapter[T]) -> tuple[T, datetime]:
         path = f"/repos/{self.repository}{below}"
         told = await ask(self._http, path, params)

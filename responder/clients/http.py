@@ -63,6 +63,12 @@ class HttpDoor:
         """Scheme, host and port of the base address, for people."""
         return self._resolved.shown
 
+    @property
+    def shows_credentials(self) -> bool:
+        """Whether a user, a password, a certificate or headers of the target's own are sent."""
+        address = self._resolved.address
+        return bool(address.user or address.password or self._resolved.headers or self._resolved.certificate)
+
     def clean(self, text: str) -> str:
         """One line of the target's own text, without our secrets, cut."""
         return self._resolved.clean(text)

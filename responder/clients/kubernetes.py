@@ -16,7 +16,8 @@ from responder.clients.budget import Budget
 from responder.clients.http import Answer, body_of, translated
 from responder.clients.kubernetes_access import Access
 from responder.clients.kubernetes_objects import Thing, Wire
-from responder.clients.kubernetes_paths import HELM_RELEASES, HELM_SELECTOR, NAME, PODS, Resource
+from responder.clients.kubernetes_paths import HELM_RELEASES, HELM_SELECTOR, NAME, PODS, REVIEW, Resource, review_of
+from responder.clients.kubernetes_rules import Rules, RulesReview
 from responder.clients.kubernetes_session import client_of
 from responder.clients.resolve import Resolved
 from responder.errors import Refused, Unreachable
@@ -27,6 +28,7 @@ MOST = 1000  # objects of one list
 MAX_LOG_BYTES = 1024 * 1024
 ROLES = {"pods/log": "deploy/kubernetes/pod-logs", "secrets": "deploy/kubernetes/helm-history"}
 ROLE = "deploy/roles/kubernetes"
+REVIEWS = Resource(api="apis/authorization.k8s.io/v1", plural="selfsubjectrulesreviews", namespaced=False)
 
 W = TypeVar("W", bound=Wire)
 
@@ -158,6 +160,15 @@ class KubernetesDoor:
         self._check(answer, replace(PODS, plural="pods/log"), namespace, pod)
         return Log(body=answer.body, cut=answer.cut or len(answer.body) >= most_bytes, now=self._now(answer))
 
+    async def rules(self, namespace: str) -> Rules:
+        """What our account may do in a namespace, as the server says; changes nothing, though it is a POST."""
+        self._check_names(namespace)
+        answer = await self._ask(REVIEW, {}, "application/json", MAX_BODY_BYTES, review=review_of(namespace))
+        if answer.status not in (200, 201):
+            self._check(answer, REVIEWS, "", "")
+            raise Unreachable(f"{self.shown}: asked what we may do: HTTP {answer.status}, expected 201")
+        return (await self._read(answer, RulesReview)).status
+
     async def close(self) -> None:
         """Close what was opened."""
         client, self._client = self._client, None
@@ -225,16 +236,21 @@ class KubernetesDoor:
             case status:
                 raise Unreachable(f"{where}{asked}: HTTP {status}, expected 200")
 
-    async def _ask(self, path: str, query: Mapping[str, str], accept: str, most: int) -> Answer:
+    async def _ask(
+        self, path: str, query: Mapping[str, str], accept: str, most: int, *, review: Mapping[str, Any] | None = None
+    ) -> Answer:
+        """`review`: the body of the one question that is asked by POST."""
+        headers = {"Accept": accept, "Accept-Encoding": "identity"}
         async with self._budget.turn():
             client = await self._opened()
             started = asyncio.get_running_loop().time()
             try:
                 response = await client.call_api(
                     path,
-                    "GET",
+                    "GET" if review is None else "POST",
                     query_params=list(query.items()),
-                    header_params={"Accept": accept, "Accept-Encoding": "identity"},
+                    header_params=headers | ({} if review is None else {"Content-Type": "application/json"}),
+                    body=review,
                     auth_settings=["BearerToken"],
                     _preload_content=False,
                 )

@@ -3,13 +3,18 @@
 A path that is not here is refused where it would be sent, whoever asks. `exec`, `attach`, `portforward` and `proxy` are
 GETs that change things, Secrets and ConfigMaps hold what nobody may see: none of them is here, but for the metadata of
 Secrets of Helm. `watch` is a parameter that is not here either.
+
+One POST is listed, which asks and changes nothing: SelfSubjectRulesReview, with a body that holds a namespace and no
+more. https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/self-subject-rules-review-v1/
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # RFC 1123 subdomain, at most 253 characters
 _NAME = NAME.pattern
@@ -84,6 +89,26 @@ _LOG_KEYS = {
     "limitBytes": _NUMBER,
     "timestamps": re.compile("true"),
 }
+
+
+REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+
+
+def review_of(namespace: str) -> dict[str, Any]:
+    """The one body that is ever posted: what may I do in this namespace?"""
+    return {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": namespace},
+    }
+
+
+def is_review(method: str, path: str, body: object) -> bool:
+    """Whether a request is that one, to the letter."""
+    named = re.search(r'"namespace": "([^"]*)"', body) if isinstance(body, str) else None
+    if method != "POST" or path != REVIEW or named is None or not NAME.fullmatch(named[1]):
+        return False
+    return body == json.dumps(review_of(named[1]))
 
 
 def why_not(method: str, path: str, query: Mapping[str, str], accept: str) -> str:

@@ -18,7 +18,7 @@ from yarl import URL
 
 from responder import __version__
 from responder.clients.kubernetes_access import HOST, PORT, SERVICE_ACCOUNT, Access
-from responder.clients.kubernetes_paths import why_not
+from responder.clients.kubernetes_paths import REVIEW, is_review, why_not
 from responder.clients.network import guarded_socket, tls
 from responder.clients.resolve import Resolved
 from responder.errors import NotConfigured, Refused
@@ -90,21 +90,31 @@ class Reads:
             auto_decompress=False,  # a small compressed answer could unfold without end
         )
 
-    async def request(self, *, method: str, url: str, headers: Mapping[str, str], **_: object) -> Any:
+    async def request(
+        self, *, method: str, url: str, headers: Mapping[str, str], data: object = None, **_: object
+    ) -> Any:
         """The library's way to ask; raises Refused before anything is sent that may not be."""
+        where = URL(url, encoded=True)
+        if url == f"{self._server}{REVIEW}" and is_review(method, REVIEW, data):
+            return await self._session.post(
+                where, data=data, headers=headers, allow_redirects=False, server_hostname=self._server_name
+            )
         why = self._why_not(method, url, headers)
         if why:
             raise Refused(f"{self._resolved.shown}: {why}")
-        where = URL(url, encoded=True)
         return await self._session.get(where, headers=headers, allow_redirects=False, server_hostname=self._server_name)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
 
-    def _why_not(self, method: str, url: str, headers: Mapping[str, str]) -> str:
+    @property
+    def _server(self) -> str:
         base = self._resolved.address
-        server = f"{base.shown}{base.path}"
+        return f"{base.shown}{base.path}"
+
+    def _why_not(self, method: str, url: str, headers: Mapping[str, str]) -> str:
+        server = self._server
         if not url.startswith(f"{server}/"):
             return "another server would be asked"
         parts = urlsplit(url.removeprefix(server))

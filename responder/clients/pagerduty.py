@@ -208,7 +208,11 @@ class PagerDutyApi(PagerDutyDoor):
         return answer.body
 
     async def learn_who_we_are(self) -> None:
-        """Ask whose key this is. An account's key belongs to nobody (400): the answers to our writes will tell.
+        """Ask whose key this is; of an account's key the answers to our writes will tell."""
+        self.note_writer(await self.whose_key())
+
+    async def whose_key(self) -> Mapping[str, Any] | None:
+        """The user whose key this is; None for an account's key, which belongs to nobody (400).
 
         https://developer.pagerduty.com/api-reference/2395ca1feb25e-get-the-current-user
         """
@@ -216,9 +220,12 @@ class PagerDutyApi(PagerDutyDoor):
             answer = await self.request("GET", "/users/me")
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise Unreachable(f"PagerDuty: {type(error).__name__}") from error
+        if answer.status in (401, 403):
+            raise Refused(f"PagerDuty answered {answer.status} {message_of(answer)}")
         if answer.status not in (200, 400):
             raise Unreachable(f"PagerDuty answered {answer.status} {message_of(answer)}")
-        self.note_writer(answer.body.get("user") if isinstance(answer.body, dict) else None)
+        user = answer.body.get("user") if isinstance(answer.body, dict) else None
+        return user if answer.status == 200 and isinstance(user, dict) else None
 
     def note_writer(self, user: Any) -> None:
         """Remember a user of PagerDuty's answer as one of ourselves."""

@@ -288,3 +288,93 @@ REPLICATION_LAG = NamedQuery(
            extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp())::float8 as replayed_seconds_ago
     """,
 )
+
+# What our own role may do; asked by the doctor. `read_only`: by a setting of the role or the database, not of ours.
+ROLE = NamedQuery(
+    name="our role",
+    sql="""
+    select r.rolname::text as name, current_database()::text as database, r.rolsuper as superuser,
+           r.rolcreatedb as createdb, r.rolcreaterole as createrole, r.rolreplication as replication,
+           r.rolbypassrls as bypassrls, has_database_privilege(current_database(), 'CREATE') as creates,
+           exists (select from pg_proc p
+                   where p.proname = 'pg_notify' and p.pronamespace = 'pg_catalog'::regnamespace
+                         and has_function_privilege(p.oid, 'EXECUTE')) as notifies,
+           exists (select from pg_db_role_setting s
+                   where s.setrole in (0, r.oid)
+                         and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+                         and 'default_transaction_read_only=on' = any(s.setconfig)) as read_only
+    from pg_roles r
+    where r.rolname = current_user
+    """,
+)
+
+# Those that it is in, directly or not, whether or not it inherits from them: SET ROLE is enough.
+ROLES_TO_TAKE = NamedQuery(
+    name="roles that ours may take",
+    sql=r"""
+    select rolname::text as name, rolsuper as superuser
+    from pg_roles
+    where (rolname like 'pg\_%' or rolsuper) and rolname <> current_user and pg_has_role(oid, 'MEMBER')
+    order by rolsuper desc, 1
+    """,
+)
+
+# Relations of an extension (pg_stat_statements) are everybody's to read, and no data of anybody.
+OWN_SCHEMAS = r"n.nspname not in ('pg_catalog', 'information_schema') and n.nspname not like 'pg\_t%'"
+NAMES = r"coalesce(string_agg(name, E'\n' order by name)"
+
+TABLES_TO_TOUCH = NamedQuery(
+    name="tables that our role may touch",
+    sql=f"""
+    select count(*) filter (where writes)::int as writable,
+           {NAMES} filter (where writes and writing <= 4), '') as writable_some,
+           count(*) filter (where advances)::int as sequences,
+           {NAMES} filter (where advances and advancing <= 4), '') as sequences_some,
+           count(*) filter (where reads)::int as readable,
+           {NAMES} filter (where reads and reading <= 4), '') as readable_some
+    from (
+        select it.*, row_number() over (partition by writes order by name) as writing,
+               row_number() over (partition by advances order by name) as advancing,
+               row_number() over (partition by reads order by name) as reading
+        from (
+            select c.oid::regclass::text as name,
+                   c.relkind <> 'S' and (
+                       has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')
+                       or has_any_column_privilege(c.oid, 'INSERT, UPDATE')) as writes,
+                   case when c.relkind = 'S' then has_sequence_privilege(c.oid, 'USAGE, UPDATE') else false end
+                   as advances,
+                   c.relkind <> 'S' and (
+                       has_table_privilege(c.oid, 'SELECT') or has_any_column_privilege(c.oid, 'SELECT')) as reads
+            from pg_class c
+            join pg_namespace n on n.oid = c.relnamespace
+            where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and {OWN_SCHEMAS}
+                  and has_schema_privilege(n.oid, 'USAGE')
+                  and not exists (select from pg_depend d
+                                  where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+        ) it
+    ) numbered
+    """,
+)
+
+WHERE_TO_MAKE = NamedQuery(
+    name="schemas and functions that our role may use",
+    sql=f"""
+    select schemas.n as schemas, schemas.names as schemas_some, definers.n as definers, definers.names as definers_some
+    from (
+        select count(*)::int as n, {NAMES}, '') as names
+        from (select n.nspname::text as name from pg_namespace n
+              where {OWN_SCHEMAS} and has_schema_privilege(n.oid, 'CREATE')) creating
+    ) schemas
+    cross join (
+        select count(*)::int as n, {NAMES}, '') as names
+        from (select p.oid::regprocedure::text as name
+              from pg_proc p
+              join pg_namespace n on n.oid = p.pronamespace
+              where p.prosecdef and {OWN_SCHEMAS} and p.prorettype <> 'trigger'::regtype
+                    and has_schema_privilege(n.oid, 'USAGE') and has_function_privilege(p.oid, 'EXECUTE')
+                    and not exists (select from pg_depend d
+                                    where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+        ) calling
+    ) definers
+    """,
+)

@@ -2,7 +2,8 @@
 
 The flag `readonly` of a command is not what "safe" means: KEYS, SMEMBERS, HGETALL and DUMP carry it. What is not
 listed here is never sent, but for SCAN, bounded, and SLOWLOG GET, without what it says of arguments, where a target
-allows them; credentials and the number of the database are sent when the connection opens.
+allows them, and ACL WHOAMI and ACL DRYRUN, by which the doctor asks what our user might run; credentials and the
+number of the database are sent when the connection opens.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ MOST_SCANNED = 100_000
 MOST_FOUND = 200
 MOST_SLOW = 128  # entries; Redis keeps as many unless it is told otherwise
 COMMAND = re.compile(r"[A-Za-z][A-Za-z.|_-]{0,29}")
+NO_RIGHT_TO_RUN = "no permissions to run"  # of a key or channel it is "to access"
+NOT_THERE = "not found"
 MOST_AT_ONCE = 2 * MOST_FOUND  # commands
 MOST_NODES = 100  # of a cluster that are asked, beside the one that is named
 SOME_KEYS = "a node of a cluster has only some of the keys, so a pattern does not find all; name them"
@@ -45,6 +48,18 @@ SOME_KEYS = "a node of a cluster has only some of the keys, so a pattern does no
 
 class NoClientLeft(Refused):
     """The server takes no further client."""
+
+
+class NotPermitted(Refused):
+    """The user may not run that command."""
+
+
+class NoUsers(Refused):
+    """A server that is too old to have any."""
+
+
+class MayNotAsk(Refused):
+    """The user may not ask what it may run, or the server cannot tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,12 +203,41 @@ class RedisDoor:
             self._nodes[host, port] = RedisDoor(there, self._budget)
         return self._nodes[host, port]
 
+    async def may_run(self, commands: Sequence[tuple[str, ...]]) -> tuple[str, Mapping[tuple[str, ...], bool]]:
+        """Our user's name, and which of these commands it may run, on whichever keys. ACL DRYRUN runs none of them.
+
+        Raises NoUsers (Redis before 6), MayNotAsk (before 7, or without the right to ask), Unreachable.
+        """
+        async with self._budget.turn(), self._one_at_a_time:
+            try:
+                (who,) = await self._exchange([("ACL", "WHOAMI")])
+                return str(who), {words: await self._may_run(str(who), words) for words in commands}
+            except NotPermitted as no:
+                raise MayNotAsk(str(no)) from None
+            except Refused as old:
+                if "unknown command" in str(old).lower():
+                    raise NoUsers(str(old)) from None
+                raise MayNotAsk(str(old)) from None
+
+    async def _may_run(self, who: str, words: tuple[str, ...]) -> bool:
+        """A command that the server does not have, or has under another name, cannot be run."""
+        try:
+            (said,) = await self._exchange([("ACL", "DRYRUN", who, *words)])
+        except NotPermitted:
+            raise
+        except Refused as unknown:
+            if NOT_THERE in str(unknown):
+                return False
+            raise
+        return said == "OK" or NO_RIGHT_TO_RUN not in str(said)  # a right that ends at some keys is one all the same
+
     async def _exchange(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
         """The answers of this node."""
         told = await self._told(commands)
         for it in told:
             if isinstance(it, exceptions.ResponseError):
-                raise Refused(f"{self.shown}: {self._resolved.clean(str(it))}")
+                kind = NotPermitted if isinstance(it, exceptions.NoPermissionError) else Refused
+                raise kind(f"{self.shown}: {self._resolved.clean(str(it))}")
         return told
 
     async def _told(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:

@@ -48,7 +48,7 @@ def as_json(
         "healthy": _pointed(report.healthy),
         "could_not_look": _pointed(report.could_not_look),
         "still_looking": list(report.still_looking),
-        "findings": [_finding(it) for it in report.findings],
+        "findings": [finding_as_json(it) for it in report.findings],
         "changes": _changes(report.findings),
         "suggestions": [
             {"phase": it.phase, "do": it.do, "run": it.run, "caution": it.caution, "see": it.see}
@@ -146,7 +146,8 @@ def _verdict(it: Verdict) -> dict[str, Any]:
     }
 
 
-def _finding(it: Finding) -> dict[str, Any]:
+def finding_as_json(it: Finding) -> dict[str, Any]:
+    """One finding, as it stands in a report."""
     table = it.table
     return {
         "name": it.name,

@@ -41,7 +41,9 @@ class RestApi:
             web.post("/incidents/{id}/notes", self._create_note),
             web.put("/incidents/{id}/notes/{note_id}", self._update_note),
             web.delete("/incidents/{id}/notes/{note_id}", self._delete_note),
+            web.get("/users", self._list_users),
             web.get("/users/me", self._me),
+            web.get("/abilities", self._list_abilities),
         )
 
     async def _list_incidents(self, request: web.Request) -> web.StreamResponse:
@@ -101,6 +103,14 @@ class RestApi:
             sender(request.headers, self.account.users)
         incident.notes.remove(note)
         return web.Response(status=204)
+
+    async def _list_users(self, request: web.Request) -> web.StreamResponse:
+        wanted = request.query.get("query", "").lower()
+        found = [it for it in self.account.users.values() if wanted in it.name.lower() or wanted in it.email.lower()]
+        return web.json_response(page("users", [user_shape(it) for it in found], request.query))
+
+    async def _list_abilities(self, _: web.Request) -> web.StreamResponse:
+        return web.json_response({"abilities": ["teams", "read_only_users", "urgencies"]})
 
     async def _me(self, _: web.Request) -> web.StreamResponse:
         if self._account_key:  # the status is documented, the words are ours

@@ -15,13 +15,14 @@ import structlog
 
 from responder.clients.doors import Doors
 from responder.diagnostics.diagnostic import Diagnostic
-from responder.diagnostics.plan import Ask
+from responder.diagnostics.plan import Ask, Plan
 from responder.diagnostics.share import Shared
 from responder.errors import CouldNotLook
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
 
 GRACE_SECONDS = 0.5  # for what was cancelled to close its connections; after that it is left behind
+LATE_SECONDS = 1.0  # after its deadline a check that was given up is told
 NO_TARGET = Target(name="", kind="", address="")
 
 log = structlog.get_logger(__name__)
@@ -160,6 +161,33 @@ class Examination:
         if not done:
             return _could_not_look(ask, f"no answer within {within:g} s")
         return _could_not_look(ask, "was given up") if looking.cancelled() else looking.result()
+
+
+async def examined(
+    asks: Sequence[Ask],
+    catalogue: Mapping[str, Diagnostic],
+    doors: Doors,
+    *,
+    timeout_seconds: float,
+    clock: Callable[[], datetime],
+    on_finding: Callable[[Finding], Awaitable[None]],
+    shared: Shared | None = None,
+) -> tuple[Finding, ...]:
+    """Ask them all at once and wait until each has answered or is over its deadline."""
+    longest = max([timeout_seconds, *(it.timeout_seconds or 0.0 for it in asks)])
+    async with Examination(
+        asks, catalogue, doors, timeout_seconds=timeout_seconds, clock=clock, on_finding=on_finding, shared=shared
+    ) as examination:
+        await examination.wait(longest + LATE_SECONDS)
+        return examination.findings
+
+
+def not_asked(plan: Plan) -> tuple[Finding, ...]:
+    """What the plan had to leave out, each with its reason."""
+    return tuple(
+        Finding(check=name, target="", called=name, outcome=Outcome.INCONCLUSIVE, headline=why)
+        for name, why in plan.left_out
+    )
 
 
 async def _look(ask: Ask, diagnostic: Diagnostic, doors: Doors) -> Finding:

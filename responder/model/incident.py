@@ -15,6 +15,7 @@ WATCH = "watch"  # the kind of the link of a rule that looks by itself
 PAGE = "page"  # the kind of the link to what responder opens at PagerDuty by itself; its key is the alert's there
 BREACH = "breach"  # the state of such a link while it holds its incident open
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # https://www.crockford.com/base32.html
+DRILL = "responder_drill"  # the label of alerts by which somebody tries out whether all of it works
 MARKER = "[responder:{name}:{slug}]"
 ANY_MARKER = r"\[responder:[^\[\]\s]{1,200}\]"  # of any installation or version: none may answer another's reports
 
@@ -102,6 +103,11 @@ class Incident:
     def evidence(self) -> tuple[Alert, ...]:
         """What rules are matched against: the firing alerts, or, when none fires any more, all."""
         return self.firing or tuple(it.alert for it in self.alerts)
+
+    @property
+    def is_drill(self) -> bool:
+        """Whether nothing but a drill is behind it: all that people see of it says so."""
+        return bool(self.alerts) and all(DRILL in it.alert.labels for it in self.alerts)
 
     @property
     def watched(self) -> str:

@@ -30,6 +30,7 @@ from responder.report.wording import (
     with_readings_shown,
 )
 
+TEST = "TEST · "
 TITLE_MOST = 300  # characters; a label value may be as long as its sender likes
 
 
@@ -67,7 +68,7 @@ def compose(
     report = Report(
         slug=incident.slug,
         state=incident.state.value,
-        title=shortened(_title(incident, pack, verdicts, now), TITLE_MOST),
+        title=shortened(f"{TEST if incident.is_drill else ''}{_title(incident, pack, verdicts, now)}", TITLE_MOST),
         private=any(rule.private for rule in rules),
         summary=rules[0].summary or rules[0].name if rules else "",
         severity=assessment.level,

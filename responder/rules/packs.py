@@ -83,12 +83,20 @@ def _load(path: Path, catalogue: Catalogue, environment: Mapping[str, str] | Non
 
 def pack_from_files(name: str, files: Mapping[str, str], catalogue: Catalogue) -> Pack:
     """A pack from the texts of its files, as the store keeps them; raises UsageError with every problem."""
+    pack, problems = compiled_files(name, files, catalogue)
+    if pack is None or problems:
+        raise UsageError("\n".join(str(it) for it in problems) or f"no rule files in the pack {name}")
+    return pack
+
+
+def compiled_files(
+    name: str, files: Mapping[str, str], catalogue: Catalogue
+) -> tuple[Pack | None, tuple[Problem, ...]]:
+    """The same with its problems; worth using only where there are none. None: there is no file."""
     complaints = Complaints()
     own = {file: text for file, text in files.items() if not file.startswith(INCLUDED)}
     found = _compile(name, own, _kept(files), catalogue, complaints)
-    if found is None or complaints.problems:
-        raise UsageError("\n".join(str(it) for it in complaints.problems) or f"no rule files in the pack {name}")
-    return found[0]
+    return (found[0] if found else None), complaints.problems
 
 
 def pack_for(packs: Sequence[Pack], labels: Mapping[str, str]) -> Pack | None:

@@ -19,6 +19,7 @@ MOST = 1000  # incidents, the newest
 NUMBERS = """select i.id from incidents i where i.state <> 'folded' and (i.opened_at > now() - $1::interval
              or exists (select 1 from alerts a where a.incident = i.id and a.last_seen > now() - $1::interval))
              order by i.id desc limit $2"""
+REOPENED = "select count(*) from timeline where incident = $1 and what like 'reopened%'"
 STEPS = "select run, name, outcome, at from steps where incident = $1 order by run, at, name"
 
 
@@ -53,6 +54,13 @@ async def recorded(store: Store, number: int) -> Recorded | None:
     async with store.connection() as connection:
         rows = await connection.fetch(STEPS, number)
     return Recorded(incident=seen.incident, moments=tuple(_moments(rows)))
+
+
+async def reopened(store: Store, number: int) -> int:
+    """How often an incident began again, as far back as its timeline goes."""
+    async with store.connection() as connection:
+        count: int = await connection.fetchval(REOPENED, number)
+        return count
 
 
 def _moments(rows: list[Any]) -> list[Moment]:

@@ -90,6 +90,7 @@ SCHEMAS: dict[str, Schema] = {
         ),
         "description": "The body that a report webhook gets; docs/api.md names everything in it.",
     },
+    "Diagnosed": _object(incident=TEXT, findings=_list({"type": "object"})),
     "PutAside": _object(id=NUMBER, at=TIME, kind=TEXT, source=TEXT, reason=TEXT, retried_at=TIME_OR_NONE),
     "Quarantine": _object(quarantine=_list(_ref("PutAside")), more=YES_NO),
     "Trace": _object(
@@ -187,6 +188,21 @@ def openapi() -> Schema:
             },
         }
     }
+    diagnose = {
+        "post": {
+            "summary": "Ask the checks of an incident's rules now; nothing is kept or sent",
+            "operationId": "diagnose",
+            "parameters": [_ID],
+            "responses": {
+                "200": {"description": "What they found", **_said(_ref("Diagnosed"))},
+                "409": {
+                    "description": "There is nothing to ask: no rule matched, or no look was made yet",
+                    **_said(_ref("Problem"), "application/problem+json"),
+                },
+                **_problems(True, False),
+            },
+        }
+    }
     paths = {
         "/incidents": _path(
             "Incidents, newest first",
@@ -199,6 +215,7 @@ def openapi() -> Schema:
         "/incidents/{id}": _path("One incident with its alerts, links and deliveries", "Incident", _ID, missing=True),
         "/incidents/{id}/timeline": _path("What happened when, oldest first", "Timeline", _ID, missing=True),
         "/incidents/{id}/report": report,
+        "/incidents/{id}/diagnose": diagnose,
         "/quarantine": _path(
             "What was not understood, newest first", "Quarantine", {**before, "schema": NUMBER}, _ONE_PAGE, wrong=True
         ),

@@ -33,7 +33,7 @@ class RulesApi:
 
     async def reload(self, request: web.Request) -> web.Response:
         """Read, check and take the rule files now; 422 with every mistake, and the rules in force stay."""
-        _refuse_other_sites(request)
+        refuse_other_sites(request)
         load = await self._reload("the API")
         if not load.is_good:
             count = f"{len(load.problems)} mistake{'' if len(load.problems) == 1 else 's'}"
@@ -42,7 +42,7 @@ class RulesApi:
         return answer({"rules_loaded": self._rules.rules, "last_load": _load(load)})
 
 
-def _refuse_other_sites(request: web.Request) -> None:
+def refuse_other_sites(request: web.Request) -> None:
     """A page elsewhere can make a browser post; browsers then say where it came from."""
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc != request.host:

@@ -20,6 +20,7 @@ from responder.errors import StoreUnavailable
 from responder.telemetry import Metrics
 from responder.web.access import Access
 from responder.web.api import PREFIX, Api, answer
+from responder.web.diagnose import DiagnoseApi
 from responder.web.openapi import openapi
 from responder.web.room import Room
 from responder.web.rules import RulesApi
@@ -51,6 +52,7 @@ class Site:
     views: Views
     api: Api
     rules: RulesApi
+    diagnose: DiagnoseApi
     metrics: Metrics
     access: Access
     metrics_access: Access
@@ -77,6 +79,7 @@ def application(site: Site) -> web.Application:
     app.router.add_static("/static", STATIC)
     site.api.add_to(app.router, pages)
     site.rules.add_to(app.router, guarded)
+    site.diagnose.add_to(app.router, guarded)
     app.router.add_get(f"{PREFIX}/openapi.json", guarded(_described))
     for path in ("/webhooks/{kind:grafana}", "/webhooks/{kind:grafana}/{source}"):
         app.router.add_put(path, _webhook(site.reception))  # it can be told to

@@ -64,7 +64,7 @@ class Look:
             return None
         began = asyncio.get_running_loop().time()
         notices: list[str] = []
-        pack = await _pack_of(desk, seen.incident, notices)
+        pack = await pack_of(desk, seen.incident, notices)
         kept = await incidents.steps(desk.store, number, seen.incident.run, younger_than_seconds=STILL_TRUE_SECONDS)
         incident = seen.incident
         if incident.state is IncidentState.RESOLVED and incident.settled_by and incident.firing:
@@ -322,8 +322,10 @@ class Look:
         await incidents.save_step(self.desk.store, self.incident.id, self.incident.run, name, outcome)
 
 
-async def _pack_of(desk: Desk, incident: Incident, notices: list[str]) -> Pack | None:
-    """The pack that the incident started with; chosen by its first alert at the first look."""
+async def pack_of(desk: Desk, incident: Incident, notices: list[str]) -> Pack | None:
+    """The pack that the incident started with; chosen by its first alert at the first look. None: none takes it.
+
+    `notices`: what people should know of that is added to them."""
     if incident.rule_set is not None:
         return await _kept_pack(desk, incident, incident.rule_set, notices)
     first = min(incident.alerts, key=lambda it: (it.first_seen, it.alert.fingerprint), default=None)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from responder import __version__
+from tests.systems.plugin import System
 
 REPOSITORY = Path(__file__).parents[2]
 BODY = {
@@ -113,7 +114,6 @@ def test_settings_are_shown_with_secrets_masked(run: Run) -> None:
         ({"RESPONDER_LISTEN": "here"}, 'RESPONDER_LISTEN: expected an address such as 127.0.0.1:8080, got "here"'),
         ({"RESPONDER_FIRST_REPORT_WITHIN": "soon"}, "RESPONDER_FIRST_REPORT_WITHIN: "),
         ({"RESPONDER_SLACK_TOKEN_FILE": "/not/there"}, "RESPONDER_SLACK_TOKEN_FILE: cannot read /not/there"),
-        ({"RESPONDER_REFUSE_WRITE_ACCESS": "true"}, "RESPONDER_REFUSE_WRITE_ACCESS: this version cannot check it yet"),
     ],
 )
 def test_a_wrong_setting_is_said_with_its_cure_and_exit_is_2(run: Run, variables: dict[str, str], says: str) -> None:
@@ -157,6 +157,24 @@ def test_explain_tells_every_decision_and_keeps_secrets(run: Run) -> None:
     assert "error_rate no reading held against" in done.stdout
     assert "unknown (PROMETHEUS_URL is not set" in done.stdout
     assert "canary-5519" not in done.stdout + done.stderr
+
+
+@pytest.mark.system
+def test_explain_asks_the_checks_when_it_is_told_to(run: Run, tmp_path: Path, redis_server: System) -> None:
+    (tmp_path / "rules.yaml").write_text(
+        """
+targets: {cache: {redis: "${CACHE}"}}
+rules: [{name: any, default: true, diagnose: [redis.ping, redis.slowlog]}]
+"""
+    )
+    given = {"RESPONDER_RULES": str(tmp_path / "rules.yaml"), "CACHE": redis_server.address}
+
+    done = run("explain", "-", "--diagnose", stdin=json.dumps(BODY), **given)
+
+    assert done.returncode == 0, done.stderr
+    assert "Checks     2\n  redis.ping(cache): healthy, " in done.stdout
+    assert "  redis.slowlog(cache): inconclusive, " in done.stdout
+    assert "Could not look: redis.slowlog" in done.stdout
 
 
 def test_explain_refuses_what_is_no_webhook_with_the_reason(run: Run) -> None:

@@ -28,7 +28,8 @@ FUNCTIONS = """count max min sum greatest coalesce extract filter over any host 
     current_setting current_database pg_backend_pid pg_blocking_pids pg_postmaster_start_time pg_total_relation_size
     pg_table_size pg_indexes_size pg_database_size pg_is_in_recovery pg_is_wal_replay_paused pg_current_wal_lsn
     pg_wal_lsn_diff pg_last_wal_receive_lsn pg_last_wal_replay_lsn pg_last_xact_replay_timestamp pg_stat_statements
-    array_to_string string_to_array"""
+    array_to_string string_to_array string_agg row_number pg_has_role has_database_privilege has_schema_privilege
+    has_table_privilege has_any_column_privilege has_sequence_privilege has_function_privilege"""
 SETTINGS = NamedQuery(
     name="settings",
     sql="""select current_setting('transaction_read_only') as read_only, current_setting('statement_timeout') as

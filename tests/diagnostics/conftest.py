@@ -12,6 +12,7 @@ import pytest
 from responder.clients.doors import Doors
 from responder.model.pack import Target
 from tests.diagnostics.kubernetes_things import of_kubeconfig
+from tests.diagnostics.recording import recorded, recording  # noqa: F401 - fixtures of this folder
 from tests.systems.kubernetes import Cluster
 from tests.systems.plugin import Postgres
 

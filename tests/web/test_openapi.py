@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from responder.web.api import PREFIX, Api
+from responder.web.diagnose import DiagnoseApi
 from responder.web.openapi import openapi
 from responder.web.rules import RulesApi
 from tests.kept import BAD, FIRING, Kept, kept_in
@@ -58,6 +59,11 @@ async def test_the_daemon_answers_as_it_is_described(embedded_database: str, mon
         assert [it for path in WRONG for it in await asked(kept, path, WRONG[path])] == []
         async with kept.http.post(f"{kept.daemon.url}/api/v1/rules/reload") as answer:
             assert mistakes("/rules/reload", "post", 200, answer.content_type, await answer.json()) == []
+        for slug, status in (("inc-0001", 200), ("inc-9999", 404)):
+            async with kept.http.post(f"{kept.daemon.url}/api/v1/incidents/{slug}/diagnose") as answer:
+                assert answer.status == status
+                body = await answer.json()
+                assert mistakes("/incidents/{id}/diagnose", "post", status, answer.content_type, body) == []
         async with kept.http.post(f"{kept.daemon.url}/api/v1/rules/reload", headers={"Origin": "https://x"}) as answer:
             assert mistakes("/rules/reload", "post", 403, answer.content_type, await answer.json()) == []
 
@@ -73,6 +79,7 @@ def test_every_path_of_the_api_is_described() -> None:
     nothing: Any = None
     Api(nothing, "test", nothing).add_to(router, lambda handler: handler)
     RulesApi(nothing, nothing).add_to(router, lambda handler: handler)
+    DiagnoseApi(nothing, nothing).add_to(router, lambda handler: handler)
     served = {(it.method, it.resource.canonical) for it in router.routes() if it.resource and it.method != "HEAD"}
 
     described = {(verb.upper(), PREFIX + path) for path, verbs in DOCUMENT["paths"].items() for verb in verbs}

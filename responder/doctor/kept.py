@@ -1,0 +1,71 @@
+"""The store, as it is now: writable, of this version, by a clock like ours, with work that moves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from responder.doctor.line import Line, ok, warning, wrong
+from responder.embedded.server import LOW_DISK_BYTES
+from responder.model.asked import Asked
+from responder.store import reconcile
+from responder.store.store import Store
+
+STORE = "store"
+SKEW = timedelta(seconds=5)  # leases and timers run by the database's clock alone, dates in reports by ours
+STALE = timedelta(minutes=10)  # what is asked each minute by whoever runs
+
+
+async def lines(store: Store, clock: Callable[[], datetime]) -> list[Line]:
+    """Raises StoreUnavailable."""
+    before = clock()
+    async with store.connection() as connection:
+        row = await connection.fetchrow(
+            "select clock_timestamp() as now, current_setting('server_version') as version, "
+            "(select count(*) from incidents where state = 'open') as open, "
+            "(select count(*) from work where not held and due_at < now() - interval '1 minute') as overdue"
+        )
+    skew = row["now"] - (before + (clock() - before) / 2)
+    said = f"PostgreSQL {row['version']}, {row['open']} open incident{'' if row['open'] == 1 else 's'}"
+    found = [ok(STORE, said) if await store.writable() else wrong(STORE, f"{said}, but nothing can be written")]
+    found.append(_clock(skew))
+    found.append(_timers(row["overdue"]))
+    return [*found, *_asked(await reconcile.outcomes(store), row["now"])]
+
+
+def _clock(skew: timedelta) -> Line:
+    seconds = skew.total_seconds()
+    if abs(skew) <= SKEW:
+        return ok("clock", f"the database's and ours are {abs(seconds):.1f} s apart", skew_seconds=seconds)
+    way = "ahead of" if seconds > 0 else "behind"
+    says = f"the database's clock is {abs(seconds):.0f} s {way} ours: dates in reports will not fit"
+    return wrong("clock", says, "run a time service (chrony, say) on both machines", skew_seconds=seconds)
+
+
+def _timers(overdue: int) -> Line:
+    if not overdue:
+        return ok("timers", "nothing is overdue", overdue=0)
+    says = f"{overdue} piece{'' if overdue == 1 else 's'} of work due for more than a minute"
+    return wrong("timers", says, "is a daemon running? its log and /readyz say what it waits for", overdue=overdue)
+
+
+def _asked(outcomes: tuple[Asked, ...], now: datetime) -> Iterator[Line]:
+    """What the daemon itself was told when it asked last, where that was no answer."""
+    for it in outcomes:
+        if it.why and now - it.at < STALE:
+            yield wrong(f"daemon's asking of {it.whom}", f"{it.at:%H:%M} UTC: {it.why}")
+
+
+def disk(data_dir: Path) -> Line:
+    """Room on the disk of the embedded store, for accounts other than root."""
+    there = next(it for it in (data_dir, *data_dir.parents) if it.is_dir())
+    free = os.statvfs(there)
+    free_bytes = free.f_bavail * free.f_frsize
+    if free_bytes < LOW_DISK_BYTES:
+        cure = f"webhooks are answered 503 below {LOW_DISK_BYTES >> 20} MB"
+        return wrong("data folder", f"{data_dir}: {free_bytes >> 20} MB of disk free", cure)
+    if there != data_dir:
+        return warning("data folder", f"{data_dir} is not there yet; the first start makes it")
+    return ok("data folder", f"{data_dir}: {free_bytes >> 30} GB of disk free")
