@@ -124,7 +124,7 @@ def _check_variables(text: str, at: At, complaints: Complaints) -> None:
 
 
 class Signals:
-    """Compiles the signals of one pack, and knows the unit of every one, also of kinds that are not built yet."""
+    """Compiles the signals of one pack, and knows the unit of every one."""
 
     def __init__(self, sections: Sections, targets: Targets, complaints: Complaints) -> None:
         self._complaints = complaints

@@ -42,6 +42,7 @@ async def test_a_rollout_is_told_with_its_image_and_the_names_in_its_environment
             at=datetime(2026, 11, 21, 3, 4, tzinfo=UTC),
             what="Revision api-00042: 100 % of traffic, image 2.14.0 → 2.15.0, environment +STRIPE_KEY −OLD_KEY",
             by="ci-deploy",
+            about={"service": "api"},
         ),
     )
     assert finding.found == {
@@ -129,6 +130,7 @@ async def test_traffic_that_was_moved_without_a_new_revision_is_a_change_of_its_
     assert finding.changes[-1] == Change(
         at=datetime(2026, 11, 21, 3, 6, 30, tzinfo=UTC),
         what="Service api updated without a new revision: api-00041 serves 90 %, api-00042 10 %",
+        about={"service": "api"},
     )
     assert "10 % of traffic" in finding.changes[0].what
     assert "jane" not in repr(finding)

@@ -73,6 +73,8 @@ async def test_an_autoscaler_that_wants_more_than_it_may_is_told_and_dated(
             at=datetime.fromisoformat(full["status"]["lastScaleTime"]),
             what="deployment/api scaled to 10 replicas",
             by="autoscaler api",
+            about={"deployment": "api", "namespace": namespace},
+            weight=0.4,
         ),
     )
     assert finding.table is not None

@@ -7,6 +7,7 @@ from responder.clients.doors import Doors
 from responder.diagnostics.prometheus_rules import DIAGNOSTIC, Asked, Held, _headline
 from responder.errors import Refused, Unreachable
 from responder.model.alerting_rule import AlertingRule
+from responder.model.catalogue import Beside
 from responder.model.finding import Chart, Outcome, Table
 from responder.model.pack import Target
 from tests.systems.plugin import System
@@ -38,7 +39,7 @@ def url(prometheus_server: Callable[..., System]) -> str:
 async def test_of_the_incidents_alerts_the_rule_that_made_them_is_looked_at(
     url: str, doors: Doors, target: Made
 ) -> None:
-    asked = Asked().beside([{"alertname": "Always", "severity": "page", "cluster": "eu"}], [])
+    asked = Asked().beside(Beside(alerts=[{"alertname": "Always", "severity": "page", "cluster": "eu"}]))
 
     finding = await DIAGNOSTIC.examine(target("prometheus", url), asked, doors)
 

@@ -152,20 +152,6 @@ def test_a_check_that_is_not_built_stands_in_the_pack_and_its_marks_may_be_asked
     assert entry.parameters.model_dump() == {"given": {"namespace": "{{ labels.namespace }}"}}
 
 
-def test_a_signal_of_a_kind_that_is_not_built_keeps_its_bounds(load: Callable[..., Loaded]) -> None:
-    """Left out, its rule would be clear on the strength of the others; so it is kept, and will be unknown."""
-    loaded = load(
-        {
-            "pack.yaml": 'targets: {db: {postgres: "${DATABASE_URL}"}}\n'
-            "signals: {pool: {unit: percent, postgres: {query: select 1}}}\n"
-            "rules: [{name: one, match: ['a=\"b\"'], thresholds: {pool: {critical: '> 95%'}}}]\n"
-        }
-    )
-
-    assert loaded.packs[0].signals == {}
-    assert loaded.packs[0].rules[0].thresholds[0].signal == "pool"
-
-
 def test_the_scheme_is_filled_with_what_was_written(pack: Callable[[str], Pack]) -> None:
     made = pack(
         """\
