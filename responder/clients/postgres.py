@@ -21,6 +21,7 @@ from responder.clients.postgres_queries import NamedQuery
 from responder.clients.resolve import Resolved
 from responder.clients.sql_guard import GuardedQuery
 from responder.errors import CouldNotLook, Refused, Unreachable
+from responder.model.cut import cut
 
 MAX_ROWS = 200
 MAX_CELL = 500  # characters
@@ -206,7 +207,7 @@ async def _fetched(connection: Any, asked: Asked) -> Fetched:
 
 
 def _short(value: object) -> object:
-    return value[: MAX_CELL - 1] + "…" if isinstance(value, str) and len(value) > MAX_CELL else value
+    return cut(value, MAX_CELL) if isinstance(value, str) else value
 
 
 def _kind(reason: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from responder.model.cut import cut
 from responder.model.finding import Table
 
 UNITS = (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024))
@@ -68,4 +69,4 @@ def table(columns: tuple[str, ...], rows: list[tuple[str, ...]], *, cut: bool = 
 
 def shortened(text: str, most: int = MAX_CELL) -> str:
     """At most so many characters; the cut is visible."""
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return cut(text, most)
