@@ -9,11 +9,11 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from responder.errors import UsageError
 from responder.model.quantities import parse_duration
 
+SECRET_PART = 16  # characters; a shorter part of a path is a word
 PREFIX = "RESPONDER_"
 LISTEN = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^:\s]+):(?P<port>\d{1,5})")
 DEFAULT_SOURCE = "default"
@@ -206,13 +207,14 @@ class Settings(BaseSettings):
         return found
 
     def secret_values(self) -> list[str]:
-        """Every secret, for redaction by exact value. An address of Alertmanager is none, but the password in it."""
+        """Every secret, for redaction by exact value, and what is secret by itself in those that are addresses. An
+        address of Alertmanager is none, but the password in it."""
         found = [urlsplit(it).password or "" for several in self.alertmanagers.values() for it in several]
         for name in (it for it in type(self).model_fields if it != "alertmanager_urls"):
             value = getattr(self, name)
             several = value if isinstance(value, tuple) else (value,)
             found += [it.get_secret_value() for it in several if isinstance(it, SecretStr)]
-        return [it for it in found if it]
+        return [it for whole in found if whole for it in (whole, *_secret_parts(whole))]
 
 
 def load_settings(environment: Mapping[str, str] | None = None, **given: Any) -> Settings:
@@ -237,6 +239,17 @@ def not_acted_on(settings: Settings) -> list[str]:
         for name in NOT_YET
         if getattr(settings, name) != type(settings).model_fields[name].default
     ]
+
+
+def _secret_parts(secret: str) -> Iterator[str]:
+    """Of an address: the password, and what in its path and query is too long for a word (`hooks.example/T0/B0/…`)."""
+    if "://" not in secret:
+        return
+    parts = urlsplit(secret)
+    password = parts.password or ""
+    yield from (it for it in {password, unquote(password)} if it)
+    values = [value for _, value in parse_qsl(parts.query)]
+    yield from (it for it in (*parts.path.split("/"), *values) if len(it) >= SECRET_PART)
 
 
 def revealed(secrets: tuple[SecretStr, ...]) -> tuple[str, ...]:

@@ -10,8 +10,10 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from responder.errors import NotConfigured
+from responder.model.cut import cut
 from responder.model.pack import Target
 
+CREDENTIALS = frozenset(("authorization", "x-api-key", "cookie"))
 PLACE = re.compile(r"\$\{(?P<name>[^}]*)\}")
 MAX_SECRET_FILE_BYTES = 64 * 1024
 SHORTEST_SECRET = 3  # taking out shorter ones would make a complaint unreadable and hide nothing
@@ -60,8 +62,7 @@ class Resolved:
         """One line of somebody else's text, without our secrets, cut to `longest` characters."""
         for secret in self.secrets:
             text = text.replace(secret, "***")
-        line = " ".join(text.split())
-        return line if len(line) <= longest else line[: longest - 1] + "…"
+        return cut(" ".join(text.split()), longest)
 
 
 def resolve(target: Target, environment: Mapping[str, str], schemes: frozenset[str]) -> Resolved:
@@ -160,7 +161,7 @@ def _secrets(address: Address, headers: Mapping[str, str], text: str, put_in: li
     netloc = urlsplit(text).netloc
     userinfo = netloc.rpartition("@")[0]
     words = [userinfo, *userinfo.split(":", 1), address.user, address.password, *put_in]
-    words += [value for name, value in headers.items() if name.lower() in ("authorization", "x-api-key", "cookie")]
+    words += [value for name, value in headers.items() if name.lower() in CREDENTIALS]
     words += [quote(it, safe="") for it in words]
     if userinfo:
         words.append(base64.b64encode(f"{address.user}:{address.password}".encode()).decode())

@@ -116,3 +116,13 @@ def test_the_secrets_of_targets_are_passwords_and_what_is_put_into_headers(tmp_p
     ]
 
     assert set(secrets_of(targets, environment)) == {"p%40ss", "p@ss", "in-the-middle", "of-a-header", "of-a-file"}
+
+
+def test_a_token_behind_the_host_and_a_credential_written_out_are_secrets_and_a_host_is_none() -> None:
+    targets = [
+        Target(name="a", kind="http", address="https://${HOST}/hook/${TOKEN}?key=${KEY}"),
+        Target(name="b", kind="http", address="https://h", headers={"Authorization": "Bearer written-out", "X": "no"}),
+    ]
+    environment = {"HOST": "metrics.example.com", "TOKEN": "token-in-the-path", "KEY": "key-in-the-query"}
+
+    assert set(secrets_of(targets, environment)) == {"token-in-the-path", "key-in-the-query", "written-out"}
