@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -141,6 +142,39 @@ def set_up_log(
     )
 
 
+def hear_everything(*, level: str) -> None:
+    """Have what libraries log, warnings, and exceptions that nobody caught pass through the log that was set up, and so
+    through redaction: their texts quote addresses, statements and bodies.
+
+    Libraries are heard from warning on, at level debug from info on; their own debug lines hold whole answers.
+    """
+    root = logging.getLogger()
+    root.handlers = [_Heard()]
+    root.setLevel(logging.INFO if level.lower() == "debug" else logging.WARNING)
+    logging.captureWarnings(True)
+    sys.excepthook = lambda _kind, error, _trace: _uncaught(error, "main")
+    threading.excepthook = lambda it: _uncaught(it.exc_value, it.thread.name if it.thread else "a thread")
+    sys.unraisablehook = lambda it: _uncaught(it.exc_value, it.err_msg or "while something was thrown away")
+
+
+class _Heard(logging.Handler):
+    """A line of a library becomes an event of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            said = record.getMessage()
+        except Exception as bug:  # noqa: BLE001 - a library's own mistake in a line of its log
+            said = f"a line that cannot be put together: {type(bug).__name__}"
+        error = record.exc_info or None
+        structlog.get_logger().log(record.levelno, "library.said", library=record.name, said=said, exc_info=error)
+
+
+def _uncaught(error: BaseException | None, where: str) -> None:
+    if isinstance(error, KeyboardInterrupt):
+        return
+    structlog.get_logger().critical("bug.uncaught", where=where, exc_info=error)
+
+
 class _Lossy:
     """Standard error, less what it does not take: a full disk behind it must not stop the work."""
 
@@ -160,7 +194,7 @@ def _clean(value: Any, redact: Callable[[str], str]) -> Any:
         case bool() | int() | float() | None:
             return value
         case dict():
-            return {key: _clean(it, redact) for key, it in value.items()}
+            return {redact(str(key)): _clean(it, redact) for key, it in value.items()}
         case list() | tuple():
             return [_clean(it, redact) for it in value]
         case _:
