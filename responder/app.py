@@ -37,8 +37,8 @@ from responder.model.finding import Outcome
 from responder.model.incident import IncidentState, marker_of
 from responder.model.pack import Pack
 from responder.model.verdict import Level
+from responder.redaction.patterns import KINDS
 from responder.redaction.redact import Redactor
-from responder.redaction.rules import RULES
 from responder.reload.reloader import Reloader
 from responder.rules.ignored import without_ignored
 from responder.rules.in_force import RulesInForce, with_clean_words
@@ -251,9 +251,7 @@ async def _serving(
     desk.accept = acceptor.accept
     desk.arrange = lambda webhook: [without_ignored(it, desk.packs) for it in arrange(webhook, desk.intake)]
     worker = Worker(desk, kinds(desk), is_pressed=lambda: acceptor.is_pressed)
-    desk.metrics.begin_at_zero(
-        sources=sources(), sinks=desk.sinks, kinds=worker.kinds, redactions={it.kind for it in RULES}
-    )
+    desk.metrics.begin_at_zero(sources=sources(), sinks=desk.sinks, kinds=worker.kinds, redactions=KINDS)
     beside = [group.create_task(acceptor.run())]
     working: list[asyncio.Task[None]] = []
     vitals = Vitals(desk=desk, acceptor=acceptor, worker=worker, embedded=embedded)

@@ -31,7 +31,7 @@ def _forms(secret: str) -> Iterator[str]:
         yield from _escaped(plain)
         yield from _percent(plain)
         yield from _base64(plain.encode("utf-8", "replace"))
-        yield plain.encode("utf-8", "replace").hex()
+        yield from {hexed := plain.encode("utf-8", "replace").hex(), hexed.upper()}
 
 
 def _escaped(plain: str) -> Iterator[str]:

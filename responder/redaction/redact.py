@@ -2,77 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any
-from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 import re2
 
-from responder.redaction.clean import UNCLEAN, clean
-from responder.redaction.known import known_pattern
-from responder.redaction.rules import PERSONAL_NAME, RULES, SECRET_NAME, Rule
-from responder.redaction.values import QUOTES, is_marker, stands_alone, value_end
+from responder.redaction.clean import clean
+from responder.redaction.encoded import base64_texts, cut_off, readings
+from responder.redaction.patterns import Patterns
+from responder.redaction.places import MOST_LOOKS, Place, Taken, united
+from responder.redaction.values import is_marker
+from responder.redaction.words import PERSONAL_NAME, SECRET_NAME
 
 # A redaction can uncover another one; two passes are usual, the bound is for texts made to need more.
 _MOST_PASSES = 6
-_MOST_REMEMBERED, _LONGEST_REMEMBERED = 8192, 256  # texts, characters of one
-_PREFILTER_MEMORY = 64 << 20  # bytes; the automaton of all rules at once needs more than the default of 8 MiB
-_ENCODED = re2.compile(r"[^\s\"'<>&?#]*%[0-9A-Fa-f]{2}[^\s\"'<>&?#]*")
-_ENCODED_TOGETHER = 64
-_DIGITS = re.compile(rb"\d*")
-_KEPT_IN_URLS = "[]:/@!$'()*,;={}|~"
-_UNQUOTE: tuple[tuple[Callable[[str], str], Callable[..., str]], ...] = (
-    (unquote, quote),
-    (unquote_plus, quote_plus),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    rule: Rule
-    pattern: Any
-
-
-class _Patterns:
-    """Every rule, compiled, and the texts in which there is nothing: one piece, so that another thread sees all of it
-    exchanged, or none."""
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        known = known_pattern(secrets)
-        rules = (*((Rule(kind="known", pattern=known),) if known else ()), *RULES)
-        options = _options()
-        self._rules = [_Compiled(rule, re2.compile(rule.pattern.encode(), options)) for rule in rules]
-        self._prefilter = re2.Set.SearchSet(options)
-        for pattern in (*(rule.pattern for rule in rules), UNCLEAN):
-            self._prefilter.Add(pattern)
-        self._prefilter.Compile()
-        self.harmless: set[str] = set()
-
-    def hit(self, text: str) -> bool:
-        """Whether there may be something in it."""
-        try:
-            return bool(self._prefilter.Match(text)) or ("%" in text and self.hit_decoded(text))
-        except UnicodeEncodeError:  # a lone surrogate
-            return True
-
-    def hit_decoded(self, text: str) -> bool:
-        """Whether there may be something in what is percent-encoded of it."""
-        encoded = "\n".join({line for line in text.split("\n") if "%" in line})
-        return any(bool(self._prefilter.Match(decoded)) for decoded in _decodings(encoded))
-
-    def found(self, data: bytes) -> list[_Compiled]:
-        """The rules that have something to take out, in their order."""
-        unclean = len(self._rules)
-        return [self._rules[index] for index in sorted(self._prefilter.Match(data) or ()) if index != unclean]
-
-    def remember(self, harmless: Iterable[str]) -> None:
-        """Only what holds nothing is remembered, so that no secret is."""
-        if len(self.harmless) > _MOST_REMEMBERED:
-            self.harmless.clear()
-        self.harmless.update(text for text in harmless if len(text) <= _LONGEST_REMEMBERED)
+_DEEPEST_BASE64 = 2  # the `auth` in a Secret's `.dockerconfigjson`
+_MOST_RUNS, _RUNS_TOGETHER = 4096, 64  # of base64 in one text; what comes after goes whole
+_MOST_BASE64 = 1024  # and what comes after so many that hold something
 
 
 class Redactor:
@@ -85,7 +32,7 @@ class Redactor:
     def __init__(self, known_secrets: Iterable[str] = (), counted: Callable[[str, int], None] | None = None) -> None:
         self._counted = counted
         self._secrets = frozenset(known_secrets)
-        self._patterns = _Patterns(self._secrets)
+        self._patterns = Patterns(self._secrets)
         self._secret_name = re2.compile(rf"{SECRET_NAME}\z")
         self._telling_name = re2.compile(rf"(?:{SECRET_NAME}|{PERSONAL_NAME})\n")
         self._personal_name = re2.compile(rf"{PERSONAL_NAME}\z")
@@ -94,11 +41,11 @@ class Redactor:
         """Also take these out, from now on; may be called from any thread. What was known stays known."""
         more = self._secrets | frozenset(secrets)
         if more != self._secrets:
-            self._patterns, self._secrets = _Patterns(more), more
+            self._patterns, self._secrets = Patterns(more), more
 
     def text(self, text: str) -> str:
         """The text without secrets, personal data and control characters; twice is the same as once."""
-        if not self._patterns.hit(text):
+        if not self._patterns.may_hit(text):
             return text
         redacted = self._redacted(text)
         return text if redacted == text else redacted
@@ -173,135 +120,68 @@ class Redactor:
         self._count(kind, 1)
         return f"[redacted:{kind}]"
 
-    def _redacted(self, text: str) -> str:
-        text = clean(text)
+    def _redacted(self, text: str, deep: int = 0) -> str:
+        data = cut_off(clean(text).encode())
         for _ in range(_MOST_PASSES):
-            before = text
-            text = self._by_rules(text)
-            if "%" in text:
-                text = self._by_rules_in_encoded(text)
-            if text == before:
+            data, places = self._shortened(data, deep)
+            for reading in readings(data):
+                found = self._places(reading.text, deep)
+                places += [(*reading.place(start, end), kind) for start, end, kind in found]
+            if not places:
                 break
-        return text
-
-    def _by_rules(self, text: str) -> str:
-        data = text.encode()
-        for compiled in self._patterns.found(data):
-            data = self._by_rule(data, compiled)
+            data = self._cut(data, united(places))
         return data.decode("utf-8", "replace")
 
-    def _by_rule(self, data: bytes, compiled: _Compiled) -> bytes:
+    def _shortened(self, data: bytes, deep: int) -> tuple[bytes, list[Place]]:
+        """What goes of the text as it stands; one that is nothing but hits loses its end before more is done."""
+        while len(places := self._places(data, deep)) > MOST_LOOKS:
+            data = self._cut(data, [(places[MOST_LOOKS][0], len(data), places[MOST_LOOKS][2])])
+        return data, places
+
+    def _places(self, read: bytes, deep: int) -> list[Place]:
+        """What goes of one reading. Where two rules find the same, the first one's is taken: what is left of the
+        second's is looked at in the next pass."""
+        taken = Taken()
+        rules, base64 = self._patterns.found(read)
+        for compiled in rules:
+            taken.add(compiled.places(read), compiled.rule.kind)
+        if base64 and deep < _DEEPEST_BASE64:
+            taken.add(self._in_base64(read, deep), "encoded")
+        return taken.places
+
+    def _in_base64(self, data: bytes, deep: int) -> list[tuple[int, int]]:
+        """Runs whose meaning holds something: nobody reads the rest of them, so they go whole. Most hold nothing, so
+        many are looked at together."""
+        places: list[tuple[int, int]] = []
+        runs = base64_texts(data)
+        for _ in range(_MOST_RUNS // _RUNS_TOGETHER):
+            several = list(islice(runs, _RUNS_TOGETHER))
+            if not several:
+                return places
+            if self._patterns.hit("\n".join(meaning for _, _, meaning in several)):
+                places += [(start, end) for start, end, meaning in several if self._holds(meaning, deep)]
+            if len(places) > _MOST_BASE64:
+                break
+        return [*places, *((start, len(data)) for start, _, _ in islice(runs, 1))]
+
+    def _holds(self, meaning: str, deep: int) -> bool:
+        return self._patterns.hit(meaning) and self._redacted(meaning, deep + 1) != meaning
+
+    def _cut(self, data: bytes, places: Sequence[Place]) -> bytes:
+        """Each place replaced by its mark; they are in order and do not touch."""
         pieces: list[bytes] = []
         kept_from = 0
-        mark = f"[redacted:{compiled.rule.kind}]".encode()
-        for start, end in _places(data, compiled):
-            pieces += (data[kept_from:start], mark)
+        for start, end, kind in places:
+            pieces += (data[kept_from:start], b"[redacted:%b]" % kind.encode())
             kept_from = end
-        if not pieces:
-            return data
-        self._count(compiled.rule.kind, len(pieces) // 2)
-        return b"".join((*pieces, data[kept_from:]))
-
-    def _by_rules_in_encoded(self, text: str) -> str:
-        """Parts of URLs hide `password%3Dx`: what is found after decoding is taken out, the part encoded again."""
-        pieces: list[str] = []
-        kept_from = 0
-        for match in self._hit_when_decoded(text):
-            part = match.group()
-            new = self._decoded_and_redacted(part)
-            if new is not part:
-                pieces += (text[kept_from : match.start()], new)
-                kept_from = match.end()
-        return "".join((*pieces, text[kept_from:])) if pieces else text
-
-    def _hit_when_decoded(self, text: str) -> Iterator[Any]:
-        """Matches of the encoded parts that may hold something: many are looked at together, as most hold nothing."""
-        matches = _ENCODED.finditer(text)
-        while several := list(islice(matches, _ENCODED_TOGETHER)):
-            if self._patterns.hit_decoded("\n".join(it.group() for it in several)):
-                yield from several
-
-    def _decoded_and_redacted(self, part: str) -> str:
-        for decode, encode in _UNQUOTE:
-            decoded = _decoded(part, decode)
-            redacted = self._by_rules(clean(decoded))
-            if redacted != decoded:
-                return encode(redacted, safe=_KEPT_IN_URLS)
-        return part
+        for kind, how_many in Counter(kind for _, _, kind in places).items():
+            self._count(kind, how_many)
+        return b"".join((*pieces, data[kept_from:])) if pieces else data
 
     def _count(self, kind: str, how_many: int) -> None:
         if self._counted is not None:
             self._counted(kind, how_many)
 
 
-def _options() -> Any:
-    options = re2.Options()
-    options.max_mem = _PREFILTER_MEMORY
-    options.log_errors = False
-    return options
-
-
 def _same(one: str, other: str) -> bool:
     return one is other
-
-
-def _decoded(text: str, decode: Callable[[str], str]) -> str:
-    """Decoded up to three times: a URL inside a URL is encoded twice."""
-    for _ in range(3):
-        decoded = decode(text)
-        if decoded == text:
-            break
-        text = decoded
-    return text
-
-
-def _decodings(text: str) -> Iterator[str]:
-    for decode, _ in _UNQUOTE:
-        yield _decoded(text, decode)
-
-
-def _places(data: bytes, compiled: _Compiled) -> Iterator[tuple[int, int]]:
-    """Start and end of what one rule takes out, in order."""
-    return _values(data, compiled) if compiled.rule.keyed else _shapes(data, compiled)
-
-
-def _values(data: bytes, compiled: _Compiled) -> Iterator[tuple[int, int]]:
-    """Of a keyed rule. A text can be nothing but hits, so what is asked of each one is as little as may be."""
-    holds = compiled.rule.holds
-    at = 0
-    matches = compiled.pattern.finditer(data)
-    while (match := next(matches, None)) is not None:
-        found, start = match.span()
-        if found < at:  # it begins inside of the value before it
-            if start > at:
-                matches = compiled.pattern.finditer(data, at)
-            continue
-        opening = match.group(1) if data[start - 1] in QUOTES else b""  # the group ends the match
-        at = value_end(data, start, opening, data[found:start])
-        if at > start and (holds is None or holds(data[start:at])):
-            yield start, at
-
-
-def _shapes(data: bytes, compiled: _Compiled) -> Iterator[tuple[int, int]]:
-    """Of a rule that describes what goes by itself."""
-    rule = compiled.rule
-    matches = compiled.pattern.finditer(data)
-    while (match := next(matches, None)) is not None:
-        start, end = match.span(1)
-        if end > start and _counts(rule, data, start, end):
-            yield start, end
-        elif rule.alone:  # a number may begin inside of what was none: `+555-123-4567`, `1234 4111 1111 1111 1111`
-            matches = compiled.pattern.finditer(data, start + _first_group(data[start:end]))
-
-
-def _first_group(value: bytes) -> int:
-    """The length of a number up to its first separator; at least 1, for `+` or `(` at its beginning."""
-    group = _DIGITS.match(value)
-    return max(group.end() if group is not None else 0, 1)
-
-
-def _counts(rule: Rule, data: bytes, start: int, end: int) -> bool:
-    value = data[start:end]
-    if is_marker(value) or (rule.alone and not stands_alone(data, start, end)):
-        return False
-    return rule.holds is None or rule.holds(value)
