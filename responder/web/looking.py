@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from responder.clients.doors import SCHEMES, Doors
+from responder.clients.doors import Doors
 from responder.errors import NotConfigured
 from responder.model.asked import Asked, Subscription
 from responder.model.pack import Pack, Target
@@ -17,7 +17,6 @@ from responder.store.store import Store
 from responder.store.targets import SinkKept, TargetKept
 
 NEVER = "not asked yet"
-NO_DOOR = "this version cannot look at such a target"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +95,6 @@ class LookingAt:
 
     def _address(self, target: Target) -> tuple[str, str]:
         """The address as far as people may see it, and why there is none."""
-        if target.kind not in SCHEMES:
-            return "", NO_DOOR
         try:
             return self.doors.shown(target), ""
         except NotConfigured as why:

@@ -46,7 +46,7 @@ async def test_a_head_has_no_body(serve: Serve, doors: Doors, target: Made) -> N
 def test_there_is_no_method_that_writes() -> None:
     public = {name for name in dir(HttpDoor) if not name.startswith("_")}
 
-    assert public == {"get", "head", "certificate", "close", "shown", "clean"}
+    assert public == {"get", "head", "certificate", "close", "shown", "shows_credentials", "clean"}
 
 
 @pytest.mark.parametrize(
