@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -61,18 +62,23 @@ class LokiDoor:
         if given.at is None:
             raise Unreachable(f"{self.shown}{PATH}: the answer has no date, so what is new is not known")
         try:
-            data = _ANSWER.validate_python(given.document).data
+            found = await asyncio.to_thread(_lines, given.document)  # beside the event loop, which takes webhooks
         except ValidationError:
             raise not_an_answer(self._http, PATH, "Loki") from None
-        if data.resultType != "streams":
-            raise Refused('the query gives numbers, not lines; expected one such as {app="api"} |= "error"')
-        found = [_line(*it[:2]) for stream in data.result for it in stream.values]
-        found.sort(key=lambda it: it.at, reverse=True)
-        return Lines(listed=tuple(found), now=given.at, cut=len(found) >= MOST_LINES)
+        return Lines(listed=tuple(found[:MOST_LINES]), now=given.at, cut=len(found) >= MOST_LINES)
 
     async def close(self) -> None:
         """Close the session below."""
         await self._http.close()
+
+
+def _lines(document: Any) -> list[Line]:
+    """The newest first; raises ValidationError."""
+    data = _ANSWER.validate_python(document).data
+    if data.resultType != "streams":
+        raise Refused('the query gives numbers, not lines; expected one such as {app="api"} |= "error"')
+    found = [_line(*it[:2]) for stream in data.result for it in stream.values]
+    return sorted(found, key=lambda it: it.at, reverse=True)
 
 
 def _line(nanoseconds: int, text: str) -> Line:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from email.utils import format_datetime
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from responder.clients import loki as client
 from responder.clients.doors import Doors
 from responder.clients.loki import MOST_LINES
 from responder.diagnostics.loki_errors import DIAGNOSTIC, Asked
@@ -137,3 +139,21 @@ async def test_a_query_that_could_mean_something_else_is_refused(query: str, ser
     with pytest.raises(Refused, match="the query cannot be asked"):
         await look(loki, serve, query=query)
     assert loki.asked == []
+
+
+async def test_what_a_server_gives_beyond_the_limit_is_cut_and_read_beside_the_event_loop(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_in: set[bool] = set()
+    line = client._line
+
+    def watched(*told: Any) -> client.Line:
+        read_in.add(threading.current_thread() is threading.main_thread())
+        return line(*told)
+
+    monkeypatch.setattr(client, "_line", watched)
+
+    finding = await look(Loki([[(1, "ERROR it failed")] * (MOST_LINES + 500)]), serve)
+
+    assert finding.details.startswith(f"cut at the newest {MOST_LINES} lines")
+    assert read_in == {False}
