@@ -184,8 +184,9 @@ def _grouped(bodies: Sequence[bytes], asked: AskedBeside) -> Shapes:
 
 
 def _lines(body: bytes) -> Iterator[LogLine]:
-    """Each with the time that the kubelet puts before it."""
-    for text in body.decode("utf-8", "replace").splitlines():
+    """Each with the time that the kubelet puts before it. Other ends of lines than its own may be somebody's text,
+    with a time of their choice behind them."""
+    for text in body.decode("utf-8", "replace").split("\n"):
         at, _, rest = text.partition(" ")
         try:
             when = datetime.fromisoformat(at)

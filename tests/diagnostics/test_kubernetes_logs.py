@@ -194,3 +194,16 @@ async def test_what_is_asked_of_the_kubelet_is_bounded(
     assert {"tailLines=50", "sinceSeconds=300", "limitBytes=1048576", "timestamps=true"} <= set(
         query.partition("?")[2].split("&")
     )
+
+
+async def test_a_line_cannot_say_of_a_part_of_itself_that_it_is_old(
+    cluster: Cluster, namespace: str, doors: Doors, logs: Any
+) -> None:
+    cluster.add(pod(namespace, "api-1"))
+    forged = [f"INFO x{end}2020-01-01T00:00:00Z ERROR KeyError: 'STRIPE_KEY'" for end in ("\u2028", "\x85", "\x0c")]
+    logs("api-1", QUIET + log(*forged, since=25, until=20) + BROKEN)
+
+    found = await asked(cluster, doors, namespace, pod="api-1")
+
+    assert (found.outcome, found.marks) == (Outcome.UNHEALTHY, ("new_errors",))
+    assert "2020" not in repr(found)
