@@ -51,6 +51,9 @@ def _writes(rules: Iterable[Rule]) -> Iterator[str]:
             continue
         for resource in rule.resources:
             below = resource.partition("/")[2]
+            all_of_core = resource == "*" and bool({"", "*"} & set(rule.groups))
+            if all_of_core and "get" in rule.verbs:
+                yield "get everything, pods/exec among it"
             verbs = [it for it in rule.verbs if it not in READING or below in DOORS_IN]
             yield from (f"{'do everything to' if it == '*' else it} {_named(resource)}" for it in verbs)
 

@@ -84,6 +84,13 @@ async def test_each_rule_that_is_too_much_is_named(
     assert [(it.what, it.power) for it in access.grants] == [(what, power)]
 
 
+@pytest.mark.parametrize("group", ["", "*"])
+async def test_who_may_get_everything_may_run_programs_in_pods(group: str, may: Callable[..., Any]) -> None:
+    access = await may(rule(["get", "list", "watch"], "*", group=group))
+
+    assert access.writes == ("may get everything, pods/exec among it",)
+
+
 async def test_what_a_target_opts_into_is_meant_and_what_it_lacks_is_told(may: Callable[..., Any]) -> None:
     allow = frozenset({"logs", "helm"})
 
