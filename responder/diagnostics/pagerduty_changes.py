@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from responder.clients.doors import Doors
 from responder.clients.pagerduty_around import ChangeEvent, PagerDutyAround
@@ -53,9 +54,9 @@ class PagerDutyChanges:
             check=self.name,
             target=target.name,
             outcome=Outcome.HEALTHY,
-            headline=_headline(recent, of, within) if recent else f"no change event{of} in the last {within}",
+            headline=_headline(recent, of, within, now) if recent else f"no change event{of} in the last {within}",
             details="\n".join(it for it in (cut_of(own, more=more), why_not) if it),
-            table=table(("at", "change", "from", "services", "related by"), [_row(it, recent) for it in recent])
+            table=table(("at", "change", "from", "services", "related by"), [_row(it, now) for it in recent])
             if len(recent) > 1
             else None,
             changes=tuple(_change(it, incident.service_name) for it in recent[:MOST_CHANGES]),
@@ -63,7 +64,7 @@ class PagerDutyChanges:
             found=_found(recent[0]) if recent else {},
             gravity=0,
             equivalent="curl -sS -H 'Authorization: Token token=…' "
-            f"{door.shown}/services/{incident.service}/change_events",
+            f"{shlex.quote(f'{door.shown}/services/{incident.service}/change_events')}",
         )
 
 
@@ -82,20 +83,19 @@ def _once(every: Sequence[ChangeEvent], recent: Sequence[ChangeEvent]) -> list[C
     return sorted(kept.values(), key=lambda it: (it.at, it.id), reverse=True)
 
 
-def _headline(recent: Sequence[ChangeEvent], of: str, within: str) -> str:
+def _headline(recent: Sequence[ChangeEvent], of: str, within: str, now: datetime) -> str:
     """`2 changes of payments in the last 6h, latest: Deploy of 2.15.0, 03:04 UTC`."""
     latest = recent[0]
     lead = "latest: " if len(recent) > 1 else ""
-    at = moment(latest.at, recent[0].at)
-    return f"{several(len(recent), 'change')}{of} in the last {within}, {lead}{_what(latest)}, {at}"
+    return f"{several(len(recent), 'change')}{of} in the last {within}, {lead}{_what(latest)}, {moment(latest.at, now)}"
 
 
 def _what(it: ChangeEvent) -> str:
     return shortened(it.summary, MOST_SUMMARY) or "without a summary"
 
 
-def _row(it: ChangeEvent, recent: Sequence[ChangeEvent]) -> tuple[str, ...]:
-    return (moment(it.at, recent[0].at), _what(it), it.source, ", ".join(it.services), it.why)
+def _row(it: ChangeEvent, now: datetime) -> tuple[str, ...]:
+    return (moment(it.at, now), _what(it), it.source, ", ".join(it.services), it.why)
 
 
 def _change(it: ChangeEvent, service: str) -> Change:

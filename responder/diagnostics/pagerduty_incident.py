@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field
@@ -39,11 +40,11 @@ def at_service(it: Paged) -> str:
     return f" of {shortened(it.service_name, MOST_TITLE)}" if it.service_name else ""
 
 
-def named(it: Paged, beside: Paged) -> str:
+def named(it: Paged, now: datetime) -> str:
     """`#4712 Latency is high (acknowledged, since 03:01 UTC)`."""
     number = f"#{it.number} " if it.number else ""
     status = f"{it.status}, " if it.status else ""
-    return f"{number}{shortened(it.title or it.id, MOST_TITLE)} ({status}since {moment(it.at, beside.at)})"
+    return f"{number}{shortened(it.title or it.id, MOST_TITLE)} ({status}since {moment(it.at, now)})"
 
 
 def not_in_plan(refused: Refused, what: str) -> Refused:

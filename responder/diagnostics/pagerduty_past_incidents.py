@@ -61,7 +61,8 @@ def _headline(alike: Sequence[Similar], *, is_all: bool) -> str:
     latest = max(alike, key=lambda it: it.paged.at).paged
     count = several(len(alike), "incident") if is_all else f"at least {several(len(alike), 'incident')}"
     lead = "latest" if len(alike) > 1 else "on"
-    return f"{count} like this one {REACH}, {lead} {latest.at:%Y-%m-%d}: {shortened(latest.title, MOST_TITLE)}"
+    day = f"{latest.at.astimezone(UTC):%Y-%m-%d}"
+    return f"{count} like this one {REACH}, {lead} {day}: {shortened(latest.title, MOST_TITLE)}"
 
 
 def _row(it: Similar) -> tuple[str, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from datetime import datetime
 
 from responder.clients.doors import Doors
 from responder.clients.pagerduty_around import Paged, PagerDutyAround
@@ -16,6 +18,7 @@ from responder.model.pack import Target
 
 GRAVITY = 30  # other incidents are company, not a cause: whatever else is unhealthy goes first
 SHOWN_IN_HEADLINE = 2
+OPEN_ONLY = "statuses[]=triggered&statuses[]=acknowledged"
 OPEN = ("", "triggered", "acknowledged")  # "": the answer does not say
 
 
@@ -32,7 +35,7 @@ class PagerDutyRelated:
     async def examine(self, target: Target, parameters: OfIncident, doors: Doors) -> Finding:
         """Raises CouldNotLook when PagerDuty does not list them, or when no incident of it is linked yet."""
         id_, door = parameters.looked_around, doors.pagerduty()
-        incident, _ = await door.incident(id_)
+        incident, now = await door.incident(id_)
         if not incident.service:
             raise Unreachable(f"{door.shown}: the incident {id_} has no service")
         listed, more = await door.open_at(incident.service)
@@ -45,17 +48,17 @@ class PagerDutyRelated:
             check=self.name,
             target=target.name,
             outcome=Outcome.UNHEALTHY if same or others else Outcome.HEALTHY,
-            headline=_headline(same, others, incident),
+            headline=_headline(same, others, incident, now),
             details="\n".join(it for it in (cut_of(listed, more=more), why_not) if it),
             table=table(
                 ("incident", "title", "service", "status", "since", "related by"),
-                [_row(it, incident) for it in (*same, *others)],
+                [_row(it, now) for it in (*same, *others)],
             )
             if same or others
             else None,
             gravity=GRAVITY if same or others else 0,
             equivalent="curl -sS -H 'Authorization: Token token=…' "
-            f"'{door.shown}/incidents?service_ids[]={incident.service}&statuses[]=triggered&statuses[]=acknowledged'",
+            f"{shlex.quote(f'{door.shown}/incidents?service_ids[]={incident.service}&{OPEN_ONLY}')}",
         )
 
 
@@ -69,7 +72,7 @@ async def _elsewhere(door: PagerDutyAround, incident: str) -> tuple[tuple[Paged,
         return (), f"other services were not looked at: {why}"
 
 
-def _headline(same: Sequence[Paged], others: Sequence[Paged], incident: Paged) -> str:
+def _headline(same: Sequence[Paged], others: Sequence[Paged], incident: Paged, now: datetime) -> str:
     """`1 other incident of payments is open: #4712 Latency is high (triggered, since 03:01 UTC)`."""
     of = at_service(incident)
     if not same and not others:
@@ -77,21 +80,21 @@ def _headline(same: Sequence[Paged], others: Sequence[Paged], incident: Paged) -
     parts = []
     if same:
         are = "is" if len(same) == 1 else "are"
-        parts.append(f"{several(len(same), 'other incident')}{of} {are} open: {_listed(same, incident)}")
+        parts.append(f"{several(len(same), 'other incident')}{of} {are} open: {_listed(same, now)}")
     if others:
-        parts.append(f"{several(len(others), 'related incident')} at other services: {_listed(others, incident)}")
+        parts.append(f"{several(len(others), 'related incident')} at other services: {_listed(others, now)}")
     return "; ".join(parts)
 
 
-def _listed(paged: Sequence[Paged], incident: Paged) -> str:
+def _listed(paged: Sequence[Paged], now: datetime) -> str:
     more = f" and {len(paged) - SHOWN_IN_HEADLINE} more" if len(paged) > SHOWN_IN_HEADLINE else ""
-    return ", ".join(named(it, incident) for it in paged[:SHOWN_IN_HEADLINE]) + more
+    return ", ".join(named(it, now) for it in paged[:SHOWN_IN_HEADLINE]) + more
 
 
-def _row(it: Paged, incident: Paged) -> tuple[str, ...]:
+def _row(it: Paged, now: datetime) -> tuple[str, ...]:
     number = f"#{it.number}" if it.number else it.id
     why = ", ".join(it.why) or "same service"
-    return (number, it.title, it.service_name or it.service, it.status, moment(it.at, incident.at), why)
+    return (number, it.title, it.service_name or it.service, it.status, moment(it.at, now), why)
 
 
 DIAGNOSTIC: Diagnostic = PagerDutyRelated()

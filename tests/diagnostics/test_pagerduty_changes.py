@@ -82,3 +82,12 @@ async def test_no_list_is_not_no_change(status: int) -> None:
 
         with pytest.raises(CouldNotLook, match=str(status)):
             await it.found("pagerduty.changes")
+
+
+async def test_a_change_of_another_day_says_which_day() -> None:
+    async with around() as it:
+        it.pagerduty.add_change("Deploy 2.14.0", minutes_ago=3 * 1440)
+
+        found = await it.found("pagerduty.changes", since="1w")
+
+        assert found.headline.endswith(f"Deploy 2.14.0, {at(it.pagerduty, 0):%Y-%m-%d %H:%M} UTC")

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+from datetime import timedelta
+
+import pytest
+
 from responder.model.finding import Outcome
 from tests.contracts.pagerduty_openapi import PagerDutyContract
 from tests.diagnostics.pagerduty_account import around
@@ -48,3 +53,29 @@ async def test_an_account_without_the_plan_still_hears_of_its_service() -> None:
 
         assert found.headline.startswith("1 other incident of payments is open: #4712 ")
         assert found.details == "other services were not looked at: PagerDuty relates incidents in its AIOps plans only"
+
+
+async def test_what_is_open_since_another_day_says_which_day() -> None:
+    async with around() as it:
+        old = it.pagerduty.create_incident("Latency is high")
+        for id_ in (it.incident, old):
+            it.pagerduty.account.incidents[id_].created_at -= timedelta(days=3)
+
+        found = await it.found("pagerduty.related")
+
+        since = it.pagerduty.account.incidents[old].created_at
+        assert f"since {since:%Y-%m-%d %H:%M} UTC" in found.headline
+
+
+@pytest.mark.parametrize("check", ["pagerduty.related", "pagerduty.changes"])
+@pytest.mark.parametrize("id_", ["P1'; touch x; '", "P1; touch x"])
+async def test_an_id_that_pagerduty_gives_is_no_part_of_a_command(check: str, id_: str) -> None:
+    async with around() as it:
+        service = it.pagerduty.account.incidents[it.incident].service
+        service.id = id_
+        it.pagerduty.account.services[service.id] = service
+
+        found = await it.found(check)
+
+        assert "touch" not in shlex.split(found.equivalent)
+        assert id_ in shlex.split(found.equivalent)[-1]
