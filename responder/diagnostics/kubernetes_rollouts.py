@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -153,7 +154,7 @@ def _equivalent(asked: Asked, recent: Sequence[Rollout]) -> str:
     if asked.deployment or len(recent) == 1:
         kind, name = (recent[0].kind.lower(), recent[0].name) if recent else ("deployment", asked.deployment)
         namespace = recent[0].namespace if recent else asked.namespace
-        return f"kubectl rollout history {kind}/{name}{options(namespace)}"
+        return f"kubectl rollout history {shlex.quote(f'{kind}/{name}')}{options(namespace)}"
     return f"kubectl get replicasets,controllerrevisions{options(asked.namespace, labels=asked.selector)}"
 
 

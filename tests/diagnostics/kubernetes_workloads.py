@@ -26,16 +26,20 @@ async def look(check: str, where: Target, doors: Doors, **asked: Any) -> Finding
     return await diagnostic.examine(where, diagnostic.parameters(**asked), doors)
 
 
-def rolled_out(cluster: Cluster, namespace: str, name: str, *containers: dict[str, Any], by: str = "ci") -> None:
-    """A Deployment with one ReplicaSet for each of its revisions, the latest last."""
+def rolled_out(
+    cluster: Cluster, namespace: str, name: str, *containers: dict[str, Any], by: str = "ci", owner: str = ""
+) -> None:
+    """A Deployment with one ReplicaSet for each of its revisions, the latest last. `owner`: what they say instead of
+    its name."""
     made = cluster.made(
         "POST",
         f"/apis/apps/v1/namespaces/{namespace}/deployments?fieldManager={by}",
         _workload("Deployment", namespace, name, _template(name, containers[-1])) | {"status": {}},
     )
+    owned = {"name": owner} if owner else {}
     for number, container in enumerate(containers, start=1):
         thing = _workload("ReplicaSet", namespace, f"{name}-{number}", _template(name, container))
-        thing["metadata"] |= {"annotations": {REVISION: str(number)}, "ownerReferences": [_owner(made)]}
+        thing["metadata"] |= {"annotations": {REVISION: str(number)}, "ownerReferences": [_owner(made) | owned]}
         cluster.add(thing)
 
 

@@ -147,3 +147,13 @@ async def test_without_the_right_to_list_replica_sets_it_could_not_look(
 
     with pytest.raises(Refused, match="forbidden: list replicasets in namespace"):
         await look("kubernetes.rollouts", nobody, doors, namespace=namespace)
+
+
+async def test_a_name_that_an_owner_gives_is_no_part_of_a_command(
+    cluster: Cluster, namespace: str, doors: Doors
+) -> None:
+    rolled_out(cluster, namespace, "api", BEFORE, AFTER, owner="api; touch x")
+
+    found = await asked(cluster, doors, namespace)
+
+    assert found.equivalent == f"kubectl rollout history 'deployment/api; touch x' -n {namespace}"
