@@ -66,8 +66,8 @@ class KubernetesEvents:
         return Finding(
             check=self.name,
             target=target.name,
-            outcome=Outcome.UNHEALTHY if groups else Outcome.HEALTHY,
-            headline=_headline(groups, parameters, listed.now),
+            outcome=_outcome(groups, listed),
+            headline=_headline(groups, parameters, listed),
             details=f"only {len(listed.items)} warnings were looked at" if listed.cut else "",
             table=table(
                 ("reason", "object", "times", "first", "last"), [_row(it, listed.now) for it in groups], cut=listed.cut
@@ -127,14 +127,22 @@ def _groups(events: Sequence[Event]) -> list[Group]:
     return sorted(groups, key=lambda it: (-it.times, it.reason, it.what))
 
 
-def _headline(groups: Sequence[Group], asked: Asked, now: datetime) -> str:
+def _outcome(groups: Sequence[Group], listed: Listed[Event]) -> Outcome:
+    """That there is none among some of them says nothing of the others."""
+    if groups:
+        return Outcome.UNHEALTHY
+    return Outcome.INCONCLUSIVE if listed.cut else Outcome.HEALTHY
+
+
+def _headline(groups: Sequence[Group], asked: Asked, listed: Listed[Event]) -> str:
     """`BackOff ×48 on pod api-1, last 02:51 UTC; 3 warnings more`."""
     if not groups:
-        return f"no warning{asked.words} in the last {show_duration(asked.since)}"
+        among = f" among the first {len(listed.items)}, there are more" if listed.cut else ""
+        return f"no warning{asked.words} in the last {show_duration(asked.since)}{among}"
     first = groups[0]
     others = sum(it.times for it in groups[1:])
     more = f"; {several(others, 'warning')} more" if others else ""
-    return f"{first.reason} ×{first.times} on {first.what}, last {moment(first.last, now)}{more}"
+    return f"{first.reason} ×{first.times} on {first.what}, last {moment(first.last, listed.now)}{more}"
 
 
 def _row(it: Group, now: datetime) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -106,3 +107,17 @@ async def test_a_reason_that_is_no_word_is_not_shown(
     cluster.add(event(namespace, ("Pod", "api-1"), "patient s3cret not found"))
 
     assert (await look(kubernetes, doors, namespace=namespace)).headline.startswith("other ×1 on pod api-1")
+
+
+async def test_none_among_the_first_of_many_is_no_answer(
+    cluster: Cluster, namespace: str, answered: Any, doors: Doors
+) -> None:
+    old = event(namespace, ("Pod", "other"), "BackOff", last=90, first=100)
+    old["metadata"]["name"] = "other.1"
+    page = {"kind": "EventList", "apiVersion": "v1", "metadata": {"continue": "more"}, "items": [old] * 250}
+    target = answered({f"/api/v1/namespaces/{namespace}/events": json.dumps(page).encode()})
+
+    finding = await look(target, doors, namespace=namespace)
+
+    assert finding.outcome is Outcome.INCONCLUSIVE
+    assert finding.headline.endswith(" in the last 1h among the first 1000, there are more")
