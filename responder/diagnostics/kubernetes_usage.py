@@ -72,7 +72,7 @@ class KubernetesUsage:
         return Finding(
             check=self.name,
             target=target.name,
-            outcome=Outcome.UNHEALTHY if near else Outcome.HEALTHY if uses else Outcome.INCONCLUSIVE,
+            outcome=_outcome(meant, fresh, uses, near),
             headline=_headline(parameters, meant.pods.items, uses, near),
             details="; ".join(it for it in (_details(meant, measured, fresh), unseen) if it),
             table=_table(uses),
@@ -81,6 +81,15 @@ class KubernetesUsage:
             gravity=max((GRAVITIES[it.resource] for it in near), default=0),
             equivalent=f"kubectl top pods --containers{options(parameters.namespace, labels=parameters.selector)}",
         )
+
+
+def _outcome(
+    meant: Meant, fresh: Mapping[tuple[str, str], PodUsage], uses: Sequence[Use], near: Sequence[Use]
+) -> Outcome:
+    """Figures of nodes alone say nothing of the pods that were meant."""
+    if near:
+        return Outcome.UNHEALTHY
+    return Outcome.HEALTHY if uses and (fresh or not meant.pods.items) else Outcome.INCONCLUSIVE
 
 
 def _fresh(measured: Sequence[PodUsage], now: datetime) -> dict[tuple[str, str], PodUsage]:
@@ -95,7 +104,7 @@ def _fresh(measured: Sequence[PodUsage], now: datetime) -> dict[tuple[str, str],
 def _details(meant: Meant, measured: Listed[PodUsage], fresh: Mapping[tuple[str, str], PodUsage]) -> str:
     """What was not looked at; a pod that does not run has no figures."""
     without = sum((it.metadata.namespace, it.metadata.name) not in fresh for it in meant.pods.items)
-    said = [f"no figures of {several(without, 'pod')}"] if without and fresh else []
+    said = [f"no figures of {several(without, 'pod')}"] if without else []
     return ", ".join([*said, *(["not all pods were looked at"] if meant.pods.cut or measured.cut else [])])
 
 
@@ -172,7 +181,8 @@ def _headline(asked: Where, pods: Sequence[Pod], uses: Sequence[Use], near: Sequ
     limited = [it for it in uses if it.limit]
     if not limited:
         total = [f"{WORDS[it]} {shown(it, sum(use.used for use in uses if use.resource == it))}" for it in WORDS]
-        return f"no limit is set; {several(len(pods), 'pod')} use {', '.join(total)}"
+        verb = "uses" if len(pods) == 1 else "use"
+        return f"no limit is set; {several(len(pods), 'pod')} {verb} {', '.join(total)}"
     return f"all below {NEAR * 100:.0f} % of their limits, most {_one(limited[0])}"
 
 

@@ -92,7 +92,7 @@ async def test_what_is_within_its_limits_is_healthy(
 
     assert (finding.outcome, finding.marks) == (Outcome.HEALTHY, ())
     assert finding.headline == "all below 90 % of their limits, most api-1/api memory 256 MiB of 1 GiB (25 %)"
-    assert without.headline == "no limit is set; 1 pod use memory 2 GiB, CPU 3 cores"
+    assert without.headline == "no limit is set; 1 pod uses memory 2 GiB, CPU 3 cores"
 
 
 async def test_a_node_is_held_against_what_pods_may_use_of_it(
@@ -156,3 +156,17 @@ async def test_pods_without_figures_are_not_taken_for_healthy(
     assert (empty.outcome, empty.headline) == (Outcome.INCONCLUSIVE, f"there is no pod in namespace {namespace}")
     assert finding.outcome is Outcome.INCONCLUSIVE
     assert finding.headline == f"metrics.k8s.io has no figures of 1 pod in namespace {namespace}"
+
+
+async def test_figures_of_nodes_alone_say_nothing_of_pods(
+    cluster: Cluster, namespace: str, answered: Answered, doors: Doors
+) -> None:
+    name = f"node-of-{namespace}"
+    status = {"allocatable": {"cpu": "4", "memory": "8Gi"}}
+    cluster.add({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "status": status})
+    cluster.add(limited(namespace, "api-1", {"memory": "1Gi"}))
+    node = {"metadata": {"name": name}, "timestamp": ago(0.5), "window": "15s", "usage": {"cpu": "1", "memory": "1Gi"}}
+
+    finding = await look(answered(measured(namespace, nodes=(node,))), doors, namespace=namespace)
+
+    assert (finding.outcome, finding.details) == (Outcome.INCONCLUSIVE, "no figures of 1 pod")
