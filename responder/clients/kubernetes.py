@@ -188,6 +188,8 @@ class KubernetesDoor:
         answer = await self._ask(what.path(namespace), query, what.accept, MAX_BODY_BYTES)
         self._check(answer, what, namespace, "")
         page = await self._read(answer, _Page[shape])  # type: ignore[valid-type]
+        if not page.kind.endswith("List"):
+            raise Unreachable(f"{self.shown}: list {what.plural}: a list was expected, got {page.kind[:40]!r}")
         if what is HELM_RELEASES and page.kind != "PartialObjectMetadataList":
             raise Refused(f"{self.shown}: asked for the metadata of Secrets, got {page.kind[:40]}; none of it was kept")
         return page, self._now(answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 import subprocess
 import sys
@@ -490,3 +491,13 @@ async def test_the_library_itself_cannot_write_through_it(cluster: Cluster, name
 
     assert tried > 200
     assert len(cluster.audited("admin")) == before
+
+
+async def test_an_answer_that_is_no_list_is_not_an_empty_one(
+    namespace: str, doors: Doors, through: Callable[..., tuple[KubernetesDoor, Front]]
+) -> None:
+    status = json.dumps({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}).encode()
+    door, _ = through(doors, {f"/api/v1/namespaces/{namespace}/pods": status})
+
+    with pytest.raises(Unreachable, match=r"list pods: a list was expected, got 'Status'"):
+        await door.list(PODS, Pod, namespace)
