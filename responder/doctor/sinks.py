@@ -118,6 +118,8 @@ def others(settings: Settings) -> Iterator[Line]:
     """Sinks that cannot be asked without sending, and that there is none."""
     if settings.report_webhook_url:
         yield unknown("sink report webhook", "not asked: whatever is posted there is a report")
+    if settings.pagerduty_routing_key:
+        yield unknown("sink pagerduty_event", "not asked: whatever is sent there pages somebody")
     if not (settings.pagerduty_token or settings.report_webhook_url or settings.prints_reports):
         yield warning("sinks", "none: reports are on the page only", "set RESPONDER_PAGERDUTY_TOKEN, say")
 

@@ -132,6 +132,8 @@ def test_what_cannot_be_asked_and_what_is_not_there_is_said() -> None:
 
     assert [it.state for it in others(nowhere)] == [State.WARNING]
     assert [it.state for it in others(posted)] == [State.UNKNOWN]
+    paged = load_settings({}, report_stdout=True, pagerduty_routing_key="0" * 32)
+    assert [(it.state, it.about) for it in others(paged)] == [(State.UNKNOWN, "sink pagerduty_event")]
     assert [it.says for it in senders({"grafana": True}, ["RESPONDER_X"])] == [
         "no sender is let in: every webhook is answered 503",
         "RESPONDER_X has no effect yet in this version",
