@@ -52,8 +52,8 @@ SIGNATURE = "X-PagerDuty-Signature"
 WEBHOOK_ID = "X-Webhook-Id"
 _VERSION = "v1"
 _ID = re.compile(r"[A-Za-z0-9_.~+/-]{1,200}")
-# An incident's id stands in addresses of the REST API, so it can only be what leads nowhere else.
 _MARKER_AT_THE_END = re.compile(rf"{ANY_MARKER}\s*\Z")
+# An incident's id stands in addresses of the REST API, so it can only be what leads nowhere else.
 _INCIDENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MARKER = re.compile(ANY_MARKER)
 _TEXT_OF = {"incident.annotated": "content", "incident.status_update_published": "message"}
