@@ -21,7 +21,6 @@ if TYPE_CHECKING:  # it knows which targets there are doors for, and loads them
 
 Style = Literal["text", "json", "github"]
 _LACKS = {
-    "check": "Checks that are not built yet, as reports will say",
     "key": "Keys that are read and have no effect yet",
     "target": "Kinds of targets that cannot be looked at yet",
 }
@@ -69,8 +68,8 @@ def _annotation(severity: str, at: Position, text: str) -> str:
 def command(rules: tuple[Path, ...], style: Style, strict: bool, wants_pending: bool) -> int:
     """Say every mistake in the rule files; exit 1 when there is one. Default: RESPONDER_RULES.
 
-    A ${NAME} of a target that is not set here is warned of. With --pending: the checks that the files ask for and this
-    version has not built, and the keys that it reads without acting on them.
+    A ${NAME} of a target that is not set here is warned of. With --pending: the keys that this version reads
+    without acting on them, and the kinds of targets that it cannot look at.
     """
     from responder.diagnostics.catalogue import specs  # the readers are loaded only where they are asked for
 
@@ -92,10 +91,9 @@ def command(rules: tuple[Path, ...], style: Style, strict: bool, wants_pending: 
 
 
 def _lacking(paths: Sequence[Path]) -> list[Pending]:
-    from responder.diagnostics.catalogue import specs
     from responder.rules.pending import pending
 
-    return [it for path in paths for it in pending(path, specs())]
+    return [it for path in paths for it in pending(path)]
 
 
 def format_pending(lacking: Sequence[Pending], style: Style) -> str:

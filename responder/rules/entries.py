@@ -13,7 +13,6 @@ from responder.model.pack import Entry, Suggest, Target
 from responder.model.template import PLACE
 from responder.model.verdict import Level
 from responder.rules.complaints import At, Complaints, what_is
-from responder.rules.planned import PLANNED, unbuilt
 from responder.rules.reading_shapes import complain, read_shape
 from responder.rules.sections import Sections, Written
 from responder.rules.shapes import ENTRY_KEYS, TARGET_KINDS, EntryShape, LabelShape, SuggestShape
@@ -23,7 +22,7 @@ MAX_BUNDLES = 20  # inside one another
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The compiled entries, and every mark that their checks may give, those not built yet included."""
+    """The compiled entries, and every mark that their checks may give."""
 
     entries: tuple[Entry, ...] = ()
     marks: frozenset[str] = frozenset()
@@ -122,11 +121,8 @@ class Entries:
             return Asked() if name in self._open or len(self._open) >= MAX_BUNDLES else self._bundle(name)
         if name in self._catalogue:
             return self._check(self._catalogue[name], value, at, below)
-        if name in PLANNED:
-            self._complaints.warn(at, f"the check `{name}` is not built yet; reports will say so", key=True)
-            return self._check(unbuilt(name), value, at, below)
         if name not in self._sections.broken_names("bundles"):
-            known = (*self._sections.bundles, *self._catalogue, *PLANNED)
+            known = (*self._sections.bundles, *self._catalogue)
             self._complaints.unknown(at, "check or bundle", name, known, key=True)
         return Asked()
 

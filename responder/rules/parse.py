@@ -18,12 +18,11 @@ from responder.rules.intake_section import check_names, intake_of
 from responder.rules.looked_at import Signals, target_of
 from responder.rules.matrix import warn_of_impact
 from responder.rules.people import people_of, time_zone_known
-from responder.rules.planned import KINDS, PLANNED, SERVED_BY
 from responder.rules.promises import Promises
 from responder.rules.questions import Breaches
 from responder.rules.scheme import Known, lines_of, scheme_of
 from responder.rules.sections import Sections, Written, gather
-from responder.rules.shapes import ENTRY_KEYS, RuleShape, ThresholdShape
+from responder.rules.shapes import ENTRY_KEYS, SERVED_BY, WITH_DEFAULTS, RuleShape, ThresholdShape
 
 
 def parse_pack(name: str, assembled: Assembled, catalogue: Catalogue, complaints: Complaints) -> Pack:
@@ -81,11 +80,10 @@ def hash_of(files: Mapping[str, str]) -> bytes:
 
 
 def marks_by_giver(catalogue: Catalogue) -> dict[str, str]:
-    """Every mark there is → the first check, by name, that gives it; built checks go first."""
+    """Every mark there is → the first check, by name, that gives it."""
     givers: dict[str, str] = {}
-    built = {name: spec.marks for name, spec in catalogue.items()}
-    for name, marks in (*sorted(built.items()), *sorted(PLANNED.items())):
-        for mark in sorted(marks):
+    for name, spec in sorted(catalogue.items()):
+        for mark in sorted(spec.marks):
             givers.setdefault(mark, name)
     return givers
 
@@ -236,22 +234,17 @@ def _check_rules(sections: Sections, documents: Sequence[Document], complaints: 
 def _check_defaults(sections: Sections, catalogue: Catalogue, targets: Targets, complaints: Complaints) -> None:
     """Kinds and checks that `defaults` names must be there, and so must the parameters and the target."""
     for name, written in (*sections.defaults.items(), *sections.inherited.items()):
-        if name not in {*catalogue, *PLANNED, *KINDS}:
-            complaints.unknown(written.at, "kind or check", name, (*catalogue, *PLANNED, *KINDS), key=True)
+        if name not in {*catalogue, *WITH_DEFAULTS}:
+            complaints.unknown(written.at, "kind or check", name, (*catalogue, *WITH_DEFAULTS), key=True)
             continue
         specs = [spec for it, spec in catalogue.items() if it == name or it.split(".")[0] == name]
-        planned = [it for it in PLANNED if it not in catalogue and (it == name or it.split(".")[0] == name)]
         known = {*ENTRY_KEYS, "step", *(key for spec in specs for key in parameter_names(spec))}
         if isinstance(written.shape.get("target"), str):
             kind = name.split(".")[0]
             targets.named(written.shape["target"], SERVED_BY.get(kind, kind), written.at / "target")
         for key in written.shape:
-            # What a check that is not built yet will take cannot be told from a slip.
-            text = f"unknown key `{key}`{suggestion(key, known)}"
-            if key not in known and not planned:
-                complaints.error(written.at / key, text, key=True)
-            elif key not in known and "did you mean" in text:
-                complaints.warn(written.at / key, text, key=True)
+            if key not in known:
+                complaints.error(written.at / key, f"unknown key `{key}`{suggestion(key, known)}", key=True)
 
 
 def _time_zone(sections: Sections, complaints: Complaints) -> str:

@@ -1,4 +1,4 @@
-"""What rule files ask for and this version lacks: checks that are not built, keys that are read and not acted on."""
+"""What rule files ask for and this version lacks: keys that are read and not acted on, targets without a door."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from responder.clients.doors import SCHEMES
-from responder.model.catalogue import Catalogue
 from responder.model.located_yaml import Document, Loc, read
 from responder.model.pack import Position
 from responder.rules.complaints import Complaints
 from responder.rules.packs import text_of
-from responder.rules.planned import PLANNED
 from responder.rules.shapes import TARGET_KINDS
 from responder.rules.stamp import rule_files
 
-What = Literal["check", "key", "target"]
+What = Literal["key", "target"]
 
 ALLOWED = ("custom_sql", "helm", "logs", "scan", "slowlog")  # what `allow` makes a difference for
 
@@ -37,7 +35,7 @@ NOT_ACTED_ON = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Pending:
-    """One thing that is lacking, and everywhere it is asked for. `name`: of the check, the kind of target, or the key
+    """One thing that is lacking, and everywhere it is asked for. `name`: the kind of target, or the key
     with the sections above it (`severity.levels.*.notify`)."""
 
     what: What
@@ -45,7 +43,7 @@ class Pending:
     positions: tuple[Position, ...]
 
 
-def pending(path: Path, catalogue: Catalogue) -> tuple[Pending, ...]:
+def pending(path: Path) -> tuple[Pending, ...]:
     """Of all files below a path, by kind and name; files that cannot be read have nothing to say here."""
     found: dict[tuple[What, str], list[Position]] = defaultdict(list)
     for file in rule_files(path):
@@ -54,12 +52,12 @@ def pending(path: Path, catalogue: Catalogue) -> tuple[Pending, ...]:
             continue
         document, mistakes = read(text, file.as_posix())
         if not mistakes:
-            for what, name, loc in _lacking(document, catalogue):
+            for what, name, loc in _lacking(document):
                 found[what, name].append(document.place(loc).key)
     return tuple(sorted(Pending(what=what, name=name, positions=tuple(at)) for (what, name), at in found.items()))
 
 
-def _lacking(document: Document, catalogue: Catalogue) -> Iterator[tuple[What, str, Loc]]:
+def _lacking(document: Document) -> Iterator[tuple[What, str, Loc]]:
     for loc in document.marks:
         for pattern in NOT_ACTED_ON:
             if len(loc) == len(pattern) and all(want in ("*", part) for want, part in zip(pattern, loc, strict=True)):
@@ -69,10 +67,6 @@ def _lacking(document: Document, catalogue: Catalogue) -> Iterator[tuple[What, s
                 yield "target", str(kind), loc
             case ("targets", _, "allow", int()) if (allowed := _value(document, loc)) not in ALLOWED:
                 yield "key", f"targets.*.allow: {allowed}", loc
-            case ("rules", int(), "diagnose", int()) | ("bundles", _, int()):
-                name = _check_of(_value(document, loc))
-                if name in PLANNED and name not in catalogue:
-                    yield "check", name, loc
 
 
 def _value(document: Document, loc: Loc) -> Any:
@@ -80,7 +74,3 @@ def _value(document: Document, loc: Loc) -> Any:
     for part in loc:
         value = value[part]
     return value
-
-
-def _check_of(entry: Any) -> str:
-    return next(iter(entry), "") if isinstance(entry, dict) else str(entry)

@@ -20,7 +20,6 @@ from responder.model.rehearsal import ANY, REST, Course, Expected, GivenAlert, G
 from responder.rules.complaints import At, Complaints, Problem, what_is
 from responder.rules.courses import course_of, measured
 from responder.rules.packs import text_of
-from responder.rules.planned import PLANNED
 from responder.rules.reading_shapes import complain, read_shape
 from responder.rules.rehearsal_shapes import (
     AlertShape,
@@ -293,7 +292,7 @@ class _Names:
         entries = [entry for rule in pack.rules for entry in rule.diagnose]
         self._called = {it.name: it.check for it in entries if it.name}
         self.rules = [it.name for it in pack.rules]
-        self.checks = [*catalogue, *(it for it in PLANNED if it not in catalogue), *self._called]
+        self.checks = [*catalogue, *self._called]
         questions = [it.ask for it in pack.severity.decide]
         suggestions = list(dict.fromkeys(it.do for rule in pack.rules for it in rule.suggest))
         promises = pack.severity.promises.values()
@@ -322,4 +321,4 @@ class _Names:
         """The marks that a check may give; None where it is not known."""
         check = self._called.get(name, name.partition("(")[0])
         spec = self._catalogue.get(check)
-        return sorted(spec.marks if spec else PLANNED[check]) if spec or check in PLANNED else None
+        return sorted(spec.marks) if spec else None

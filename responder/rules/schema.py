@@ -12,8 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from responder.model.catalogue import Catalogue, CheckSpec
 from responder.rules.hover import HOVER
-from responder.rules.planned import KINDS, PLANNED
-from responder.rules.shapes import ENTRY_KEYS, EntryShape, FileShape
+from responder.rules.shapes import ENTRY_KEYS, WITH_DEFAULTS, EntryShape, FileShape
 
 Schema = dict[str, Any]
 DRAFT = "http://json-schema.org/draft-07/schema#"  # the newest that editors support whole
@@ -89,8 +88,8 @@ def _put(shapes: Mapping[str, Schema], shape: str, key: str, what: Schema) -> No
 
 def _diagnose(catalogue: Catalogue) -> Schema:
     """An entry: the name of a check or a bundle, or one check with its target or its parameters."""
-    names = sorted({*PLANNED, *catalogue})
-    checks = {name: _check(name, catalogue.get(name)) for name in names}
+    names = sorted(catalogue)
+    checks = {name: _check(catalogue[name]) for name in names}
     return {
         "anyOf": [
             {"enum": names, "description": "a check"},
@@ -106,15 +105,10 @@ def _diagnose(catalogue: Catalogue) -> Schema:
     }
 
 
-def _check(name: str, spec: CheckSpec | None) -> Schema:
-    if spec is None:
-        marks, says = PLANNED[name], "Not built yet: reports say so, and `check` warns of it."
-        arms: list[Schema] = [{"type": ["string", "null"]}, {"type": "object"}]
-    else:
-        marks, says = spec.marks, spec.question
-        arms = [{"type": ["string", "null"]}, _parameters(spec)]
-    given = f" Marks: {', '.join(f'`{it}`' for it in sorted(marks))}." if marks else ""
-    return {"anyOf": arms} | _described(f"{says}{given}")
+def _check(spec: CheckSpec) -> Schema:
+    given = f" Marks: {', '.join(f'`{it}`' for it in sorted(spec.marks))}." if spec.marks else ""
+    arms: list[Schema] = [{"type": ["string", "null"]}, _parameters(spec)]
+    return {"anyOf": arms} | _described(f"{spec.question}{given}")
 
 
 def _parameters(spec: CheckSpec) -> Schema:
@@ -135,9 +129,8 @@ def _loose(parameter: Schema) -> Schema:
 
 def _defaults(catalogue: Catalogue) -> Schema:
     checks = {name: {"type": "object"} | _described(it.question) for name, it in catalogue.items()}
-    kinds = {kind: {"type": "object"} | _described(f"For all of kind {kind}.") for kind in sorted(KINDS)}
-    others: Schema = {name: {"type": "object"} for name in PLANNED if name not in catalogue}
-    return {"type": "object", "additionalProperties": False, "properties": kinds | checks | others}
+    kinds = {kind: {"type": "object"} | _described(f"For all of kind {kind}.") for kind in sorted(WITH_DEFAULTS)}
+    return {"type": "object", "additionalProperties": False, "properties": kinds | checks}
 
 
 def _conditions() -> Schema:

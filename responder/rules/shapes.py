@@ -111,6 +111,8 @@ TARGET_KINDS = (
     "http", "prometheus", "postgres", "redis", "kubernetes", "statuspage", "github", "google", "kafka", "clickhouse",
     "sentry", "loki", "tempo",
 )  # fmt: skip
+SERVED_BY = {"json": "http", "metrics": "http"}  # kinds of signals that have no targets of their own kind
+WITH_DEFAULTS = (*TARGET_KINDS, "pagerduty", *SERVED_BY)  # what a key of `defaults` may name beside a check
 
 
 class PrometheusShape(Shape):

@@ -144,7 +144,7 @@ rules:
     [
         ("{redis: {target: cach}}", "1:28: unknown target `cach`; did you mean `cache`?"),
         ("{json: {target: cache}}", "1:27: target `cache` is of kind redis; expected one of kind http"),
-        ("{redis: {step: 15s, tagret: cache}}", "1:31: warning: unknown key `tagret`; did you mean `target`?"),
+        ("{redis: {step: 15s, tagret: cache}}", "1:31: unknown key `tagret`; did you mean `target`?"),
         ("{json: {stop: 15s}}", "1:19: unknown key `stop`; did you mean `step`?"),
     ],
 )

@@ -131,27 +131,6 @@ rules:
     assert (entries[4].when, entries[4].excerpts, entries[4].name) == (Level.CRITICAL, True, "front")
 
 
-def test_a_check_that_is_not_built_stands_in_the_pack_and_its_marks_may_be_asked_for(
-    load: Callable[..., Loaded],
-) -> None:
-    loaded = load(
-        {
-            "pack.yaml": "targets: {cluster: {kubernetes: in-cluster}}\n"
-            "rules:\n"
-            "  - name: one\n"
-            "    default: yes\n"
-            "    diagnose: [kubernetes.rollouts: {namespace: '{{ labels.namespace }}', when: critical}]\n"
-            "    suggest: [{do: x, when: recent_rollout}]\n"
-            "severity: {decide: [{ask: q, when: {mark: recent_rollout}, then: P1}]}\n"
-        }
-    )
-
-    assert [str(it) for it in loaded.problems] == []
-    (entry,) = loaded.packs[0].rules[0].diagnose
-    assert (entry.check, entry.target, entry.when) == ("kubernetes.rollouts", "cluster", Level.CRITICAL)
-    assert entry.parameters.model_dump() == {"given": {"namespace": "{{ labels.namespace }}"}}
-
-
 def test_the_scheme_is_filled_with_what_was_written(pack: Callable[[str], Pack]) -> None:
     made = pack(
         """\
@@ -219,7 +198,8 @@ def test_the_contract_itself_loads_without_a_mistake(load: Callable[..., Loaded]
         "targets: {stripe: {statuspage: 'https://status.stripe.com'}}\n"
     )
 
-    loaded = load({**files, "payments.yaml": "rules: [{name: payments, match: ['service=\"payments\"']}]\n"})
+    load({**files, "payments.yaml": "rules: [{name: payments, match: ['service=\"payments\"']}]\n"})
+    loaded = load_packs(Path("p"), specs())
 
     assert [str(it) for it in loaded.problems] == []
     assert [rule.name for rule in loaded.packs[0].rules][:2] == ["api-error-rate", "job-failed"]

@@ -11,8 +11,7 @@ from click.testing import CliRunner
 from pydantic import BaseModel
 
 from responder.cli.check import command
-from responder.diagnostics import catalogue
-from responder.model.catalogue import Catalogue
+from responder.clients.doors import SCHEMES
 from responder.model.pack import Position
 from responder.rules import pending as pending_
 from responder.rules.pending import NOT_ACTED_ON, Pending, pending
@@ -23,23 +22,16 @@ targets: {broker: {kafka: "host:9092"}, api: {http: "https://a", headers: {X: "$
 rules:
   - name: lag
     match: ['a="b"']
-    diagnose: [kafka.lag, {kafka.lag: {group: g}}, http.status]
+    diagnose: [kafka.lag: {group: g}]
     excerpts_of: nothing
-bundles: {more: [pagerduty.changes: {id: x}]}
 severity: {levels: {P1: {acknowledge: 5m}, P2: {acknowledge: 15m}}}
 """
 
 
-LACKING = ("kafka", "pagerduty", "tempo")
-
-
 @pytest.fixture(autouse=True)
-def few(monkeypatch: pytest.MonkeyPatch) -> Catalogue:
-    """The checks of a version that lacks those of these kinds."""
-    built = {name: it for name, it in catalogue.specs().items() if it.target_kind not in LACKING}
-    monkeypatch.setattr(catalogue, "specs", lambda: built)
-    monkeypatch.setattr(pending_, "SCHEMES", {kind: it for kind, it in pending_.SCHEMES.items() if kind not in LACKING})
-    return built
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The doors of a version that cannot look at Kafka."""
+    monkeypatch.setattr(pending_, "SCHEMES", {kind: it for kind, it in SCHEMES.items() if kind != "kafka"})
 
 
 @pytest.fixture
@@ -49,14 +41,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_checks_keys_and_kinds_are_named_with_every_place(folder: Path, few: Catalogue) -> None:
+def test_keys_and_kinds_are_named_with_every_place(folder: Path) -> None:
     def at(line: int, column: int) -> Position:
         return Position(file=f"{folder}/rules.yaml", line=line, column=column)
 
-    assert pending(folder, few) == (
-        Pending(what="check", name="kafka.lag", positions=(at(5, 16), at(5, 27))),
-        Pending(what="check", name="pagerduty.changes", positions=(at(7, 18),)),
-        Pending(what="key", name="severity.levels.*.acknowledge", positions=(at(8, 26), at(8, 49))),
+    assert pending(folder) == (
+        Pending(what="key", name="severity.levels.*.acknowledge", positions=(at(7, 26), at(7, 49))),
         Pending(what="target", name="kafka", positions=(at(1, 20),)),
     )
 
@@ -73,17 +63,17 @@ def test_the_command_lists_what_is_lacking_in_place_of_warnings(folder: Path) ->
 
     assert (text.return_value, strict.return_value) == (0, 1)
     assert (
-        "Checks that are not built yet, as reports will say:\n"
-        f"  kafka.lag  {folder}/rules.yaml:5:16 and 1 more\n" in text.output
+        "Keys that are read and have no effect yet:\n"
+        f"  severity.levels.*.acknowledge  {folder}/rules.yaml:6:26 and 1 more\n" in text.output
     )
     assert "warning" not in text.output
-    assert text.output.endswith("1 pack, 1 rule: 0 mistakes, 4 things lacking\n")
+    assert text.output.endswith("1 pack, 1 rule: 0 mistakes, 2 things lacking\n")
     assert json.loads(listed.output)["pending"][0] == {
-        "what": "check",
-        "name": "kafka.lag",
-        "at": [f"{folder}/rules.yaml:5:16", f"{folder}/rules.yaml:5:27"],
+        "what": "key",
+        "name": "severity.levels.*.acknowledge",
+        "at": [f"{folder}/rules.yaml:6:26", f"{folder}/rules.yaml:6:49"],
     }
-    assert "line=5,col=27::Checks that are not built yet, as reports will say: kafka.lag" in annotated.output
+    assert "line=6,col=49::Keys that are read and have no effect yet: severity.levels.*.acknowledge" in annotated.output
 
 
 def test_a_mistake_is_still_said_and_is_exit_status_1(folder: Path) -> None:

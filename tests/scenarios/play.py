@@ -11,7 +11,6 @@ from responder.model.finding import Finding
 from responder.model.incident import HeldAlert, Incident, IncidentState, slug_of
 from responder.model.report import Report
 from responder.rules.match import windows
-from responder.rules.planned import PLANNED, unbuilt
 from responder.signals.read import read
 from responder.work.situation import Situation
 from tests.scenarios.played.doors import PlayedDoors
@@ -55,8 +54,7 @@ async def _examined(asks: Sequence[Ask], doors: PlayedDoors, world: World) -> tu
     async def told(_: Finding) -> None:
         """Nobody is told here."""
 
-    known = {**{name: unbuilt(name) for name in PLANNED}, **specs()}
-    diagnostics = with_given(catalogue(), known, world)
+    diagnostics = with_given(catalogue(), specs(), world)
     async with Examination(
         asks, diagnostics, doors, timeout_seconds=LONGEST_SECONDS, clock=lambda: world.now, on_finding=told
     ) as examination:

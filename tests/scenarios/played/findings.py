@@ -56,6 +56,6 @@ class Given:
 def with_given(
     catalogue: Mapping[str, Diagnostic], specs: Mapping[str, CheckSpec], world: World
 ) -> dict[str, Diagnostic]:
-    """The catalogue, with what the world speaks of itself, or what is not built, in the place of the real check."""
-    given = {name: Given(it, world) for name, it in specs.items() if name in world.findings or name not in catalogue}
+    """The catalogue, with what the world speaks of itself in the place of the real check."""
+    given = {name: Given(it, world) for name, it in specs.items() if name in world.findings}
     return {**catalogue, **given}
