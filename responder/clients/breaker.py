@@ -34,6 +34,13 @@ class Breaker:
         self._last: Unreachable = Unreachable("")
         self._asked_again_at = -math.inf
         self._failed_at = -math.inf
+        self._first: asyncio.Event | None = None  # set once the one that goes first after a pause has gone
+
+    async def admit(self) -> None:
+        """Wait for what becomes of the one that goes first after a pause, then raise as `check` does."""
+        while self._first is not None:
+            await self._first.wait()
+        self.check()
 
     def check(self) -> None:
         """Raise Unreachable, or NoAnswer where that was the last failure, while the target is left alone."""
@@ -44,11 +51,13 @@ class Breaker:
 
     @contextmanager
     def asks(self) -> Iterator[None]:
-        """Around one question. After the pause one goes first, and the others wait for what becomes of it."""
+        """Around one question, once it was admitted. After the pause one goes first, and the others wait for what
+        becomes of it."""
         self.check()
         began = self._clock()
-        if self._failures >= FAILURES:
-            self._asked_again_at = began + PAUSE_SECONDS
+        first = asyncio.Event() if self._failures >= FAILURES else None
+        if first is not None:
+            self._first, self._asked_again_at = first, began + PAUSE_SECONDS
         try:
             yield
         except Unreachable as silent:
@@ -65,6 +74,10 @@ class Breaker:
             raise
         else:
             self._heard()
+        finally:
+            if first is not None:
+                self._first = None
+                first.set()
 
     def _counts(self, silent: Unreachable, began: float) -> bool:
         return not isinstance(silent, NoAnswer) or self._clock() - began >= WAITED_SECONDS

@@ -89,13 +89,14 @@ class Budget:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait for a turn and hold it; raises Unreachable while the target is left alone."""
-        self._breaker.check()
         with self._tally.waits():
+            await self._breaker.admit()
             await self._at_once.acquire()
         try:
-            self._breaker.check()  # others may have waited in vain meanwhile
             with self._tally.waits():
+                await self._breaker.admit()  # others may have waited in vain meanwhile
                 await self._rate.acquire()
+                await self._breaker.admit()  # nothing may come between this and what follows
             with self._breaker.asks(), self._tally.asks():
                 yield
         finally:

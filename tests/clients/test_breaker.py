@@ -76,13 +76,54 @@ def test_an_answer_between_them_begins_the_count_anew(between: Exception | None,
     assert ask(breaker) == "answered"
 
 
-def test_after_the_pause_one_goes_first_and_the_others_wait_for_it(breaker: Breaker, clock: Clock) -> None:
+def test_after_the_pause_one_goes_first_and_the_others_only_after_it(breaker: Breaker, clock: Clock) -> None:
     break_it(breaker)
     clock.now += PAUSE_SECONDS
 
     with breaker.asks():
         assert ask(breaker).startswith("not asked for 30 s more")
     assert ask(breaker) == "answered"
+
+
+@pytest.mark.parametrize(
+    ("becomes", "others"),
+    [
+        (None, "answered"),
+        (Unreachable("again"), "not asked for 30 s more after 4 failures in a row, the last: again"),
+        (asyncio.CancelledError(), "answered"),  # the next one goes first
+    ],
+)
+async def test_who_asks_while_one_goes_first_waits_for_what_becomes_of_it(
+    becomes: BaseException | None, others: str, breaker: Breaker, clock: Clock
+) -> None:
+    budget = Budget(concurrency=3, per_minute=1000, breaker=breaker)
+    break_it(breaker)
+    clock.now += PAUSE_SECONDS
+    over = asyncio.Event()
+
+    async def first() -> None:
+        async with budget.turn():
+            await over.wait()
+            if becomes is not None:
+                raise becomes
+
+    async def other() -> str:
+        try:
+            async with budget.turn():
+                await asyncio.sleep(0)
+                return "answered"
+        except Unreachable as why:
+            return str(why)
+
+    async with asyncio.timeout(10):
+        leading = asyncio.create_task(first())
+        await asyncio.sleep(0.01)
+        following = [asyncio.create_task(other()) for _ in range(5)]
+        await asyncio.sleep(0.01)
+        assert not any(it.done() for it in following)
+        over.set()
+        assert await asyncio.gather(*following) == [others] * 5
+        await asyncio.wait([leading])
 
 
 def test_one_that_goes_first_and_fails_begins_the_pause_anew(breaker: Breaker, clock: Clock) -> None:
