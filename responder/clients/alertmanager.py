@@ -6,8 +6,7 @@ Read only. Its addresses come from the settings: the `externalURL` of a webhook 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Annotated, TypeVar
 
 from pydantic import AwareDatetime, StringConstraints, TypeAdapter, ValidationError
@@ -72,7 +71,7 @@ class AlertmanagerDoor:
         status = self._read(_STATUS, STATUS, answer)
         return Peer(
             fingerprints=frozenset(it["fingerprint"] for it in alerts),
-            up_for=self._said_at(answer.headers) - status["uptime"],
+            up_for=self._said_at(answer) - status["uptime"],
             in_step=status["cluster"]["status"] in IN_STEP,
         )
 
@@ -96,10 +95,8 @@ class AlertmanagerDoor:
         except ValidationError:
             raise Unreachable(f"{self.shown}{path} did not answer as Alertmanager does") from None
 
-    def _said_at(self, headers: Mapping[str, str]) -> datetime:
+    def _said_at(self, answer: Answer) -> datetime:
         """Its own clock: a difference to ours must not make it look older than it is."""
-        try:
-            at = parsedate_to_datetime(headers.get("date", ""))
-            return at.astimezone(UTC)
-        except ValueError:
-            raise Unreachable(f"{self.shown}{STATUS} answered without a Date") from None
+        if answer.sent_at is None:
+            raise Unreachable(f"{self.shown}{STATUS} answered without a Date")
+        return answer.sent_at

@@ -6,8 +6,7 @@ import asyncio
 import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -53,7 +52,7 @@ async def told(door: HttpDoor, path: str, answer: Answer) -> Told:
     except ValueError:
         kind = door.clean(answer.headers.get("content-type", "").partition(";")[0])
         raise Unreachable(f"{where}: HTTP {answer.status}, not JSON" + (f" but {kind}" if kind else "")) from None
-    return Told(document=document, at=_date_of(answer), headers=answer.headers)
+    return Told(document=document, at=answer.sent_at, headers=answer.headers)
 
 
 def not_an_answer(door: HttpDoor, path: str, of: str) -> Unreachable:
@@ -89,10 +88,3 @@ def _document(body: bytes) -> Any:
     """UTF-8, or UTF-16 where a byte order mark says so; raises ValueError."""
     text = body.decode("utf-16") if body.startswith(UTF_16) else body.removeprefix(codecs.BOM_UTF8)
     return from_json(text, allow_inf_nan=False)
-
-
-def _date_of(answer: Answer) -> datetime | None:
-    try:
-        return parsedate_to_datetime(answer.headers.get("date", "")).astimezone(UTC)
-    except ValueError:
-        return None

@@ -6,6 +6,8 @@ import asyncio
 import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
@@ -41,6 +43,14 @@ class Answer:
     def text(self) -> str:
         """The body as UTF-8, what is not replaced."""
         return self.body.decode("utf-8", "replace")
+
+    @property
+    def sent_at(self) -> datetime | None:
+        """By the server's clock; None where it does not tell, or not in a time that there is in UTC."""
+        try:
+            return parsedate_to_datetime(self.headers.get("date", "")).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return None
 
 
 class HttpDoor:

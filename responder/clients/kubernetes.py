@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import aiohttp
@@ -204,10 +203,9 @@ class KubernetesDoor:
             raise Unreachable(f"{self.shown}: HTTP {answer.status}, but not an answer of Kubernetes") from None
 
     def _now(self, answer: Answer) -> datetime:
-        try:
-            return parsedate_to_datetime(answer.headers.get("date", "")).astimezone(UTC)
-        except ValueError:
-            raise Unreachable(f"{self.shown}: the answer has no date, so what is recent is not known") from None
+        if answer.sent_at is None:
+            raise Unreachable(f"{self.shown}: the answer has no date, so what is recent is not known")
+        return answer.sent_at
 
     def _check(self, answer: Answer, what: Resource, namespace: str, name: str) -> None:
         """Raises what a status that is not 200 means."""

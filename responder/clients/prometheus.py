@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -206,7 +205,7 @@ class PrometheusDoor:
             raise self._no_answer(answer)
         known = [it for it in body.data.alerts if it.state in ("firing", "pending")]
         alerts = tuple(ActiveAlert(labels=it.labels, firing=it.state == "firing", since=it.activeAt) for it in known)
-        return ActiveAlerts(alerts=alerts, at=_date_of(answer))
+        return ActiveAlerts(alerts=alerts, at=answer.sent_at)
 
     async def past(self, query: str, seconds: float, step_seconds: int) -> tuple[Series, ...]:
         """Samples of the last so many seconds by the server's clock, `step_seconds` apart, without missing ones."""
@@ -328,10 +327,3 @@ def _sample(pair: Pair) -> Sample:
 def _stamp(at: datetime) -> str:
     """Seconds since 1970 with milliseconds, the precision of Prometheus."""
     return f"{at.timestamp():.3f}"
-
-
-def _date_of(answer: Answer) -> datetime | None:
-    try:
-        return parsedate_to_datetime(answer.headers.get("date", "")).astimezone(UTC)
-    except ValueError:
-        return None

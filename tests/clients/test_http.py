@@ -9,7 +9,7 @@ from aiohttp import web
 
 from responder.clients import network
 from responder.clients.doors import Doors
-from responder.clients.http import MAX_BODY_BYTES, HttpDoor
+from responder.clients.http import MAX_BODY_BYTES, Answer, HttpDoor
 from responder.clients.network import NoAnswer
 from responder.errors import NotConfigured, Refused, Unreachable
 from responder.model.pack import Target
@@ -297,3 +297,8 @@ async def test_a_certificate_counts_only_with_its_authority(certificate: Path, d
 async def test_an_unreadable_authority_is_named(doors: Doors, target: Made) -> None:
     with pytest.raises(NotConfigured, match=r"target it: ca, certificate or key cannot be read \(/none.pem\)"):
         await doors.http(target("http", "https://127.0.0.1", ca="/none.pem")).get("/")
+
+
+@pytest.mark.parametrize("said", ["", "today", "Mon, 01 Jan 2026 99:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -1400"])
+def test_a_date_that_is_none_is_not_known(said: str) -> None:
+    assert Answer(status=200, headers={"date": said}, body=b"", cut=False, took_seconds=0).sent_at is None
