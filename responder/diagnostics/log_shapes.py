@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from responder.diagnostics.log_lines import GRAVE, Entry, LogLine, entries
-from responder.diagnostics.log_words import GAP, bare, is_constant, shown, words
+from responder.diagnostics.log_words import GAP, bare, is_constant, may_be_a_name, shown, words
 
 MOST_CHARS, MOST_LINES = 1024 * 1024, 10_000
 MOST_SHAPES = 200
@@ -29,10 +29,10 @@ Kind = tuple[str, str, str]  # level, logger, exception
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """`shown`: words that stand in several lines, exception classes and identifiers, `…` for the rest; of a single
-    line only class, logger, level and a quoted constant (`'STRIPE_KEY'`). `first`, `last`: None where lines are not
-    dated. `example`: the newest line, as it was written: never to be shown but as an excerpt that was asked for,
-    redacted."""
+    """`shown`: words that stand in several lines (of those that may be a name, lines that differ), exception classes
+    and identifiers, `…` for the rest; of a single line only class, logger, level and a quoted constant
+    (`'STRIPE_KEY'`). `first`, `last`: None where lines are not dated. `example`: the newest line, as it was written:
+    never to be shown but as an excerpt that was asked for, redacted."""
 
     shown: str
     level: str
@@ -149,17 +149,31 @@ def _grouped(read: Sequence[tuple[Entry, Words, str]]) -> dict[tuple[Kind, Words
 
 
 def _common_words(read: Sequence[tuple[Entry, Words, str]]) -> dict[Kind, set[str]]:
-    """Of each kind of line the words that stand in enough of them."""
-    lines: Counter[Kind] = Counter()
-    counts: dict[Kind, Counter[str]] = defaultdict(Counter)
-    for it, said, _ in read:
-        kind = (it.level, it.logger, it.exception)
-        lines[kind] += 1
-        counts[kind].update(set(said))
+    """Of each kind of line the words that stand in enough of them; one that may be a name in enough that differ, for
+    a loop that tries again says one name many times."""
+    lines: Counter[tuple[Kind, Words]] = Counter(((it.level, it.logger, it.exception), said) for it, said, _ in read)
+    total, different = Counter[Kind](), Counter[Kind]()
+    by_line: dict[Kind, Counter[str]] = defaultdict(Counter)
+    by_different: dict[Kind, Counter[str]] = defaultdict(Counter)
+    for (kind, said), count in lines.items():
+        total[kind] += count
+        different[kind] += 1
+        for word in set(said):
+            by_line[kind][word] += count
+            by_different[kind][word] += 1
     return {
-        kind: {it for it, count in counted.items() if count >= max(SEVERAL, lines[kind] // ONE_IN)}
-        for kind, counted in counts.items()
+        kind: {
+            word
+            for word, count in by_line[kind].items()
+            if count >= _enough(total[kind])
+            and (not may_be_a_name(word) or by_different[kind][word] >= _enough(different[kind]))
+        }
+        for kind in total
     }
+
+
+def _enough(lines: int) -> int:
+    return max(SEVERAL, lines // ONE_IN)
 
 
 def _template(said: Words, common: set[str], exception: str) -> Words:

@@ -54,21 +54,33 @@ _PERSONS_TEXT = """
 """
 _PERSONS = frozenset(_PERSONS_TEXT.split())
 _ORDINARY_TEXT = """
-    address all answer any api app appointment backend batch bill body broker bucket build bundle call certificate
-    change charge checkout column consumer container content context cookie count data date delivery dependency
-    deployment device directory document domain each email endpoint engine entity entry environment events every
-    export feature field files filter folder format frontend function gateway group handler hash header headers
-    heartbeat hook image import index input instance integration interface interval invoice item items jobs journal
-    keys label latency layer lease library line link list listener load location log login logs loop mail manager
-    map method metric metrics mode model monitor more mount new next node nodes notification number object offset
-    old order orders other output package page pages parameter parent partition path payload payments peer pending
-    pipeline plan plugin pod pods policy port prefix previous primary producer product profile program project
-    property protocol provider proxy range reader refund region registry release remote replica reply report
-    repository result results role root route row rows rule run runtime same sample scan schedule scheduler scope
-    script search second seconds secret section segment send sending session set settings shard signal site size
-    slot snapshot some source space stage start state statement status step storage store stream string subscription
-    sync system tag target tasks template test that them these this those thread threads time timer token tokens
-    topic trace transfer type unit upload url usage values variable version view volume window workers yet zone
+    accept accepted acknowledged acquire address admit again all allocate allocated answer any api app applied apply
+    appointment attempt attempts available backend batch bill body broker bucket build bundle busy call called calling
+    canceled cancelled certificate change charge check checked checkout close closing column commit complete completed
+    conflict consumer container content context cookie corrupt count crash crashed data date deleting delivery
+    dependency deployment device directory document domain done down drop dropped during each email ended ending
+    endpoint engine enough entity entry environment events every exhausted exit exited expires export failing falling
+    feature fetch fetching field files filter fine finished first flush folder format frontend full function gateway
+    gave get getting give giving go got group handle handled handler handling hash header headers healthy heartbeat
+    held high hit hold hook idle ignored ignoring image import index input instance integration interface interval
+    invalidated invoice is item items jobs journal keep kept keys label last late latency later layer leader lease
+    left less library line link list listener load loaded location log login logs long longer loop low made mail make
+    malformed manager many map max method metric metrics min mismatch mode model monitor more mount moved never new
+    next node nodes notification now number object off offset old once only open opened opening order orders other
+    output overflow overloaded package page pages panic parameter parent parse parsing partition path paused payload
+    payments peer pending performed pipeline plan plugin pod pods policy port post posted posting prefix previous
+    primary producer product profile program project property protocol provider proxy publish published publishing put
+    range reached read reader reading ready reconnect recovered recovering refresh refund refused region registry
+    release reload remote removing renew renewed replica reply report repository reset resolve resolved restart
+    restarted result results resume resumed retried return returned role rolled root route row rows rule run runtime
+    same sample save saved saving scan schedule scheduled scheduler scope script search second seconds secret section
+    seen segment send sending sent served serving session set settings shard shut shutdown signal site size skip
+    skipped sleep slot slow slower snapshot some source space stage stale stalled start state statement status step
+    still stop storage store stream string stuck subscribe subscription succeeded success supported sync system tag
+    take taken target tasks template test that them these this those thread threads throttled time timer today token
+    tokens took topic trace transfer tried truncated try trying two type unavailable unexpectedly unhealthy unit
+    unreachable until up updating upload url usage using valid validate values variable version view volume wait
+    waited went whole window workers write writing written wrong yet zone
 """
 _SMALL_TEXT = """
     a an and are as at by can cannot could did does error failed for found from had has have id ids in into is its
@@ -108,6 +120,12 @@ def _may_name_somebody(before: str, word: str) -> bool:
 def is_constant(word: str) -> bool:
     """Whether it was quoted and is written as names of the environment are: `'STRIPE_KEY'`."""
     return bool(_CONSTANT.fullmatch(word))
+
+
+def may_be_a_name(word: str) -> bool:
+    """Plain, in lower case, and not among the words that logs are made of."""
+    inner = bare(word)
+    return bool(_PLAIN.fullmatch(inner)) and inner not in _ORDINARY
 
 
 def bare(word: str) -> str:

@@ -126,7 +126,7 @@ async def test_a_target_that_names_a_project_alone_is_asked_for_all_of_it(serve:
 async def test_google_knows_how_grave_a_line_is_and_a_request_has_no_address(serve: Serve) -> None:
     request = {"requestMethod": "GET", "requestUrl": "https://api/patients/s3cret", "status": 500}
     cloud = listed(
-        said(4, "boom", 2, "CRITICAL"),
+        said(4, "shutdown", 2, "CRITICAL"),
         [entry(5, "ERROR", httpRequest=request), entry(6, "ERROR", httpRequest=request)],
         said(7, "fine", 2, "DEFAULT"),
     )
@@ -135,7 +135,7 @@ async def test_google_knows_how_grave_a_line_is_and_a_request_has_no_address(ser
 
     assert finding.table is not None
     assert {row[:3] for row in finding.table.rows} == {
-        ("boom", "fatal", "2"),
+        ("shutdown", "fatal", "2"),
         ("HTTP 500 to GET", "error", "2"),
         ("fine", "", "2"),
     }

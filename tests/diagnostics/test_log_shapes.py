@@ -106,10 +106,18 @@ def test_a_name_that_is_retried_is_not_shown_either() -> None:
     assert seen(shapes) == [("cannot admit … again", 9), ("… has called", 9)]
 
 
-def test_a_word_that_is_rare_among_many_lines_is_no_part_of_a_shape() -> None:
-    shapes = shapes_of(lines(*(f"ERROR no seat {who}" for who in ["ann", "bob"] * 2 + ["guest"] * 996)))
+def test_a_name_in_lower_case_is_not_shown_however_often_one_line_is_said() -> None:
+    said = ["ERROR maria gonzalez not found"] * 9 + ["ERROR patient has lupus, attempt 3 of 9"] * 9
 
-    assert seen(shapes) == [("no seat guest", 996), ("no seat …", 4)]
+    shapes = shapes_of(lines(*said))
+
+    assert seen(shapes) == [("patient has … attempt … of …", 9), ("… not found", 9)]
+
+
+def test_a_word_that_is_rare_among_many_lines_is_no_part_of_a_shape() -> None:
+    shapes = shapes_of(lines(*(f"ERROR no seat {who}" for who in ["ann", "bob"] * 2 + ["left"] * 996)))
+
+    assert seen(shapes) == [("no seat left", 996), ("no seat …", 4)]
 
 
 @pytest.mark.parametrize(
