@@ -308,11 +308,27 @@ async def _held(connection: Any, keys: Sequence[GroupKey], webhooks: Sequence[We
                 link=known.link if known else None,
                 reserved=place["id"],
             )
-    for it in webhooks:  # an incident that PagerDuty made because we paged is ours, and no second one
-        key = (it.kind, it.source, it.key)
-        if it.event is not None and it.event.page_key in paged and key not in groups:
-            groups[key] = _held_group(paged[it.event.page_key], None, {})
+    groups |= await _answers_to_pages(connection, webhooks, groups, paged)
     return groups
+
+
+async def _answers_to_pages(
+    connection: Any, webhooks: Sequence[Webhook], groups: Mapping[GroupKey, HeldGroup], paged: Mapping[bytes, Any]
+) -> dict[GroupKey, HeldGroup]:
+    """An incident that PagerDuty made because we paged is ours, and no second one. One for each page: a title is a
+    stranger's text, and may name a page that has its answer."""
+    answers: dict[GroupKey, HeldGroup] = {}
+    incidents = [it["incident"] for it in paged.values() if it["incident"] is not None]
+    if not incidents:
+        return answers
+    answered = {it["incident"] for it in await connection.fetch(sql.CALLED, incidents)}
+    for it in webhooks:
+        key = (it.kind, it.source, it.key)
+        place = paged.get(it.event.page_key) if it.event is not None else None
+        if place is not None and place["incident"] not in answered and key not in groups:
+            answers[key] = _held_group(place, None, {})
+            answered.add(place["incident"])
+    return answers
 
 
 def _pages(webhooks: Sequence[Webhook]) -> set[GroupKey]:

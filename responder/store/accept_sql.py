@@ -23,6 +23,9 @@ LOCK_INCIDENTS = "select id from incidents where id = any($1::bigint[]) order by
 STATES = """select a.link, a.fingerprint, a.status, a.starts_at, a.ends_at from alerts a
             join unnest($1::bigint[], $2::bytea[]) as w (link, fingerprint) using (link, fingerprint)"""
 
+CALLED = """select distinct incident from links where incident = any($1::bigint[]) and kind = 'pagerduty'
+            and state in ('triggered', 'acknowledged')"""
+
 FIRING = (
     "select link, fingerprint, status, starts_at, ends_at from alerts where link = any($1::bigint[]) and status = 0"
 )

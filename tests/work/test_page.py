@@ -272,3 +272,15 @@ async def test_what_folds_into_an_elder_incident_is_resolved_with_that(world: St
 
     assert await it.rows("select incident, state from deliveries where sink = 'pagerduty_event'") == [(1, "visible")]
     assert await it.rows("select incident from links where kind = 'page'") == [(1,)]
+
+
+async def test_a_title_that_names_a_page_with_an_answer_is_an_incident_of_its_own(world: Start) -> None:
+    it = await in_breach(world)
+    await it.until(lambda: notes(it))
+
+    it.pagerduty.create_incident("Disk is full [responder:test:inc-0001]")
+    await it.until(lambda: len([w for w in it.events("webhook.accepted") if w["kind"] == "pagerduty"]) >= 2)
+
+    links = await it.rows("select count(*) from links where kind = 'pagerduty' and incident = 1")
+    assert links == [(1,)]
+    assert [slug for slug, _ in await it.incidents()] == ["inc-0001", "inc-0002"]
