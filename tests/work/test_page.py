@@ -279,7 +279,7 @@ async def test_a_title_that_names_a_page_with_an_answer_is_an_incident_of_its_ow
     await it.until(lambda: notes(it))
 
     it.pagerduty.create_incident("Disk is full [responder:test:inc-0001]")
-    await it.until(lambda: len([w for w in it.events("webhook.accepted") if w["kind"] == "pagerduty"]) >= 2)
+    await until(it, lambda: it.rows("select 1 from links where kind = 'pagerduty' having count(*) = 2"))
 
     links = await it.rows("select count(*) from links where kind = 'pagerduty' and incident = 1")
     assert links == [(1,)]
