@@ -17,7 +17,7 @@ import click
     help="Prometheus and Alertmanager: real, or played. Default: what is installed.",
 )
 def command(once: bool, real: bool | None) -> int:
-    """A sample service breaks; see the alert become a note on a stand-in PagerDuty."""
+    """Break a sample service; see its alert become a note."""
     from responder.demo.narrator import Narrator
     from responder.demo.run import demo
 

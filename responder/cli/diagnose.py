@@ -28,7 +28,7 @@ NOT_HEALTHY = 1
 @click.argument("given", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(check: str | None, given: tuple[str, ...], as_json: bool) -> int:
-    """Ask CHECK (or every check of a bundle) now; without it, list the checks and what each asks.
+    """Ask a check, or a bundle, now; without CHECK, list them.
 
     NAME=VALUE as in a rule file: target=database over=30s targets=[openai,stripe]. pack=NAME says whose targets and
     defaults, labels.NAME=VALUE what a label of an alert would say. Exit 0: healthy; 1: not healthy, or could not look.

@@ -34,7 +34,9 @@ FOUND_WRONG = 1
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(as_json: bool) -> int:
-    """Look at settings, rules, the store, every target, sinks and senders; exit 1 when anything is wrong.
+    """Look whether everything is there and in order.
+
+    Settings, rules, the store, every target, sinks and senders; exit 1 when anything is wrong.
 
     Every target is asked whether it answers, whether it lets us in, and whether our credentials could do more than
     look. Nothing is changed or sent anywhere.

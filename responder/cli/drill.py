@@ -28,7 +28,9 @@ NOT_TOLD = 1
 @click.option("--within", default=60.0, show_default=True, type=click.FloatRange(1, 900), help="Seconds to wait.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(labels: tuple[str, ...], url: str | None, routing_key: str, within: float, as_json: bool) -> int:
-    """Post a TEST alert to the running daemon, wait until every sink shows its report, then resolve it.
+    """Post a TEST alert, wait until every sink shows it, resolve it.
+
+    It goes to the running daemon as Alertmanager's would.
 
     LABEL=VALUE makes it look like an alert that a rule knows: alertname=HighErrorRate service=payments. Everything is
     real: checks are asked, reports are posted, people are told; its title begins with TEST. Exit 1 when a sink does

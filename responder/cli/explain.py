@@ -28,6 +28,7 @@ from responder.model.finding import Finding
 from responder.model.incident import HeldAlert, Incident, IncidentState, marker_of, slug_of
 from responder.model.intake import Intake, merged
 from responder.model.pack import Pack, Rule
+from responder.model.quantities import show_duration
 from responder.model.report import Report
 from responder.model.verdict import Breach, Clear, Pending, RuleVerdict, Unknown, Verdict
 from responder.redaction.redact import Redactor
@@ -37,6 +38,7 @@ from responder.rules.packs import is_ignored, pack_for
 from responder.settings import Settings, load_settings
 from responder.signals.read import read
 from responder.telemetry import set_up_log
+from responder.terminal_finding import WORDS
 from responder.work.situation import Situation
 
 READ_WITHIN_SECONDS = 5.0
@@ -66,7 +68,10 @@ class Explanation:
 @click.option("--diagnose", is_flag=True, help="Run the checks as well.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(alert: TextIO, kind: str, diagnose: bool, as_json: bool) -> None:
-    """Tell every decision for the alerts in ALERT (a webhook body, - for standard input) and its reason."""
+    """Tell every decision for an alert, and why; sends nothing.
+
+    ALERT is the body of a webhook, - for standard input.
+    """
     settings = load_settings()
     loaded = app.load_rules(settings)
     redactor = app.redactor_of(settings, loaded.packs)
@@ -178,7 +183,8 @@ def _incident(webhook: Webhook, now: datetime) -> Incident:
 
 def _lines(it: Explanation, settings: Settings, *, diagnose: bool) -> Iterator[str]:
     webhook = it.webhook
-    yield f"Webhook    {webhook.kind}, {len(webhook.alerts)} alerts; PagerDuty's incident_key {webhook.key.hex()}"
+    alerts = "1 alert" if len(webhook.alerts) == 1 else f"{len(webhook.alerts)} alerts"
+    yield f"Webhook    {webhook.kind}, {alerts}; PagerDuty's incident_key {webhook.key.hex()}"
     for alert in it.webhook.alerts:
         ended = f", ended {alert.ends_at:%F %T}" if alert.ends_at else ""
         lasted = f"since {alert.starts_at:%F %T} UTC{ended}"
@@ -217,12 +223,15 @@ def _rule_lines(it: Explanation, pack: Pack) -> Iterator[str]:
         if rule in it.rules:
             yield f"  yes {rule.name}: {lines[0] if lines else 'default: no other rule matches'}  ({rule.written_at})"
         else:
-            why = (
-                "default, and another rule matches"
-                if rule.default
-                else f"no alert fits {' or '.join(x.text for x in rule.match)}"
-            )
-            yield f"  no  {rule.name}: {why}"
+            yield f"  no  {rule.name}: {_why_not(rule)}"
+
+
+def _why_not(rule: Rule) -> str:
+    if rule.default:
+        return "default, and another rule matches"
+    if not rule.match:
+        return f"looked at each {show_duration(rule.watch_seconds or 0)}, whatever alerts there are"
+    return f"no alert fits {' or '.join(it.text for it in rule.match)}"
 
 
 def _verdict_lines(it: Explanation) -> Iterator[str]:
@@ -235,7 +244,8 @@ def _verdict_lines(it: Explanation) -> Iterator[str]:
         for signal in verdict.signals:
             bound = f" held against {signal.bound}" if signal.bound else ""
             yield f"    {signal.signal} {signal.shown}{bound}: {_judged(signal.verdict)}"
-            yield f"      from {signal.reading.origin or 'nowhere'}"
+            if signal.reading.origin:
+                yield f"      from {signal.reading.origin}"
 
 
 def _severity_lines(report: Report) -> Iterator[str]:
@@ -262,7 +272,9 @@ def _check_lines(it: Explanation, *, diagnose: bool) -> Iterator[str]:
     yield f"Checks     {len(it.plan.asks)}" + ("" if diagnose else ", not run (--diagnose runs them)")
     for ask in it.plan.asks:
         finding = found.get(ask.name)
-        yield f"  {ask.name}" + (f": {finding.outcome}, {finding.headline}" if finding else "")
+        yield f"  {ask.name}" + (
+            f": {WORDS.get(finding.outcome, finding.outcome)}, {finding.headline}" if finding else ""
+        )
     for name, why in it.plan.left_out:
         yield f"  {name}: left out, {why}"
 

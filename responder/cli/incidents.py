@@ -18,6 +18,7 @@ from responder.web import answers
 
 LOWEST = 99  # an incident without a severity goes last
 ALERTS_MOST = 20  # of one incident on the screen; --json has them all
+KEY_DIGITS, KEY_SHOWN = 64, 16  # of a SHA-256, a deduplication key of PagerDuty
 NOT_FOUND = 1
 
 
@@ -126,6 +127,11 @@ def lines_of_one(it: One, now: datetime, wide: int, *, name: str) -> Iterator[st
         yield from terminal.paragraph(f"  {terminal.clock(line['at'], now)}", line["what"], wide=wide, indent=23)
 
 
+def _short(name: str) -> str:
+    """A key of 64 hex digits as `trace` shows one; ids of vendors are shorter and stay whole."""
+    return f"{name[:KEY_SHOWN]}…" if len(name) == KEY_DIGITS else name
+
+
 def deliveries(rows: Sequence[Row], now: datetime, wide: int) -> Iterator[str]:
     """Where the report went, one row a sink object, with the sink's own id."""
     if not rows:
@@ -134,10 +140,10 @@ def deliveries(rows: Sequence[Row], now: datetime, wide: int) -> Iterator[str]:
     cells = [
         (
             it["sink"],
-            it["object"] or "–",
+            _short(it["object"] or "–"),
             it["state"],
             terminal.clock(it["delivered_at"], now),
-            "; ".join(part for part in (it["foreign_id"] or "", it["tag"], it["why"]) if part) or "–",
+            "; ".join(part for part in (_short(it["foreign_id"] or ""), it["tag"], it["why"]) if part) or "–",
         )
         for it in rows
     ]

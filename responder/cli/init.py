@@ -23,7 +23,10 @@ VARIABLE = "PROMETHEUS_URL"
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("rules/first"))
 @click.option("--from", "url", required=True, help="Address of a Prometheus, http://prometheus:9090.")
 def command(folder: Path, url: str) -> None:
-    """Write a first pack into FOLDER (default rules/first): one rule for each alerting rule of a Prometheus."""
+    """Write a first pack from the alerting rules of a Prometheus.
+
+    One rule for each of them, into FOLDER (default rules/first), which must not be there yet.
+    """
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty; expected a new folder, nothing is overwritten")
     rules = asyncio.run(_alerting_rules(url))

@@ -28,7 +28,9 @@ HEADS = ("alert", "incidents", "read clear", "came back", "untouched", "such as"
 @click.option("--since", default="7d", show_default=True, help="How far back: 12h, 3d, 2w.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(since: str, as_json: bool) -> int:
-    """List the alerts of late that cost attention for nothing, by what was recorded of their incidents.
+    """List the alerts of late that cost attention for nothing.
+
+    By what was recorded of their incidents.
 
     Read clear: at every look every bound of its rules did. Came back: it fired again within RESPONDER_REOPEN_WITHIN of
     its end. Untouched: it was over before anybody took it on or settled it.

@@ -36,7 +36,7 @@ COUNTS = ("accepted", "duplicates", "stale", "ignored", "quarantined")
 
 @click.group("quarantine", cls=ListByDefault)
 def command() -> None:
-    """What was accepted but not understood: nothing was done about it yet."""
+    """What was accepted but not understood, and so not acted on."""
 
 
 @command.command("list")
@@ -83,9 +83,9 @@ def show(number: int, as_json: bool) -> int:
 @click.option("--all", "every", is_flag=True, help="Everything that was not retried with success, oldest first.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def retry(number: int | None, every: bool, as_json: bool) -> int:
-    """Read it again with this version and these rules; what is understood is accepted as if it came in now.
+    """Read it again with this version and these rules.
 
-    Exit status 1 when something stays in quarantine.
+    What is understood is accepted as if it came in now. Exit status 1 when something stays in quarantine.
     """
     if (number is None) == (not every):
         raise UsageError("quarantine retry: expected an ID, or --all")

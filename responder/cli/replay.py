@@ -45,7 +45,9 @@ class Replayed:
 @click.option("--all", "wants_all", is_flag=True, help="Also incidents for which nothing is different.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(rules: Path | None, since: str, wants_all: bool, as_json: bool) -> int:
-    """Hold RULES (default: RESPONDER_RULES) against the incidents of late; nothing is read from your systems or sent.
+    """Tell what edited rules would have changed of late.
+
+    RULES (default: RESPONDER_RULES) against the incidents; nothing is read from your systems or sent.
 
     Of each incident: what the rules that it began with say of what was recorded, and what these say of the same. What
     was not read or asked then is unknown, and said so.

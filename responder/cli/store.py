@@ -24,7 +24,7 @@ class StatusByDefault(terminal.ListByDefault):
 
 @click.group("store", cls=StatusByDefault)
 def command() -> None:
-    """The database in which everything is kept: its status, and backups."""
+    """The database of everything that is kept: its status, backups."""
 
 
 @command.command("status")
@@ -47,7 +47,10 @@ def status(as_json: bool) -> int:
 @command.command("backup")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def backup(file: Path) -> int:
-    """Dump the whole database into FILE while it runs; pg_restore puts it into an empty one."""
+    """Dump the whole database into FILE while it runs.
+
+    pg_restore puts it into an empty one.
+    """
 
     async def do(attached: Attached) -> int:
         async with terminal.progress(lambda: f"dumping into {file}"):

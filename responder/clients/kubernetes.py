@@ -224,7 +224,8 @@ class KubernetesDoor:
             case 404 if name:
                 raise NotThere(f"{where}there is no {name} ({asked}: HTTP 404)")
             case 404:
-                raise NotServed(f"{where}{what.group or what.api} is not served ({asked}: HTTP 404)")
+                cure = ": is metrics-server installed?" if what.group == "metrics.k8s.io" else ""
+                raise NotServed(f"{where}{what.group or what.api} is not served ({asked}: HTTP 404){cure}")
             case 410:
                 raise Changed(f"{where}{asked}: the list changed while it was read (HTTP 410)")
             case 429:

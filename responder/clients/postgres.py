@@ -181,14 +181,17 @@ def translated(resolved: Resolved, reason: asyncpg.PostgresError, during: str | 
     text = resolved.clean(str(reason))
     if during == OWN and not (reason.sqlstate or "").startswith(QUOTES_NO_VALUE):
         text = _kind(reason)
-    during = f" during {during}" if during else ""
+    meanwhile = f" during {during}" if during else ""
     if isinstance(reason, asyncpg.TooManyConnectionsError) and "for role" not in text:
         return NoConnectionLeft(f"{resolved.shown}: {text}")
     if isinstance(reason, asyncpg.QueryCanceledError | asyncpg.LockNotAvailableError):
-        return Unreachable(f"{resolved.shown}: no answer in time{during}: {text}")
+        return Unreachable(f"{resolved.shown}: no answer in time{meanwhile}: {text}")
     if isinstance(reason, asyncpg.PostgresConnectionError | asyncpg.OperatorInterventionError):
         return NoAnswer(f"{resolved.shown}: {text}")  # hangs up, starts or shuts down
-    return Refused(f"{resolved.shown}: {text}{during} (SQLSTATE {reason.sqlstate})")
+    cure = ""
+    if during == OWN and isinstance(reason, asyncpg.InsufficientPrivilegeError):
+        cure = ": grant our role select on what it reads"
+    return Refused(f"{resolved.shown}: {text}{meanwhile} (SQLSTATE {reason.sqlstate}){cure}")
 
 
 async def _fetched(connection: Any, asked: Asked) -> Fetched:

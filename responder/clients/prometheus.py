@@ -33,8 +33,10 @@ class Series:
 
     @property
     def shown(self) -> str:
-        """`{job="api"}`, labels in order of name."""
-        return "{" + ", ".join(f'{name}="{value}"' for name, value in sorted(self.labels.items())) + "}"
+        """As PromQL names it, labels in order of name: `up{job="api"}`, `{job="api"}`, `up`."""
+        labels = [f'{name}="{value}"' for name, value in sorted(self.labels.items()) if name != "__name__"]
+        name = self.labels.get("__name__", "")
+        return name if name and not labels else f"{name}{{{', '.join(labels)}}}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from responder.model.pack import Target
 
 EQUIVALENT = (
     'psql -c "select oid::regclass, pg_size_pretty(pg_total_relation_size(oid)) from pg_class '
-    "where relkind = 'r' order by pg_total_relation_size(oid) desc limit 10\""
+    "where relkind = 'r' order by pg_total_relation_size(oid) desc limit "
 )
 
 
@@ -54,7 +54,7 @@ class PostgresTableSizes:
             if tables
             else None,
             gravity=0,
-            equivalent=EQUIVALENT,
+            equivalent=f'{EQUIVALENT}{parameters.limit}"',
         )
 
 

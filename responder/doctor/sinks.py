@@ -121,7 +121,9 @@ def others(settings: Settings) -> Iterator[Line]:
     if settings.pagerduty_routing_key:
         yield unknown("sink pagerduty_event", "not asked: whatever is sent there pages somebody")
     if not (settings.pagerduty_token or settings.report_webhook_url or settings.prints_reports):
-        yield warning("sinks", "none: reports are on the page only", "set RESPONDER_PAGERDUTY_TOKEN, say")
+        yield warning(
+            "sinks", "none: reports are on the page only", "set RESPONDER_PAGERDUTY_TOKEN to have them posted"
+        )
 
 
 def senders(let_nobody_in: Mapping[str, bool], not_acted_on: Iterable[str]) -> Iterator[Line]:

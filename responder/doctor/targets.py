@@ -81,7 +81,12 @@ async def _by_a_check(
     for diagnostic in catalogue().values():
         if diagnostic.target_kind == target.kind:
             try:
-                ask = Ask(name="", check=diagnostic.name, target=target, parameters=diagnostic.parameters())
+                ask = Ask(
+                    name=f"{diagnostic.name}({target.name})",
+                    check=diagnostic.name,
+                    target=target,
+                    parameters=diagnostic.parameters(),
+                )
             except ValidationError:
                 continue
             found = await examined(

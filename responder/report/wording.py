@@ -15,6 +15,7 @@ from responder.model.quantities import show_duration, show_value
 from responder.model.reading import NoReading
 from responder.model.verdict import Breach, Clear, Pending, RuleVerdict, SignalVerdict, Unknown, key_of, rank
 
+YEAR_SECONDS = 366 * 86400.0
 NAMES_MOST = 3  # alert names in a title; the page has them all
 _SAID = {Said.YES: "YES", Said.NO: "no", Said.UNKNOWN: "unknown"}
 
@@ -167,4 +168,6 @@ def _since(verdict: Breach | Pending, now: datetime) -> str:
         return f"; pending: {so_far} of {show_duration(verdict.needed_seconds)}"
     if verdict.at_least and seconds < 1:  # nobody has looked before
         return ""
+    if seconds > YEAR_SECONDS:  # as in a test of rules that says what is read, and not since when
+        return "; breached for more than a year"
     return f"; breached for {'at least ' if verdict.at_least else ''}{show_duration(seconds)}"

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from responder.clients.budget import Answered
 from responder.diagnostics.examine import Examination
 from responder.diagnostics.plan import Plan
 from responder.errors import UsageError
@@ -219,7 +220,15 @@ class Look:
         self.desk.metrics.diagnostics.labels(finding.check, str(finding.outcome)).inc()
         self.desk.metrics.diagnostic_seconds.labels(finding.check).observe(finding.took_seconds)
         if finding.target:
-            self.desk.metrics.target_up.labels(finding.target).set(finding.outcome is not Outcome.INCONCLUSIVE)
+            self.desk.metrics.target_up.labels(finding.target).set(self._has_answered(finding))
+
+    def _has_answered(self, finding: Finding) -> bool:
+        """A target that says that there is no pod has answered, though the check could judge nothing."""
+        asks = self.plan.asks if self.plan else ()
+        target = next((it.target for it in asks if it.name == finding.name), None)
+        came = self.desk.doors.tally(target).outcome if target else None
+        judged = finding.outcome is not Outcome.INCONCLUSIVE  # "no answer at /" is a judgement, too
+        return came is Answered.ANSWERED or (judged and came is not Answered.NO_ANSWER)
 
     def seconds_to_first_report(self) -> float:
         """What is left until the first report must leave; a later look has the same patience."""

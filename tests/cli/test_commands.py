@@ -57,6 +57,14 @@ def test_version(run: Run) -> None:
     assert json.loads(run("version", "--json").stdout)["responder"] == __version__
 
 
+@pytest.mark.parametrize("group", [(), ("incidents",), ("quarantine",), ("store",)], ids=str)
+def test_help_says_each_command_whole_on_80_columns(run: Run, group: tuple[str, ...]) -> None:
+    said = run(*group, "--help", COLUMNS="80").stdout
+
+    assert "Commands:" in said
+    assert not [line for line in said.partition("Commands:")[2].splitlines() if line.endswith("...")]
+
+
 def test_the_starter_pack_has_no_mistake(run: Run) -> None:
     names = ("PROMETHEUS_URL", "API_URL", "DATABASE_URL_READONLY", "REDIS_URL")
     done = run("check", **dict.fromkeys(names, "somewhere"))
@@ -159,6 +167,22 @@ def test_explain_tells_every_decision_and_keeps_secrets(run: Run) -> None:
     assert "canary-5519" not in done.stdout + done.stderr
 
 
+def test_explain_says_of_a_watched_rule_that_no_alert_makes_it_look(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(
+        """
+signals: {lag: {unit: count, payload: labels.lag}}
+rules:
+  - {name: watched, watch: 30s, labels: {lag: "1"}, thresholds: {lag: {warning: "> 5"}}}
+  - {name: any, default: true}
+"""
+    )
+
+    done = run("explain", "-", stdin=json.dumps(BODY), RESPONDER_RULES=str(tmp_path / "rules.yaml"))
+
+    assert "alertmanager, 1 alert; " in done.stdout
+    assert "  no  watched: looked at each 30s, whatever alerts there are\n" in done.stdout
+
+
 @pytest.mark.system
 def test_explain_asks_the_checks_when_it_is_told_to(run: Run, tmp_path: Path, redis_server: System) -> None:
     (tmp_path / "rules.yaml").write_text(
@@ -173,7 +197,7 @@ rules: [{name: any, default: true, diagnose: [redis.ping, redis.slowlog]}]
 
     assert done.returncode == 0, done.stderr
     assert "Checks     2\n  redis.ping(cache): healthy, " in done.stdout
-    assert "  redis.slowlog(cache): inconclusive, " in done.stdout
+    assert "  redis.slowlog(cache): could not look, " in done.stdout
     assert "Could not look: redis.slowlog" in done.stdout
 
 

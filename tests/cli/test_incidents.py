@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
-from responder.cli.incidents import lines_of
+from responder.cli.incidents import deliveries, lines_of
 from tests.cli.conftest import Command
 from tests.conftest import START
 from tests.kept import FIRING, Kept
@@ -104,3 +104,14 @@ def test_open_ones_stand_before_others_and_hidden_characters_do_not_reach_the_sc
     lines = list(lines_of([row], START + timedelta(hours=3, minutes=20), 80, more=True))
 
     assert lines[1:] == ["P1  inc-0001  open   3h20m  2/3     down[2J gnitirw", "and more; --limit shows them"]
+
+
+def test_a_deduplication_key_is_cut_and_what_goes_wrong_is_not() -> None:
+    key = "f0378ee7" * 8
+    row = {"sink": "pagerduty_event", "object": key, "state": "visible", "delivered_at": None}
+
+    lines = list(deliveries([row | {"foreign_id": key, "tag": "", "why": "answered 429"}], START, 90))
+
+    assert max(map(len, lines)) <= 90
+    assert "f0378ee7f0378ee7…; answered 429" in lines[1]
+    assert key not in lines[1]

@@ -272,7 +272,10 @@ async def test_an_api_that_is_not_served_is_named(cluster: Cluster, namespace: s
     door = doors.kubernetes(target(cluster.kubeconfig))
     tired, _ = through(Doors({}), {f"/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods": 503})
 
-    with pytest.raises(NotServed, match=r"metrics.k8s.io is not served \(list pods in namespace \S+: HTTP 404\)"):
+    with pytest.raises(
+        NotServed,
+        match=r"metrics.k8s.io is not served \(list pods in namespace \S+: HTTP 404\): is metrics-server installed\?",
+    ):
         await door.list(POD_USAGE, PodUsage, namespace)
     with pytest.raises(NotServed, match="autoscaling is not served"):
         await door.list(SCALERS, Scaler, namespace)

@@ -36,6 +36,8 @@ async def test_an_instant_query_gives_one_sample_a_series(url: str, doors: Doors
         Series(labels={"name": "b"}, samples=(Sample(at=NOW, value=2.0),)),
     )
     assert series[0].shown == '{name="a"}'
+    assert Series(labels={"__name__": "up", "job": "a"}, samples=()).shown == 'up{job="a"}'
+    assert Series(labels={"__name__": "up"}, samples=()).shown == "up"
 
 
 @pytest.mark.system

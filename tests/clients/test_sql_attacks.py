@@ -237,7 +237,10 @@ async def test_a_label_stands_beside_text_and_twice(door: PostgresDoor) -> None:
         ("select * from jobs limit 1", "subquery must return only one column"),
         ("select max(created_at) from jobs", "cannot cast type timestamp with time zone to double precision"),
         ("select max(state) from jobs", "InvalidTextRepresentationError during a query"),  # and no value of the table
-        ("select count(*) from patients", "permission denied for table patients"),
+        (
+            "select count(*) from patients",
+            "permission denied for table patients during a query of one's own (SQLSTATE 42501): grant our role select",
+        ),
         ("select count(*) from nothing", 'relation "public.nothing" does not exist'),
         ("select 1 / 0", "DivisionByZeroError during a query of one's own (SQLSTATE 22012)"),
     ],

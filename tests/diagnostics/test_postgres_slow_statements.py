@@ -29,6 +29,7 @@ async def test_the_statement_that_takes_most_time_is_named_by_its_id(
     expected = await admin.fetchval(sleeping)
 
     finding = await DIAGNOSTIC.examine(target("postgres", postgres.readonly_dsn), Asked(limit=5), doors)
+    assert finding.equivalent.endswith(' desc limit 5"')
     await admin.execute("drop extension pg_stat_statements")
 
     assert (finding.outcome, finding.found) == (Outcome.HEALTHY, {"query_id": expected})

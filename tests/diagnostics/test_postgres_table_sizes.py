@@ -28,6 +28,7 @@ async def tables(connect: Connect) -> AsyncIterator[Any]:
 @pytest.mark.system
 async def test_the_largest_go_first(postgres: Postgres, tables: Any, doors: Doors, target: Made) -> None:
     finding = await DIAGNOSTIC.examine(target("postgres", postgres.readonly_dsn), Asked(limit="2"), doors)
+    assert finding.equivalent.endswith(' desc limit 2"')
 
     assert (finding.outcome, finding.gravity) == (Outcome.HEALTHY, 0)
     assert re.fullmatch(r"database postgres [\d.]+ MiB; largest table orders 1\.\d MiB", finding.headline)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from responder.clients.doors import Doors, as_written
 from responder.doctor.access import Access, kinds
@@ -49,6 +50,13 @@ async def test_what_does_not_answer_is_wrong_and_keeps_its_secret(kind: str) -> 
     assert line.says.startswith("not reachable: ")
     assert (line.facts["reachable"], line.facts["too_allowed"]) == (False, None)
     assert "s3cret" not in repr(line)
+
+
+async def test_the_log_names_the_check_that_was_asked() -> None:
+    with capture_logs() as said:
+        await judged("prometheus", f"http://127.0.0.1:{free_port()}")
+
+    assert [it["diagnostic"] for it in said if it["event"] == "diagnostic.finished"] == ["prometheus.alerts(it)"]
 
 
 @pytest.mark.parametrize("kind", ["postgres", "redis", "http", "prometheus"])

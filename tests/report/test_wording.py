@@ -54,6 +54,11 @@ PENDING = Pending(
             "API error rate 7.3 % (warning: > 5 % for 2m; breached for at least 4m10s)",
             id="longer than what was read",
         ),
+        pytest.param(
+            Breach(level=Level.WARNING, since=NOW - timedelta(days=11574), at_least=True),
+            "API error rate 7.3 % (warning: > 5 % for 2m; breached for more than a year)",
+            id="ever since, as a test of rules has it",
+        ),
     ],
 )
 def test_a_title_is_the_summary_with_its_reading_and_bound(verdict: Verdict, title: str) -> None:

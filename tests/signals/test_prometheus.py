@@ -84,7 +84,7 @@ async def test_several_series_are_an_error_that_names_two(ask: Ask) -> None:
     (reading,) = await ask("by_pod")
 
     assert isinstance(reading, NoReading)
-    assert reading.why == ('3 series, expected one: {__name__="by_pod", pod="a"}, {__name__="by_pod", pod="b"}, …')
+    assert reading.why == ('3 series, expected one: by_pod{pod="a"}, by_pod{pod="b"}, …')
 
 
 @pytest.mark.system

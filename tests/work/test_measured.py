@@ -9,6 +9,15 @@ from typing import Any
 from responder.telemetry import REFUSED_BECAUSE
 from tests.work.conftest import World
 
+LOOKS = """
+targets:
+  api: {http: "${TARGET_URL}"}
+  dark: {http: "http://127.0.0.1:1"}
+rules:
+  - name: any
+    default: true
+    diagnose: [http.metrics: {target: api, path: /, series: [nothing_total]}, http.status: {target: dark}]
+"""
 LATE = "update deliveries set first_at = null, state = 'uncertain', known_at = known_at - interval '10 minutes'"
 OPENED = "update incidents set opened_at = opened_at - interval '10 minutes'"
 
@@ -76,3 +85,15 @@ async def test_a_first_report_that_is_late_is_counted(world: Callable[..., Any])
     assert await value(it, "responder_first_reports_overdue") == 1
     assert await value(it, 'responder_deliveries{sink="pagerduty_note",state="uncertain"}') == 1
     assert await value(it, 'responder_deliveries{sink="pagerduty_note",state="visible"}') is None
+
+
+async def test_a_target_is_up_when_it_answers_whatever_a_check_makes_of_it(world: Callable[..., Any]) -> None:
+    it: World = await world(LOOKS, answers=200)
+    await it.post()
+    await it.until(lambda: len(it.events("diagnostic.finished")) == 2)
+
+    outcomes = {one["diagnostic"]: one["outcome"] for one in it.events("diagnostic.finished")}
+    assert outcomes == {"http.metrics(api)": "inconclusive", "http.status(dark)": "unhealthy"}
+    await it.until(lambda: it.events("report.composed"))
+    assert await value(it, 'responder_target_up{target="api"}') == 1
+    assert await value(it, 'responder_target_up{target="dark"}') == 0
