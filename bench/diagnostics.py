@@ -1,4 +1,4 @@
-"""`python bench/diagnostics.py`: what a look costs, on the real systems that are here; what responder weighs.
+"""`python bench/diagnostics.py`: what a look costs on the real systems that are here, what responder weighs, redaction.
 
 About two minutes. Each kind's checks are asked all at once, as one incident asks them. What is not installed is named
 and left out. README.md in this folder says what each figure means.
@@ -34,7 +34,7 @@ class Looks:
 
     def __init__(self, progress: Callable[[str], None]) -> None:
         self._progress = progress
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[Any] = []
         self.missing: dict[str, str] = {}
         self.failed: dict[str, str] = {}
 
@@ -48,7 +48,7 @@ class Looks:
         elif report.failed:
             self.failed[name] = report.longreprtext
         elif report.when == "call":
-            self.rows += [it for key, it in report.user_properties if key == "row"]  # type: ignore[misc]
+            self.rows += [it for key, it in report.user_properties if key == "row"]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -102,8 +102,6 @@ def _two(first_and_warm: tuple[int, int]) -> str:
 
 def _redaction(progress: Callable[[str], None]) -> bool:
     """Whether its bounds are held."""
-    if not REDACTION.exists():
-        return True
     progress("redaction")
     print("\n## Redaction\n", flush=True)
     return subprocess.run([sys.executable, str(REDACTION)], timeout=REDACTION_SECONDS, check=False).returncode == 0

@@ -133,4 +133,4 @@ def _connections() -> Iterator[Counter[int]]:
     try:
         yield opened
     finally:
-        del loop.sock_connect  # type: ignore[method-assign]
+        del loop.sock_connect

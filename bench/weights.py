@@ -150,15 +150,14 @@ def _median(several: list[Weight]) -> Weight:
 
 
 def _markdown(rows: dict[str, Weight]) -> str:
-    """Processor time is known to a hundredth of a second."""
     nothing = rows[NOTHING]
     lines = [
         "\n## What it weighs\n",
-        "| process | start s | CPU s | × `pass` | resident MB | × `pass` |",
+        "| process | start ms | × `pass` | CPU ms | resident MB | × `pass` |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, it in rows.items():
-        times = f"{it.seconds / nothing.seconds:.0f} | {it.resident_bytes / 1e6:.0f}"
-        heavier = f"{it.resident_bytes / nothing.resident_bytes:.1f}"
-        lines.append(f"| {name} | {it.seconds:.2f} | {it.cpu_seconds:.2f} | {times} | {heavier} |")
+        start = f"{it.seconds * 1000:.0f} | {it.seconds / nothing.seconds:.0f}"
+        memory = f"{it.resident_bytes / 1e6:.0f} | {it.resident_bytes / nothing.resident_bytes:.1f}"
+        lines.append(f"| {name} | {start} | {it.cpu_seconds * 1000:.0f} | {memory} |")
     return "\n".join(lines)
