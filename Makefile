@@ -76,8 +76,8 @@ record: $(DEV)
 bench: $(DEV)
 	$(BIN)/python bench/rules.py
 	$(BIN)/python bench/hostile.py
-	$(BIN)/python bench/redaction.py
 	$(BIN)/python bench/run.py
+	$(BIN)/python bench/diagnostics.py
 
 # HEALTHCHECK is of Docker's format only. Behind a mirror of PyPI: make image IMAGE_ARGS="--secret id=pip,src=pip.conf"
 ENGINE ?= $(firstword $(notdir $(foreach it,docker podman buildah,$(shell command -v $(it)))))

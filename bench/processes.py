@@ -156,6 +156,11 @@ def resident_bytes(pids: Sequence[int]) -> int:
     return sum(_kilobytes(pid, "smaps_rollup", "Pss") for pid in pids) * 1024
 
 
+def whole_resident_bytes(pid: int) -> int:
+    """Memory in use by one process, shared pages counted whole (RSS), whatever else runs; 0 where /proc is absent."""
+    return _kilobytes(pid, "status", "VmRSS") * 1024
+
+
 def peak_resident_bytes(pid: int) -> int:
     """The most that one process ever had resident."""
     return _kilobytes(pid, "status", "VmHWM") * 1024
