@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -39,6 +41,7 @@ OWN = "a query of one's own"
 # Classes of SQLSTATE whose words come from the query and the catalogue; others may quote what stands in a table.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 QUOTES_NO_VALUE = ("08", "21", "25", "26", "28", "42", "53", "54", "55", "57")
+DATABASE = re.compile(r"[A-Za-z0-9_-]{1,63}")
 NAME = {"application_name": "responder"}
 LIBRARY_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError, EOFError)
 
@@ -80,6 +83,13 @@ class PostgresDoor:
     def shown(self) -> str:
         """Scheme, host and port, for people."""
         return self._resolved.shown
+
+    def psql(self, statement: str) -> str:
+        """The command by which a person asks the same server and database; who they are, psql finds out. `statement`:
+        one of our own, without what a shell would read between double quotes."""
+        database = urlsplit(self._resolved.text).path.removeprefix("/")
+        place = f"{self.shown}/{database}" if DATABASE.fullmatch(database) else self.shown
+        return f'psql {place} -c "{statement}"'
 
     async def fetch(self, query: NamedQuery, *args: object, limit: int = MAX_ROWS) -> Fetched:
         """Run one query of the catalogue; raises Unreachable or Refused. Cancelling it ends it on the server too."""

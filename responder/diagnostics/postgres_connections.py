@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from responder.clients.doors import Doors
-from responder.clients.postgres import NoConnectionLeft
+from responder.clients.postgres import NoConnectionLeft, PostgresDoor
 from responder.clients.postgres_queries import CONNECTION_GROUPS, CONNECTION_LIMITS
 from responder.diagnostics.diagnostic import Diagnostic
 from responder.diagnostics.limits import NEAR_LIMIT, gravity_near
@@ -18,8 +18,8 @@ from responder.model.pack import Target
 
 IDLE = ("idle in transaction", "idle in transaction (aborted)")
 EQUIVALENT = (
-    'psql -c "select state, usename, application_name, count(*), max(now() - state_change) from pg_stat_activity '
-    "where backend_type = 'client backend' group by 1, 2, 3 order by 4 desc\""
+    "select state, usename, application_name, count(*), max(now() - state_change) "
+    "from pg_stat_activity where backend_type = 'client backend' group by 1, 2, 3 order by 4 desc"
 )
 
 Row = Mapping[str, Any]
@@ -42,11 +42,12 @@ class PostgresConnections:
             groups = await door.fetch(CONNECTION_GROUPS)
         except NoConnectionLeft as reason:
             why = str(reason).removeprefix(f"{door.shown}: ")
-            return self._finding(target, headline=f"no connection left: {why}", gravity=100, full=True)
+            return self._finding(target, door, headline=f"no connection left: {why}", gravity=100, full=True)
         share = limits["used"] / max(limits["maximum"] - limits["reserved"], 1)  # of those for ordinary users
         near = share >= NEAR_LIMIT
         return self._finding(
             target,
+            door,
             headline=_headline(limits, groups.rows),
             gravity=gravity_near(share) if near else 0,
             full=near,
@@ -57,6 +58,7 @@ class PostgresConnections:
     def _finding(
         self,
         target: Target,
+        door: PostgresDoor,
         *,
         headline: str,
         gravity: int,
@@ -73,7 +75,7 @@ class PostgresConnections:
             table=table(columns, [_row(it) for it in rows], cut=cut) if rows else None,
             marks=("near_limit",) if full else (),
             gravity=gravity,
-            equivalent=EQUIVALENT,
+            equivalent=door.psql(EQUIVALENT),
         )
 
 

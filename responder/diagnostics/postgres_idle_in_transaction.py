@@ -17,8 +17,8 @@ from responder.model.quantities import show_duration
 MOST_ROWS = 200
 GRAVITY = 65  # it holds locks and keeps vacuum from its work, so it goes before a long query
 EQUIVALENT = (
-    'psql -c "select pid, usename, application_name, now() - state_change as idle from pg_stat_activity '
-    "where state like 'idle in transaction%' order by state_change\""
+    "select pid, usename, application_name, now() - state_change as idle "
+    "from pg_stat_activity where state like 'idle in transaction%' order by state_change"
 )
 
 
@@ -60,7 +60,7 @@ class PostgresIdleInTransaction:
             found=names_of(sessions[0]) if bad else {},
             lasted_seconds=sessions[0]["seconds"] if bad else None,
             gravity=gravity_of_several(GRAVITY, sessions[0]["sessions"]) if bad else 0,
-            equivalent=EQUIVALENT,
+            equivalent=door.psql(EQUIVALENT),
         )
 
 

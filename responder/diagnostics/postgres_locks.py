@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from responder.clients.doors import Doors
+from responder.clients.postgres import PostgresDoor
 from responder.clients.postgres_queries import SESSIONS, WAITING_SESSIONS
 from responder.diagnostics.diagnostic import Diagnostic
 from responder.diagnostics.limits import gravity_of_several
@@ -21,8 +22,8 @@ DEEPEST = 20
 GRAVITY = 75  # what blocks others is closer to the cause than what is slow
 PREPARED = 0  # pg_blocking_pids says so of a prepared transaction, which has no session
 EQUIVALENT = (
-    'psql -c "select pid, pg_blocking_pids(pid), application_name, wait_event from pg_stat_activity '
-    "where wait_event_type = 'Lock'\""
+    "select pid, pg_blocking_pids(pid), application_name, wait_event "
+    "from pg_stat_activity where wait_event_type = 'Lock'"
 )
 
 
@@ -71,13 +72,14 @@ class PostgresLocks:
         fetched = await door.fetch(WAITING_SESSIONS)
         waiting = {it["pid"]: {**it, "blockers": _pids(it["blockers"])} for it in fetched.rows}
         if not waiting:
-            return self._finding(target, Outcome.HEALTHY, "nobody waits for a lock")
+            return self._finding(target, door, Outcome.HEALTHY, "nobody waits for a lock")
         pids = sorted({*waiting, *(pid for it in waiting.values() for pid in it["blockers"])})
         sessions = {it["pid"]: it for it in (await door.fetch(SESSIONS, " ".join(map(str, pids)))).rows}
         blocking = Blocking(waiting=waiting, sessions=sessions)
         root = next(iter(blocking.roots), None)
         return self._finding(
             target,
+            door,
             Outcome.UNHEALTHY,
             _headline(blocking, root),
             waiting=next(iter(waiting.values())),
@@ -89,6 +91,7 @@ class PostgresLocks:
     def _finding(
         self,
         target: Target,
+        door: PostgresDoor,
         outcome: Outcome,
         headline: str,
         *,
@@ -109,7 +112,7 @@ class PostgresLocks:
             found=found or {},
             lasted_seconds=waiting["seconds"] if waiting else None,
             gravity=gravity_of_several(GRAVITY, waiting["sessions"]) if waiting else 0,
-            equivalent=EQUIVALENT,
+            equivalent=door.psql(EQUIVALENT),
         )
 
 

@@ -17,8 +17,8 @@ from responder.model.quantities import show_duration
 MOST_ROWS = 200
 GRAVITY = 60
 EQUIVALENT = (
-    'psql -c "select pid, usename, application_name, wait_event, now() - query_start as since from pg_stat_activity '
-    "where state = 'active' order by query_start\""
+    "select pid, usename, application_name, wait_event, now() - query_start as since "
+    "from pg_stat_activity where state = 'active' order by query_start"
 )
 
 
@@ -59,7 +59,7 @@ class PostgresLongQueries:
             found=names_of(queries[0]) if queries else {},
             lasted_seconds=queries[0]["seconds"] if queries else None,
             gravity=gravity_of_several(GRAVITY, queries[0]["sessions"]) if queries else 0,
-            equivalent=EQUIVALENT,
+            equivalent=door.psql(EQUIVALENT),
         )
 
 

@@ -19,7 +19,7 @@ from responder.model.pack import Target
 
 GRAVITY = 60
 OUTGROWN = frozenset({"extended", "unreserved", "lost"})  # a slot that keeps more WAL than max_wal_size
-EQUIVALENT = 'psql -c "select application_name, state, replay_lag from pg_stat_replication"'
+EQUIVALENT = "select application_name, state, replay_lag from pg_stat_replication"
 
 
 class Asked(Parameters):
@@ -66,7 +66,7 @@ class PostgresReplication:
             table=table(("what", "state", "lag", "behind"), [it.row for it in lines]) if lines else None,
             marks=("lagging",) if bad else (),
             gravity=GRAVITY if bad else 0,
-            equivalent=EQUIVALENT,
+            equivalent=door.psql(EQUIVALENT),
         )
 
 

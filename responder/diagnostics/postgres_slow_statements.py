@@ -14,8 +14,8 @@ from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
 
 EQUIVALENT = (
-    'psql -c "select queryid, calls, mean_exec_time, total_exec_time from pg_stat_statements '
-    "order by total_exec_time desc limit "
+    "select queryid, calls, mean_exec_time, total_exec_time "
+    "from pg_stat_statements order by total_exec_time desc limit "
 )
 
 
@@ -60,7 +60,7 @@ class PostgresSlowStatements:
             else None,
             found={"query_id": statements[0]["query_id"]} if statements else {},
             gravity=0,
-            equivalent=f'{EQUIVALENT}{parameters.limit}"',
+            equivalent=door.psql(f"{EQUIVALENT}{parameters.limit}"),
         )
 
 

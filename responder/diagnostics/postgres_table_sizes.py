@@ -13,8 +13,8 @@ from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
 
 EQUIVALENT = (
-    'psql -c "select oid::regclass, pg_size_pretty(pg_total_relation_size(oid)) from pg_class '
-    "where relkind = 'r' order by pg_total_relation_size(oid) desc limit "
+    "select oid::regclass, pg_size_pretty(pg_total_relation_size(oid)) "
+    "from pg_class where relkind = 'r' order by pg_total_relation_size(oid) desc limit "
 )
 
 
@@ -54,7 +54,7 @@ class PostgresTableSizes:
             if tables
             else None,
             gravity=0,
-            equivalent=f'{EQUIVALENT}{parameters.limit}"',
+            equivalent=door.psql(f"{EQUIVALENT}{parameters.limit}"),
         )
 
 

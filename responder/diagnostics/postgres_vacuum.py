@@ -16,10 +16,7 @@ OVERDUE = 2.0  # times the dead rows at which autovacuum begins
 WRAPAROUND_AT = 1_000_000_000  # transactions, half of what there is; autovacuum acts at 200 million
 WRAPAROUND_GRAVITY = 70
 OVERDUE_GRAVITY = 25  # it makes things slow over days, not within minutes
-EQUIVALENT = (
-    'psql -c "select relname, n_dead_tup, n_live_tup, last_autovacuum from pg_stat_user_tables '
-    'order by n_dead_tup desc"'
-)
+EQUIVALENT = "select relname, n_dead_tup, n_live_tup, last_autovacuum from pg_stat_user_tables order by n_dead_tup desc"
 
 
 class PostgresVacuum:
@@ -54,7 +51,7 @@ class PostgresVacuum:
             else None,
             found={"table": overdue[0]["name"]} if overdue else {},
             gravity=WRAPAROUND_GRAVITY if wraps else OVERDUE_GRAVITY if overdue else 0,
-            equivalent=EQUIVALENT,
+            equivalent=door.psql(EQUIVALENT),
         )
 
 

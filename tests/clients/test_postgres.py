@@ -307,3 +307,17 @@ async def test_a_setting_of_the_address_that_cannot_be_used_is_not_quoted(doors:
     with pytest.raises(Refused, match="has a part that cannot be used") as caught:
         await doors.postgres(target("postgres", address)).fetch(NUMBERS, 1)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        ("postgresql://reader:s3cret@db:5433/shop?sslmode=require", "postgresql://db:5433/shop"),
+        ("postgresql://db/", "postgresql://db"),
+        ("postgresql://db/$(reboot)", "postgresql://db"),
+    ],
+)
+def test_the_command_of_a_person_names_the_server_and_the_database_and_no_secret(address: str, place: str) -> None:
+    door = Doors({}).postgres(Target(name="db", kind="postgres", address=address))
+
+    assert door.psql("select 1") == f'psql {place} -c "select 1"'
