@@ -54,33 +54,34 @@ _PERSONS_TEXT = """
 """
 _PERSONS = frozenset(_PERSONS_TEXT.split())
 _ORDINARY_TEXT = """
-    accept accepted acknowledged acquire address admit again all allocate allocated answer any api app applied apply
-    appointment attempt attempts available backend batch bill body broker bucket build bundle busy call called calling
-    canceled cancelled certificate change charge check checked checkout close closing column commit complete completed
-    conflict consumer container content context cookie corrupt count crash crashed data date deleting delivery
-    dependency deployment device directory document domain done down drop dropped during each email ended ending
-    endpoint engine enough entity entry environment events every exhausted exit exited expires export failing falling
-    feature fetch fetching field files filter fine finished first flush folder format frontend full function gateway
-    gave get getting give giving go got group handle handled handler handling hash header headers healthy heartbeat
-    held high hit hold hook idle ignored ignoring image import index input instance integration interface interval
-    invalidated invoice is item items jobs journal keep kept keys label last late latency later layer leader lease
-    left less library line link list listener load loaded location log login logs long longer loop low made mail make
-    malformed manager many map max method metric metrics min mismatch mode model monitor more mount moved never new
-    next node nodes notification now number object off offset old once only open opened opening order orders other
-    output overflow overloaded package page pages panic parameter parent parse parsing partition path paused payload
-    payments peer pending performed pipeline plan plugin pod pods policy port post posted posting prefix previous
-    primary producer product profile program project property protocol provider proxy publish published publishing put
-    range reached read reader reading ready reconnect recovered recovering refresh refund refused region registry
-    release reload remote removing renew renewed replica reply report repository reset resolve resolved restart
-    restarted result results resume resumed retried return returned role rolled root route row rows rule run runtime
-    same sample save saved saving scan schedule scheduled scheduler scope script search second seconds secret section
-    seen segment send sending sent served serving session set settings shard shut shutdown signal site size skip
-    skipped sleep slot slow slower snapshot some source space stage stale stalled start state statement status step
-    still stop storage store stream string stuck subscribe subscription succeeded success supported sync system tag
-    take taken target tasks template test that them these this those thread threads throttled time timer today token
-    tokens took topic trace transfer tried truncated try trying two type unavailable unexpectedly unhealthy unit
-    unreachable until up updating upload url usage using valid validate values variable version view volume wait
-    waited went whole window workers write writing written wrong yet zone
+    accept accepted acknowledged acquire address admit again alive all allocate allocated answer any api app applied
+    apply appointment attempt attempts available backend batch behind between bill blocked body broker bucket build
+    bundle busy call called calling canceled cancelled certificate change charge check checked checkout close closing
+    column commit complete completed conflict consumer container content context cookie corrupt count crash crashed
+    data date deleting delivery dependency deployment device died directory document domain done down drop dropped
+    during each email ended ending endpoint engine enough entity entry environment events every exhausted exit exited
+    expire expires export failing falling feature fetch fetching field files filter fine finished first flush folder
+    format frontend full function future gateway gave get getting give giving go gone got group handle handled handler
+    handling hash header headers healthy heartbeat held high hit hold hook idle ignored ignoring image import index
+    input instance integration interface interval invalidated invoice is item items jobs journal keep kept keys label
+    last late latency later layer leader lease left less library line link list listener load loaded location log
+    login logs long longer loop low made mail make malformed manager many map max method metric metrics min mismatch
+    mode model monitor more mount moved never new next node nodes notification now number object off offset old once
+    only open opened opening order orders other output overflow overloaded package page pages panic parameter parent
+    parse parsing partition path paused payload payments peer pending performed pipeline plan plugin pod pods policy
+    port post posted posting prefix previous primary producer product profile program project property protocol
+    provider proxy publish published publishing put ran range reached read reader reading ready reconnect recovered
+    recovering refresh refund refused region registry release reload remote removing renew renewed replica reply
+    report repository reset resolve resolved restart restarted result results resume resumed retried return returned
+    role rolled root route row rows rule run running runtime same sample save saved saving scan schedule scheduled
+    scheduler scope script search second seconds secret section seen segment send sending sent served serving session
+    set settings shard shut shutdown signal site size skip skipped sleep slot slow slower snapshot some source space
+    stage stale stalled start state statement status step still stop storage store stream string stuck subscribe
+    subscription succeeded success supported sync system tag take taken target tasks template test that them these
+    this those thread threads throttled time timer today token tokens too took topic trace transfer tried truncated
+    try trying two type unavailable unexpectedly unhealthy unit unlock unreachable until up updating upload url usage
+    using valid validate values variable version view volume wait waited went whole window workers write writing
+    written wrong yet zone
 """
 _SMALL_TEXT = """
     a an and are as at by can cannot could did does error failed for found from had has have id ids in into is its

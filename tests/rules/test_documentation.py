@@ -34,7 +34,9 @@ from responder.work.rehearse import rehearse
 REPOSITORY = Path(__file__).parents[2]
 DOCUMENT = REPOSITORY / "docs" / "rules.md"
 OPERATIONS = REPOSITORY / "docs" / "operations.md"
-EVENT = re.compile(r"\.(?:info|warning|error|exception)\(\s*\"(?P<name>[a-z_]+\.[a-z_]+)\"")
+EVENT = re.compile(
+    r"\.(?:info|warning|error|exception|critical|log)\((?:record\.levelno, )?\s*\"(?P<name>[a-z_]+\.[a-z_]+)\""
+)
 DELIVERED = {f"delivery.{it}" for it in ("sent", "postponed", "uncertain", "refused", "gone")}  # made up from outcomes
 PAGED = {f"page.{it}" for it in ("triggered", "resolved", "postponed", "uncertain", "refused")}  # likewise
 BLOCK = re.compile(r"^```yaml\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from responder.cli import explain as explaining
+from responder.clients.doors import Doors
 from responder.diagnostics.catalogue import specs
 from responder.intake.fingerprint import fingerprint_of
 from responder.model.alert import Alert, AlertStatus, Webhook
@@ -172,7 +173,7 @@ class Daemon:
         self.last: Any = None
         self.asked: list[str] = []
         self.desk: Any = SimpleNamespace(
-            store=None, doors=None, diagnostics={"http.status": Check(facts)}, diagnostic_timeout_seconds=10.0,
+            store=None, doors=Doors({}), diagnostics={"http.status": Check(facts)}, diagnostic_timeout_seconds=10.0,
             first_report_within_seconds=15.0, page_url="", told={}, shared=None, metrics=Metrics(),
             clock=lambda: self.now,
         )  # fmt: skip
