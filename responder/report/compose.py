@@ -24,6 +24,7 @@ from responder.report.wording import (
     gravest_first,
     reading_shown,
     rule_of,
+    short_reason,
     signal_words,
     verdict_line,
     why_of,
@@ -149,9 +150,14 @@ def _could_not_look(
 
 
 def _unread(verdicts: Sequence[RuleVerdict]) -> list[SignalVerdict]:
-    """Signals without a reading, except the one that the title already tells of."""
+    """Signals without a reading, except one whose reason the title already tells in full."""
     told = decisive(verdicts[0]) if verdicts else None
-    return [it for verdict in verdicts for it in verdict.signals if isinstance(it.verdict, Unknown) and it is not told]
+    return [
+        it
+        for verdict in verdicts
+        for it in verdict.signals
+        if isinstance(it.verdict, Unknown) and (it is not told or short_reason(it.verdict.why) != it.verdict.why)
+    ]
 
 
 def _why_unread(signal: SignalVerdict) -> str:

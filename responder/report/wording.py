@@ -9,6 +9,7 @@ from datetime import datetime
 
 from responder.model.alert import Alert, AlertStatus
 from responder.model.assessment import BY_A_PERSON, Answer, Assessment, Said
+from responder.model.cut import cut
 from responder.model.incident import Incident
 from responder.model.pack import Pack, Rule
 from responder.model.quantities import show_duration, show_value
@@ -16,6 +17,8 @@ from responder.model.reading import NoReading
 from responder.model.verdict import Breach, Clear, Pending, RuleVerdict, SignalVerdict, Unknown, key_of, rank
 
 YEAR_SECONDS = 366 * 86400.0
+REASON_MOST = 60  # characters of why there is no reading, in a title; the whole stands under "Could not look"
+_ADDRESS = re.compile(r"^(?:[a-z]+://\S+|\S+:\d+): ")
 NAMES_MOST = 3  # alert names in a title; the page has them all
 _SAID = {Said.YES: "YES", Said.NO: "no", Said.UNKNOWN: "unknown"}
 
@@ -58,7 +61,7 @@ def verdict_line(verdict: RuleVerdict, *, incident: Incident, pack: Pack, now: d
     if signal is not None:
         return signal_line(signal, summary=summary, over=_is_over(signal, rule), pack=pack, now=now)
     if isinstance(verdict.verdict, Unknown):
-        return f"{summary} could not be judged: {verdict.verdict.why}"
+        return f"{summary} could not be judged: {short_reason(verdict.verdict.why)}"
     matched = tuple(it for it in incident.evidence if rule is not None and rule.matches(it.labels)) or incident.evidence
     firing = len(incident.firing) + incident.more_firing
     counted = alerts_line(matched, of=firing if incident.more_firing else None)
@@ -66,7 +69,7 @@ def verdict_line(verdict: RuleVerdict, *, incident: Incident, pack: Pack, now: d
 
 
 def signal_line(signal: SignalVerdict, *, summary: str, over: bool, pack: Pack, now: datetime) -> str:
-    """One reading beside its bound; an unknown one says why it could not be read.
+    """One reading beside its bound; an unknown one says in a few words why it could not be read.
 
     `over`: the bound is one to be over, rather than the one that ends a breach.
     """
@@ -74,10 +77,20 @@ def signal_line(signal: SignalVerdict, *, summary: str, over: bool, pack: Pack, 
     labels = "".join(f"; {name}={value}" for name, value in sorted(signal.reading.labels))
     verdict = signal.verdict
     if isinstance(verdict, Unknown):
-        return f"{subject} could not be read: {verdict.why}{labels}"
+        return f"{subject} could not be read: {short_reason(verdict.why)}{labels}"
     word, since = ("clear", "") if isinstance(verdict, Clear) else (str(verdict.level), _since(verdict, now))
     bound = _bound_words(signal.bound, is_clear=isinstance(verdict, Clear), over=over)
     return f"{subject} {reading_shown(signal, pack)} ({word}{bound}{since}{labels})"
+
+
+def short_reason(why: str) -> str:
+    """Why in a few words: without the address that was asked and the server's code, the first clause of a long one.
+
+    >>> short_reason("http://api:8080: no answer")
+    'no answer'
+    """
+    said = _ADDRESS.sub("", why).partition(" (SQLSTATE")[0]
+    return said if len(said) <= REASON_MOST else cut(re.split("[;:] ", said)[0], REASON_MOST)
 
 
 def _bound_words(bound: str, *, is_clear: bool, over: bool) -> str:

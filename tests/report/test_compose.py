@@ -55,6 +55,16 @@ def test_a_signal_that_could_not_be_read_is_said_unless_the_title_says_it() -> N
     assert made.could_not_look == ()
 
 
+def test_a_reason_that_the_title_shortens_is_told_whole_below_it() -> None:
+    why = 'postgres://db.example:5432: password authentication failed for user "r" (SQLSTATE 28P01)'
+    unread = says(Unknown(why=why), rule="pool", signal="pool_used")
+
+    made = report(pack=pack(rule("pool", summary="Pool")), verdicts=(unread,), findings=())
+
+    assert made.title == 'Pool: pool used could not be read: password authentication failed for user "r"'
+    assert made.could_not_look == (Pointed(check="signal pool_used", text=why),)
+
+
 def test_further_rules_in_breach_stand_under_also() -> None:
     queues = says(WARNING, rule="queues", signal="queues", value=500, bound="> 100 waiting")
     calm = says(Clear(), rule="calm")

@@ -50,6 +50,16 @@ PENDING = Pending(
             id="unknown says so, and why",
         ),
         pytest.param(
+            Unknown(why="postgres://db.example:5432: no such role (SQLSTATE 28000); the role needs pg_monitor"),
+            "API error rate could not be read: no such role",
+            id="unknown without the address and the code",
+        ),
+        pytest.param(
+            Unknown(why=f"http://api:8080: no answer in time: {'the connection was lost; ' * 5}"),
+            "API error rate could not be read: no answer in time",
+            id="unknown by the first clause of a long reason",
+        ),
+        pytest.param(
             Breach(level=Level.WARNING, since=ONSET, at_least=True),
             "API error rate 7.3 % (warning: > 5 % for 2m; breached for at least 4m10s)",
             id="longer than what was read",
