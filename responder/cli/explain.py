@@ -242,7 +242,7 @@ def _verdict_lines(it: Explanation) -> Iterator[str]:
             "" if verdict.signals else " (the alert is the evidence)"
         )
         for signal in verdict.signals:
-            bound = f" held against {signal.bound}" if signal.bound else ""
+            bound = f", held against {signal.bound}" if signal.bound else ""
             yield f"    {signal.signal} {signal.shown}{bound}: {_judged(signal.verdict)}"
             if signal.reading.origin:
                 yield f"      from {signal.reading.origin}"

@@ -7,6 +7,7 @@ that somebody made can be meant. A table without a schema is one of `public`. La
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from responder.model.template import PLACE
 
 EXTRA = "queries of one's own need `pip install 'responder[sql]'`"
 Node = Any  # a message of the parser's tree
+LISTED = "under `postgres` in docs/rules.md"
 _STRING = re.compile(r"'(?:[^']|'')*'")
 
 
@@ -160,7 +162,7 @@ def _check_function(call: Node) -> None:
     *schema, name = _words(call.funcname)
     if schema not in ([], ["pg_catalog"]) or name not in FUNCTIONS:
         found = ".".join([*schema, name])
-        raise NotASafeQuery(f"found the function `{found}`; expected one of {', '.join(sorted(FUNCTIONS))}")
+        raise NotASafeQuery(f"found the function `{found}`; {_instead(name)}")
 
 
 def _check_type(type_name: Node) -> None:
@@ -168,6 +170,12 @@ def _check_type(type_name: Node) -> None:
     if schema not in ([], ["pg_catalog"]) or name not in TYPES:
         found = ".".join([*schema, name])
         raise NotASafeQuery(f"found the type `{found}`; expected one of {', '.join(sorted(TYPES))}")
+
+
+def _instead(name: str) -> str:
+    """The closest function that may stand there, and where all are listed."""
+    close = difflib.get_close_matches(name[:80], FUNCTIONS, n=1, cutoff=0.75)
+    return f"did you mean `{close[0]}`? All stand {LISTED}" if close else f"expected one of those {LISTED}"
 
 
 def _check_operator(expression: Node) -> None:

@@ -6,6 +6,7 @@ So its parameters mean what they mean in a file, with the defaults of the pack, 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ FILE = "command line"
 RULE = "asked-by-hand"
 BEFORE = ("rules:", f"- name: {RULE}", "  match: ['alertname=\"asked by hand\"']", "  level: warning", "  diagnose:")
 LABEL = "labels."
+MISSING = re.compile("missing required key `([a-z_]+)`")
 
 
 def chosen(packs: Sequence[Pack], check: str, target: str | None, name: str | None) -> Pack:
@@ -49,7 +51,9 @@ def compiled(pack: Pack, check: str, given: Mapping[str, str], catalogue: Catalo
     made, problems = compiled_files(pack.name, {**pack.files, FILE: "\n".join(lines)}, catalogue)
     mine = [it for it in problems if it.position.file == FILE]
     if mine or made is None:
-        raise UsageError("\n".join(_said(it, check, list(given.items())) for it in mine) or f"{check}: cannot be asked")
+        raise UsageError(
+            "\n".join(_said(it, check, spec, list(given.items())) for it in mine) or f"{check}: cannot be asked"
+        )
     rule = next(it for it in made.rules if it.name == RULE)
     asked = tuple(replace(it, when=None) for it in rule.diagnose)  # asked for now, whatever the alerts are
     return made, replace(rule, default=True, diagnose=asked)  # of whatever labels
@@ -84,8 +88,17 @@ def _value(spec: CheckSpec | None, key: str, text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _said(problem: Problem, check: str, given: Sequence[tuple[str, str]]) -> str:
-    """The complaint behind the word that it is about."""
+def _typed(spec: CheckSpec, key: str) -> str:
+    """`[…]` of a list, `{…}` of a mapping."""
+    kind = spec.parameters.model_json_schema()["properties"][key].get("type")
+    return {"array": "[…]", "object": "{…}"}.get(kind, "…")
+
+
+def _said(problem: Problem, check: str, spec: CheckSpec | None, given: Sequence[tuple[str, str]]) -> str:
+    """The complaint behind the word that it is about; what is missing as it is typed."""
+    missing = MISSING.fullmatch(problem.text)
+    if missing and spec is not None and missing[1] in spec.parameters.model_fields:
+        return f"{check}: missing: {missing[1]}={_typed(spec, missing[1])}"
     place = problem.position.line - len(BEFORE) - 2
     word = "=".join(given[place]) if 0 <= place < len(given) else check
     return f"{word}: {problem.text}"

@@ -14,6 +14,7 @@ Severity = Literal["error", "warning"]
 MAX_PROBLEMS = 500
 _MOST_KEPT = 2 * MAX_PROBLEMS  # of errors, and of warnings: a file may be wrong in a hundred thousand places
 _MOST_LOOKED_UP = 200  # names for which one is proposed
+_MOST_SAID = 12  # names to choose from
 _MOST_NEAR = 100  # names that are compared letter by letter with one that is not there
 
 
@@ -89,12 +90,14 @@ class Complaints:
         """Something that is likely not meant, or not acted on."""
         self._add(at, at.key if key else at.value, text, "warning")
 
-    def unknown(self, at: At, what: str, name: str, known: Iterable[str], *, key: bool = False) -> None:
-        """A name that is not there."""
+    def unknown(
+        self, at: At, what: str, name: str, known: Iterable[str], *, key: bool = False, listed: str = ""
+    ) -> None:
+        """A name that is not there. `listed`: where all that are stand, when they are many."""
         if self.partial or self.is_full:
             return
         self._looked_up += 1
-        near = suggestion(name, known) if self._looked_up <= _MOST_LOOKED_UP else ""
+        near = suggestion(name, known, listed) if self._looked_up <= _MOST_LOOKED_UP else ""
         self.error(at, f"unknown {what} `{name}`{near}", key=key)
 
     @property
@@ -147,16 +150,26 @@ def pointed(problem: Problem, before: int = 80) -> str:
     return f"{shown}\n{' ' * (problem.position.column - 1 - start)}^"
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """`; did you mean …?`, or what there is to choose from, or nothing."""
+def suggestion(name: str, known: Iterable[str], listed: str = "") -> str:
+    """`; did you mean …?`, or what there is to choose from, or nothing. Of `kind.name` those of the same kind count.
+
+    `listed`: where all stand, when they are more than can be said.
+    """
     names = _near(name, known)
-    close = difflib.get_close_matches(name[:80], names, n=1, cutoff=0.6)
+    kind = name[: name.find(".") + 1]
+    kind = kind if any(it.startswith(kind) for it in names) else ""
+    tails = [it.removeprefix(kind) for it in names if it.startswith(kind)]
+    close = difflib.get_close_matches(name.removeprefix(kind)[:80], tails, n=1, cutoff=0.6)
     if close:
-        return f"; did you mean `{close[0]}`?"
-    if not names:
+        return f"; did you mean `{kind}{close[0]}`?"
+    if not tails:
         return ""
-    some = ", ".join(f"`{it}`" for it in names[:12])
-    return f"; expected one of {some}{', …' if len(names) > 12 else ''}" if len(names) > 1 else f"; expected {some}"
+    if listed and not kind and len(tails) > _MOST_SAID:
+        return f"; {listed}"
+    more = ", …" if len(tails) > _MOST_SAID else ""
+    some = ", ".join(f"`{kind}{it}`" for it in tails[:_MOST_SAID]) + more
+    whole = f"; {listed}" if listed and kind else ""
+    return f"; expected {'one of ' if len(tails) > 1 else ''}{some}{whole}"
 
 
 def _near(name: str, known: Iterable[str]) -> list[str]:

@@ -17,6 +17,7 @@ from responder.rules.reading_shapes import complain, read_shape
 from responder.rules.sections import Sections, Written
 from responder.rules.shapes import ENTRY_KEYS, TARGET_KINDS, EntryShape, LabelShape, SuggestShape
 
+LISTED = "`responder diagnose` lists the checks"
 MAX_BUNDLES = 20  # inside one another
 
 
@@ -123,7 +124,7 @@ class Entries:
             return self._check(self._catalogue[name], value, at, below)
         if name not in self._sections.broken_names("bundles"):
             known = (*self._sections.bundles, *self._catalogue)
-            self._complaints.unknown(at, "check or bundle", name, known, key=True)
+            self._complaints.unknown(at, "check or bundle", name, known, key=True, listed=LISTED)
         return Asked()
 
     def _bundle(self, name: str) -> Asked:

@@ -162,7 +162,7 @@ def test_explain_tells_every_decision_and_keeps_secrets(run: Run) -> None:
         "Note",
     ]
     assert "yes api-error-rate" in done.stdout
-    assert "error_rate no reading held against" in done.stdout
+    assert "error_rate no reading, held against" in done.stdout
     assert "unknown (PROMETHEUS_URL is not set" in done.stdout
     assert "canary-5519" not in done.stdout + done.stderr
 

@@ -100,6 +100,11 @@ async def test_without_a_check_all_are_listed_with_their_question(command: Comma
     ("words", "says"),
     [
         ("redis.qeues", "redis.qeues: unknown check or bundle `redis.qeues`; did you mean `redis.queues`?"),
+        (
+            "redis.nosuch",
+            "redis.nosuch: unknown check or bundle `redis.nosuch`; expected one of `redis.",
+        ),
+        ("nosuch", "nosuch: unknown check or bundle `nosuch`; `responder diagnose` lists the checks"),
         ("redis.queues kees=a", "kees=a: unknown key `kees`; did you mean `keys`?"),
         ("redis.queues over=lots", 'over=lots: `over`: expected a number such as 500 or 1k, got "lots"'),
         ("redis.queues target=database", "target=database: target `database` is of kind postgres; expected one of"),
@@ -129,6 +134,18 @@ def specs() -> dict[str, CheckSpec]:
 
 def pack(name: str, text: str, specs: dict[str, CheckSpec]) -> Pack:
     return pack_from_files(name, {"a.yaml": text + "\nrules: [{name: any, default: true}]"}, specs)
+
+
+def test_what_is_missing_is_shown_as_it_is_typed(specs: dict[str, CheckSpec]) -> None:
+    mine = pack("mine", "targets: {p: {prometheus: 'http://p'}, r: {redis: 'redis://r'}}", specs)
+
+    with pytest.raises(UsageError) as keys:
+        compiled(mine, "redis.queues", {"over": "1k"}, specs)
+    with pytest.raises(UsageError) as query:
+        compiled(mine, "prometheus.query", {}, specs)
+
+    assert str(keys.value) == "redis.queues: missing: keys=[…]"
+    assert str(query.value) == "prometheus.query: missing: query=…"
 
 
 def test_text_that_begins_with_a_bracket_stays_text_where_text_is_meant(specs: dict[str, CheckSpec]) -> None:

@@ -83,7 +83,7 @@ rules: [{name: one, match: ['a="b"'], thresholds: {fallback: {warning: "> 30% fo
         ("postgres: {}", "expected `reading` or `query`, got none"),
         ("postgres: {reading: blocked, query: select 1}", "expected `reading` or `query`, got both"),
         ("postgres: {query: delete from jobs}", "`query`: expected one SELECT, got DELETE"),
-        ("postgres: {query: 'select pg_sleep(9)'}", "`query`: found the function `pg_sleep`; expected one of abs"),
+        ("postgres: {query: 'select pg_sleep(9)'}", "`query`: found the function `pg_sleep`; expected one of those"),
         ("postgres: {query: 'select {{ labels.a }}'}", "`query`: {{ labels.a }} stands outside quotes; expected '{{"),
         ("postgres: {query: 'select \"{{ found.a }}\"'}", "expected {{ labels.name }}"),
         ("payload: value", 'expected values.A, annotations.value or labels.x, got "value"'),
