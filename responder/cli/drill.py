@@ -13,6 +13,7 @@ from responder.attach import Attached, with_store
 from responder.delivery.as_json import moment
 from responder.drill import Drill, Followed
 from responder.errors import UsageError
+from responder.model.quantities import several
 from responder.rules.match import matching
 from responder.rules.packs import is_ignored, pack_for
 from responder.settings import Settings
@@ -96,7 +97,8 @@ def _lines(it: Followed, *, is_paged: bool) -> Iterator[str]:
     yield f"{it.slug}  {report.severity} · {report.title}" if report else f"{it.slug}  no report was made"
     if report is not None:
         whole = "" if report.complete else ", others had not answered yet"
-        yield f"{report.answered} of {report.asked} checks answered in {report.took_seconds:.1f} s{whole}"
+        asked = several(report.asked, "check")
+        yield f"{report.answered} of {asked} answered in {report.took_seconds:.1f} s{whole}"
     yield ""
     rows = [_row(it, row, is_paged=is_paged) for row in it.found.deliveries]
     heads = ("sink", "object", "state", "webhook→report", "why")

@@ -12,6 +12,7 @@ import click
 
 from responder.errors import UsageError
 from responder.model.alerting_rule import AlertingRule
+from responder.model.quantities import several
 from responder.rules.first_pack import first_pack
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024  # the active alerts of each rule come along
@@ -36,7 +37,7 @@ def command(folder: Path, url: str) -> None:
     _write(folder, files)
     bounds = sum(text.count("    thresholds: ") for text in files.values())
     made = sum(text.count("  - name: ") for text in files.values())
-    click.echo(f"{folder}: {made} rules from {len(rules)} alerts, {bounds} with a bound")
+    click.echo(f"{folder}: {several(made, 'rule')} from {several(len(rules), 'alert')}, {bounds} with a bound")
     if _has_credential(url):
         click.echo(f"the address holds a credential and was not written: set {VARIABLE} to it")
     click.echo(f"next: responder check {folder}, then say in each rule what is to be looked at (docs/rules.md)")

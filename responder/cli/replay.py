@@ -18,7 +18,7 @@ from responder.intake.arrange import arranged
 from responder.model.incident import Incident
 from responder.model.intake import merged
 from responder.model.pack import Pack
-from responder.model.quantities import parse_duration
+from responder.model.quantities import parse_duration, several
 from responder.rules.packs import is_ignored, pack_for, pack_from_files
 from responder.store.incidents import rule_files
 from responder.store.recorded import Recorded, numbers, recorded
@@ -121,7 +121,8 @@ def lines_of(found: Sequence[Replayed], since: str, *, wants_all: bool) -> Itera
         rows = [(it.recorded.incident.slug, _severities(it), what) for it in shown for what in _whats(it)]
         yield from terminal.table(("incident", "severity", "what"), _once(rows), wide=terminal.width())
     untold = sum(bool(it.now.unknown) for it in found)
-    yield f"{len(found)} incidents of the last {since}: {len(different)} different, {untold} not to be told whole"
+    whole = several(len(found), "incident")
+    yield f"{whole} of the last {since}: {len(different)} different, {untold} not to be told whole"
 
 
 def _once(rows: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:

@@ -14,7 +14,7 @@ import click
 from responder import terminal
 from responder.cli.check import format_problems
 from responder.model.pack import Pack
-from responder.model.quantities import show_duration
+from responder.model.quantities import several, show_duration
 from responder.model.rehearsal import Rehearsal
 from responder.rules.complaints import Problem
 from responder.rules.expectations import Failure
@@ -94,7 +94,7 @@ def _mutate(played: Sequence[tuple[Tests, Sequence[Played]]], *, as_json: bool) 
         for it, pack in living:
             click.echo(f"{it.at or pack.name}: no test notices: {it.what}")
         noticed = len(found) - len(living)
-        click.echo(f"{len(found)} changes, {noticed} noticed, {len(living)} not", err=bool(living))
+        click.echo(f"{several(len(found), 'change')}, {noticed} noticed, {len(living)} not", err=bool(living))
     return 1 if living else 0
 
 

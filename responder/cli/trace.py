@@ -11,6 +11,7 @@ import click
 from responder import app, terminal
 from responder.attach import Attached, with_store
 from responder.cli.incidents import deliveries
+from responder.model.quantities import several
 from responder.store import look_up
 from responder.store.look_up import One, Trace
 from responder.web import answers
@@ -86,7 +87,7 @@ def _wait(wait: Mapping[str, Any], now: datetime) -> str:
     what = f"{wait['work']} {wait['object']}".strip()
     since, until = (terminal.clock(datetime.fromisoformat(wait[it]), now) for it in ("since", "due_at"))
     then = f"held until {until} or longer" if wait["held"] else f"next at {until}"
-    failed = f", failed {wait['failures']} times in a row" if wait["failures"] else ""
+    failed = f", failed {several(wait['failures'], 'time')} in a row" if wait["failures"] else ""
     return f"{what}: {wait['why']}; asked for at {since}, {then}{failed}"
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from responder.model.quantities import several
 from responder.model.report import Pointed, Report, Suggestion
 
 NOTE_BYTES = 60_000  # PagerDuty's limit with room for what it may count otherwise
@@ -92,7 +93,9 @@ def _why(report: Report, room: Room) -> Iterator[str]:
     shown = [_cut(it, room.characters) for it in report.why[-room.entries :]]
     earlier = len(report.why) - len(shown)
     if shown:
-        yield f"Why {report.severity}: " + " · ".join([f"{earlier} earlier answers", *shown] if earlier else shown)
+        yield f"Why {report.severity}: " + " · ".join(
+            [several(earlier, "earlier answer"), *shown] if earlier else shown
+        )
 
 
 def _alerts(report: Report, room: Room) -> Iterator[str]:
@@ -155,9 +158,8 @@ def _cut(text: str, characters: int) -> str:
 
 
 def _last_line(report: Report, marker: str, tag: str, continues: str) -> str:
-    checks = (
-        f"{report.answered} of {report.asked} checks in {report.took_seconds:.1f} s" if report.asked else "no checks"
-    )
+    asked = several(report.asked, "check")
+    checks = f"{report.answered} of {asked} in {report.took_seconds:.1f} s" if report.asked else "no checks"
     parts = [f"{_clock(report)} · {checks}", f"continues {continues}" if continues else "", tag]
     return " · ".join([*(_inert_line(it) for it in parts if it), marker])
 

@@ -17,6 +17,7 @@ from responder.errors import Refused, Unreachable
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
+from responder.model.quantities import several
 
 MOST_ROWS = 200
 BLIND = "the user sees no database, and so no replicated table; grant it SHOW TABLES"
@@ -173,8 +174,8 @@ def _ill(state: State) -> str:
         parts.append(f"{state.hidden} read-only that the user may not see (grant it SHOW TABLES)")
     if state.failing:
         worst, there = state.failing[0], {it.address for it in state.servers}
-        many = f"{len({it.address for it in state.failing})} of {len(there)} servers not always reached"
-        parts.append(f"{many} ({worst.address}, {_errors(worst.errors or 0)})")
+        many = f"{len({it.address for it in state.failing})} of {several(len(there), 'server')} not always reached"
+        parts.append(f"{many} ({worst.address}, {several(worst.errors or 0, 'error')})")
     if state.behind:
         worst_table = state.behind[0]
         far = f"{age(worst_table.delay)} behind, {worst_table.queue} in its queue"
@@ -208,7 +209,7 @@ def _rows(state: State) -> list[tuple[str, ...]]:
     tables: list[tuple[str, ...]] = [(it.name, "read-only") for it in state.read_only]
     tables += [(it.name, f"{age(it.delay)} behind, {it.queue} in its queue") for it in state.behind]
     return tables + [
-        (f"{it.address} of {it.cluster}", f"{_errors(it.errors or 0)}, well again in {age(it.recovers_in)}")
+        (f"{it.address} of {it.cluster}", f"{several(it.errors or 0, 'error')}, well again in {age(it.recovers_in)}")
         for it in state.failing
     ]
 
@@ -222,10 +223,6 @@ def _found(state: State) -> dict[str, str]:
 
 def _tables(count: int) -> str:
     return f"{count} replicated tables" if count != 1 else "1 replicated table"
-
-
-def _errors(count: int) -> str:
-    return f"{count} errors" if count != 1 else "1 error"
 
 
 DIAGNOSTIC: Diagnostic = ClickhouseClusters()

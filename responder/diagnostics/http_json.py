@@ -21,6 +21,7 @@ from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.json_expression import CannotAnswer, in_words, parse_expression
 from responder.model.pack import Target
+from responder.model.quantities import several
 
 GRAVITY = 40
 SHOWN_IN_HEADLINE = 5
@@ -114,7 +115,7 @@ def _text(found: str) -> str:
     """An identifier as it is: no blank, no long number, no @."""
     if IDENTIFIER.fullmatch(found) and not LONG_NUMBER.search(found):
         return found
-    return f"a text of {len(found)} characters" if found else "an empty text"
+    return f"a text of {several(len(found), 'character')}" if found else "an empty text"
 
 
 def _headline(picked: Mapping[str, str], status: int | None) -> str:

@@ -18,6 +18,7 @@ from responder.errors import Refused, Unreachable
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
+from responder.model.quantities import several
 
 MOST_ROWS = 200
 GRAVITY = 55
@@ -122,11 +123,11 @@ def _headline(groups: Sequence[Group], over: Sequence[Group]) -> str:
 def _details(lags: Lags, groups: Sequence[Group], unsure: Sequence[Group]) -> str:
     told = [_unknown(it) for it in unsure]
     if lags.refused:
-        told.append(f"{_many(len(lags.refused))} not shown to us, such as {lags.refused[0]}")
+        told.append(f"{several(len(lags.refused), 'group')} not shown to us, such as {lags.refused[0]}")
     if len(groups) < len(lags.groups):
-        told.append(f"{_many(len(lags.groups) - len(groups))} without anything committed")
+        told.append(f"{several(len(lags.groups) - len(groups), 'group')} without anything committed")
     if lags.cut:
-        told.append(f"only {len(lags.groups) + len(lags.refused)} groups were looked at, in order of name")
+        told.append(f"only {several(len(lags.groups) + len(lags.refused), 'group')} were looked at, in order of name")
     return "; ".join(told)
 
 
@@ -143,12 +144,8 @@ def _nothing(lags: Lags, group: str) -> str:
     if group:
         return f"group {group} has committed nothing: no such group, or its offsets have expired"
     if lags.refused:
-        return f"none of {_many(len(lags.refused))} is shown to us; grant DESCRIBE on groups"
-    return f"no group has committed anything ({_many(len(lags.groups))})"
-
-
-def _many(count: int) -> str:
-    return f"{count} groups" if count != 1 else "1 group"
+        return f"none of {several(len(lags.refused), 'group')} is shown to us; grant DESCRIBE on groups"
+    return f"no group has committed anything ({several(len(lags.groups), 'group')})"
 
 
 def _row(it: Lag) -> tuple[str, ...]:

@@ -115,11 +115,3 @@ def deployment_of(pod: Metadata) -> str:
 def reason(text: str, otherwise: str = "") -> str:
     """`CrashLoopBackOff`: one word; whatever else stands there may be a sentence that holds data."""
     return text if REASON.fullmatch(text) else otherwise
-
-
-def several(count: int, what: str) -> str:
-    """
-    >>> several(1, "pod"), several(3, "pod")
-    ('1 pod', '3 pods')
-    """
-    return f"{count} {what}" + ("s" if count != 1 else "")

@@ -13,13 +13,13 @@ from responder.clients.kubernetes import KubernetesDoor, Listed
 from responder.clients.kubernetes_objects import Event
 from responder.clients.kubernetes_paths import EVENTS
 from responder.diagnostics.diagnostic import Diagnostic
-from responder.diagnostics.kubernetes_asked import Where, options, pods_meant, reason, several
+from responder.diagnostics.kubernetes_asked import Where, options, pods_meant, reason
 from responder.diagnostics.parameters import Seconds
 from responder.diagnostics.text import moment, table
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
-from responder.model.quantities import show_duration
+from responder.model.quantities import several, show_duration
 
 GRAVITY = 35  # a warning is what Kubernetes noticed, other checks say what it means
 WARNINGS = "type=Warning"

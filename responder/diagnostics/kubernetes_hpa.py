@@ -18,6 +18,7 @@ from responder.errors import CouldNotLook
 from responder.model.catalogue import Parameters
 from responder.model.finding import Change, Finding, Outcome
 from responder.model.pack import Target
+from responder.model.quantities import several
 
 AT_MAXIMUM_GRAVITY = 55
 BLIND_GRAVITY = 50
@@ -146,7 +147,7 @@ def _full(it: Scaler, now: datetime) -> str:
 
 
 def _replicas(it: Scaler) -> str:
-    return f"{it.metadata.name} {it.status.current_replicas} of {it.spec.max_replicas} replicas"
+    return f"{it.metadata.name} {it.status.current_replicas} of {several(it.spec.max_replicas, 'replica')}"
 
 
 def _row(it: Scaler) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from responder.clients.doors import Doors
 from responder.clients.kubernetes import KubernetesDoor, Log
 from responder.clients.kubernetes_objects import Pod
 from responder.diagnostics.diagnostic import Diagnostic
-from responder.diagnostics.kubernetes_asked import Meant, Where, pods_meant, several
+from responder.diagnostics.kubernetes_asked import Meant, Where, pods_meant
 from responder.diagnostics.log_errors import told
 from responder.diagnostics.log_lines import LogLine
 from responder.diagnostics.log_shapes import MOST_CHARS, Shapes, shapes_of
@@ -24,7 +24,7 @@ from responder.errors import CouldNotLook, Refused
 from responder.model.catalogue import Beside, Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
-from responder.model.quantities import show_duration
+from responder.model.quantities import several, show_duration
 
 MOST_LOGS = 12  # of containers; each is a request, and at the kubelet a file to read
 Tail = Annotated[int, Field(ge=1, le=5000)]

@@ -11,11 +11,12 @@ from responder.clients.doors import Doors
 from responder.clients.kubernetes_objects import Condition, Node
 from responder.clients.kubernetes_paths import NODES
 from responder.diagnostics.diagnostic import Diagnostic
-from responder.diagnostics.kubernetes_asked import ESCAPES, LabelSelector, Name, options, reason, several
+from responder.diagnostics.kubernetes_asked import ESCAPES, LabelSelector, Name, options, reason
 from responder.diagnostics.text import age, moment, table
 from responder.model.catalogue import Parameters
 from responder.model.finding import Change, Finding, Outcome
 from responder.model.pack import Target
+from responder.model.quantities import several
 
 NOT_READY_GRAVITY = 80
 PRESSURE_GRAVITY = 55

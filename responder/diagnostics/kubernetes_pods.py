@@ -9,12 +9,13 @@ from datetime import datetime
 from responder.clients.doors import Doors
 from responder.clients.kubernetes_objects import Pod, Terminated
 from responder.diagnostics.diagnostic import Diagnostic
-from responder.diagnostics.kubernetes_asked import Meant, Where, deployment_of, pods_meant, reason, several
+from responder.diagnostics.kubernetes_asked import Meant, Where, deployment_of, pods_meant, reason
 from responder.diagnostics.kubernetes_pod_states import Trouble, is_over, trouble_of
 from responder.diagnostics.text import age, moment, table
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome, Table
 from responder.model.pack import Target
+from responder.model.quantities import several
 
 SHOWN_KINDS = 2
 COLUMNS = ("pod", "container", "is", "restarts", "last end", "since")

@@ -19,7 +19,7 @@ from responder.errors import CouldNotLook
 from responder.model.catalogue import Parameters
 from responder.model.finding import Change, Finding, Outcome
 from responder.model.pack import Target
-from responder.model.quantities import show_duration
+from responder.model.quantities import several, show_duration
 
 STUCK_GRAVITY = 55
 MOST_CHANGES = 20
@@ -105,7 +105,7 @@ def _headline(
     """`payments-api rev 42, 03:08 UTC: image 2.14.0 → 2.15.0, by ci`."""
     if stuck:
         it = stuck[0]
-        more = f"; {len(stuck) - 1} more are stuck" if len(stuck) > 1 else ""
+        more = f"; {several(len(stuck) - 1, 'more is', 'more are')} stuck" if len(stuck) > 1 else ""
         return f"the rollout of {it.called} is stuck, {_ready(it)}: {it.told}{more}"
     if recent:
         lead = f"{len(recent)} rollouts in the last {within}, latest " if len(recent) > 1 else "Rollout "

@@ -11,13 +11,14 @@ from responder.clients.kubernetes import KubernetesDoor, Listed
 from responder.clients.kubernetes_objects import Node, NodeUsage, Pod, PodUsage
 from responder.clients.kubernetes_paths import NODE_USAGE, NODES, POD_USAGE
 from responder.diagnostics.diagnostic import Diagnostic
-from responder.diagnostics.kubernetes_asked import Meant, Where, deployment_of, options, pods_meant, several
+from responder.diagnostics.kubernetes_asked import Meant, Where, deployment_of, options, pods_meant
 from responder.diagnostics.kubernetes_quantities import of, shown
 from responder.diagnostics.text import age, table
 from responder.errors import CouldNotLook, Unreachable
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome, Table
 from responder.model.pack import Target
+from responder.model.quantities import several
 
 NEAR = 0.9  # of a limit: what comes next of memory is the kernel's end of it, of CPU that it is held back
 STALE = timedelta(minutes=5)  # metrics-server measures each 15 s, older ones each minute

@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from responder.clients.doors import Doors
 from responder.clients.pagerduty_around import ChangeEvent, PagerDutyAround
 from responder.diagnostics.diagnostic import Diagnostic
-from responder.diagnostics.pagerduty_incident import OfIncident, at_service, cut_of, several
+from responder.diagnostics.pagerduty_incident import OfIncident, at_service, cut_of
 from responder.diagnostics.parameters import Seconds
 from responder.diagnostics.text import moment, shortened, table
 from responder.errors import CouldNotLook, Unreachable
 from responder.model.catalogue import Parameters
 from responder.model.finding import Change, Finding, Outcome
 from responder.model.pack import Target
-from responder.model.quantities import show_duration
+from responder.model.quantities import several, show_duration
 
 MOST_CHANGES = 20  # more would be the whole of a report
 MOST_SUMMARY = 120  # characters

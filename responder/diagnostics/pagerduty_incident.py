@@ -52,11 +52,6 @@ def not_in_plan(refused: Refused, what: str) -> Refused:
     return Refused(f"{refused}; {what} are part of PagerDuty's AIOps plans")
 
 
-def several(count: int, singular: str, plural: str = "") -> str:
-    """`2 changes`."""
-    return f"1 {singular}" if count == 1 else f"{count} {plural or singular + 's'}"
-
-
 def cut_of(shown: Sequence[object], *, more: bool) -> str:
     """What a list that goes on says of that."""
     return f"only the newest {len(shown)} were looked at" if more else ""

@@ -8,13 +8,14 @@ from datetime import UTC
 from responder.clients.doors import Doors
 from responder.clients.pagerduty_around import Similar
 from responder.diagnostics.diagnostic import Diagnostic
-from responder.diagnostics.pagerduty_incident import MOST_TITLE, OfIncident, not_in_plan, several
+from responder.diagnostics.pagerduty_incident import MOST_TITLE, OfIncident, not_in_plan
 from responder.diagnostics.parameters import Limit
 from responder.diagnostics.text import number, shortened, table
 from responder.errors import Refused
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
+from responder.model.quantities import several
 
 REACH = "in six months"  # as far as PagerDuty looks back
 

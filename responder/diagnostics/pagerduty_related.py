@@ -9,12 +9,13 @@ from datetime import datetime
 from responder.clients.doors import Doors
 from responder.clients.pagerduty_around import Paged, PagerDutyAround
 from responder.diagnostics.diagnostic import Diagnostic
-from responder.diagnostics.pagerduty_incident import OfIncident, at_service, cut_of, named, several
+from responder.diagnostics.pagerduty_incident import OfIncident, at_service, cut_of, named
 from responder.diagnostics.text import moment, table
 from responder.errors import CouldNotLook, Refused, Unreachable
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
+from responder.model.quantities import several
 
 GRAVITY = 30  # other incidents are company, not a cause: whatever else is unhealthy goes first
 SHOWN_IN_HEADLINE = 2

@@ -15,6 +15,7 @@ from responder.diagnostics.text import age, table
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
+from responder.model.quantities import several
 
 IDLE = ("idle in transaction", "idle in transaction (aborted)")
 EQUIVALENT = (
@@ -81,7 +82,7 @@ class PostgresConnections:
 
 def _headline(limits: Row, groups: tuple[Row, ...]) -> str:
     """`96 of 100 connections, 41 idle in transaction, oldest 14m ("worker")`."""
-    parts = [f"{limits['used']} of {limits['maximum']} connections"]
+    parts = [f"{limits['used']} of {several(limits['maximum'], 'connection')}"]
     idle = [it for it in groups if it["state"] in IDLE]
     if idle:
         oldest = max(idle, key=lambda it: it["longest_seconds"] or 0.0)

@@ -13,6 +13,7 @@ from responder.diagnostics.text import age, table
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
+from responder.model.quantities import several
 
 BUSY_GRAVITY = 75  # full, and nobody waits
 COLUMNS = ("database", "user", "mode", "clients", "waiting", "longest", "servers in use", "pool size")
@@ -99,11 +100,14 @@ def _pool(row: Row, database: Row) -> Pool:
 
 def _headline(shown: Shown, pools: list[Pool], *, crowded: bool) -> str:
     """`2 clients wait, longest 12s (shop/api): 3 of 3 server connections in use`."""
-    clients = f"{shown.clients} of {shown.max_clients} clients" if shown.max_clients else f"{shown.clients} clients"
+    allowed = several(shown.max_clients, "client")
+    clients = f"{shown.clients} of {allowed}" if shown.max_clients else several(shown.clients, "client")
     if not pools:
         return f"no pool is in use, {clients}"
     first, waiting = pools[0], sum(it.waiting for it in pools)
-    in_use = f"{first.in_use} of {first.size} server connections in use" + (", paused" if first.paused else "")
+    in_use = f"{first.in_use} of {several(first.size, 'server connection')} in use" + (
+        ", paused" if first.paused else ""
+    )
     if waiting:
         who = "1 client waits" if waiting == 1 else f"{waiting} clients wait"
         parts = [f"{who}, longest {age(first.waited_seconds)} ({first.name}): {in_use}"]

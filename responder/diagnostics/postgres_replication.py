@@ -16,6 +16,7 @@ from responder.errors import Refused
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
+from responder.model.quantities import several
 
 GRAVITY = 60
 OUTGROWN = frozenset({"extended", "unreserved", "lost"})  # a slot that keeps more WAL than max_wal_size
@@ -120,7 +121,7 @@ def _headline(lines: Sequence[Line], bad: Sequence[Line]) -> str:
         return bad[0].said + (f", and {len(bad) - 1} more" if len(bad) > 1 else "")
     if not lines:
         return "no standby is connected, and this is none"
-    return lines[0].said + (f", and {len(lines) - 1} more are fine" if len(lines) > 1 else "")
+    return lines[0].said + (f", and {several(len(lines) - 1, 'more is', 'more are')} fine" if len(lines) > 1 else "")
 
 
 DIAGNOSTIC: Diagnostic = PostgresReplication()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from responder.errors import Refused
+from responder.model.quantities import several
 
 Row = Mapping[str, Any]
 
@@ -16,7 +17,9 @@ def seen(rows: Sequence[Row], shown: str) -> list[Row]:
     sessions = [it for it in rows if it["pid"] is not None]
     hidden = hidden_among(rows)
     if hidden and not sessions:
-        raise Refused(f"{shown}: the role does not see what {hidden} sessions do; grant it pg_monitor")
+        raise Refused(
+            f"{shown}: the role does not see what {several(hidden, 'session does', 'sessions do')}; grant it pg_monitor"
+        )
     return sessions
 
 

@@ -11,6 +11,7 @@ from responder.diagnostics.text import number, size, table
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
+from responder.model.quantities import several
 
 EQUIVALENT = (
     "select oid::regclass, pg_size_pretty(pg_total_relation_size(oid)) "
@@ -39,12 +40,13 @@ class PostgresTableSizes:
         database = (await door.fetch(DATABASE_SIZE)).rows[0]
         tables = (await door.fetch(TABLE_SIZES, limit=parameters.limit)).rows
         held = database["held"]
+        locked = several(held, "table or index is", "tables or indexes are")
         return Finding(
             check=self.name,
             target=target.name,
             outcome=Outcome.HEALTHY,
             headline=_headline(database, tables),
-            details=f"{held} tables or indexes are locked exclusively; such a table is not measured" if held else "",
+            details=f"{locked} locked exclusively, and not measured" if held else "",
             table=table(
                 ("table", "size", "without indexes", "indexes", "rows, about"),
                 [_row(it) for it in tables],

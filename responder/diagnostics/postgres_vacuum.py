@@ -11,6 +11,7 @@ from responder.diagnostics.text import age, number, table
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
+from responder.model.quantities import several
 
 OVERDUE = 2.0  # times the dead rows at which autovacuum begins
 WRAPAROUND_AT = 1_000_000_000  # transactions, half of what there is; autovacuum acts at 200 million
@@ -63,7 +64,7 @@ def _headline(state: Row, overdue: list[Row], *, wraps: bool) -> str:
     if not overdue:
         return f"vacuum keeps up ({_running(state)})"
     worst = overdue[0]
-    more = f", and {len(overdue) - 1} more tables" if len(overdue) > 1 else ""
+    more = f", and {several(len(overdue) - 1, 'more table')}" if len(overdue) > 1 else ""
     dead = f"{number(worst['dead_rows'])} dead beside {number(worst['live_rows'])} live rows"
     return f"table {worst['name']}: {dead}, {_vacuumed(worst)}{more}"
 

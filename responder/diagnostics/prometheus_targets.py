@@ -20,6 +20,7 @@ from responder.model.catalogue import Parameters
 from responder.model.finding import Change, Finding, Outcome
 from responder.model.matchers import parse_line
 from responder.model.pack import Target
+from responder.model.quantities import several
 
 MOST_ROWS = 200
 GRAVITY = 55
@@ -76,7 +77,8 @@ class PrometheusTargets:
             else None,
             changes=tuple(
                 Change(
-                    at=since[job], what=f"Scrapes of {job} stopped: {jobs[job]:.0f} of {totals[job]:.0f} targets down"
+                    at=since[job],
+                    what=f"Scrapes of {job} stopped: {jobs[job]} of {several(totals[job], 'target')} down",
                 )
                 for job in jobs
                 if job in since
@@ -121,13 +123,13 @@ def _headline(
     jobs: Counter[str], totals: Mapping[str, float], since: Mapping[str, datetime], reasons: Sequence[str]
 ) -> str:
     """`3 of 41 targets down: api 2 of 2 since 03:08 UTC (connection refused), db 1 of 4`."""
-    whole = f"{sum(totals.values()):.0f} targets"
+    whole = several(sum(totals.values()), "target")
     if not jobs:
         return f"all {whole} are scraped" if sum(totals.values()) > 1 else "the target is scraped"
     named = [_job(job, count, totals, since) for job, count in jobs.most_common(SHOWN_JOBS)]
     if reasons:
         named[0] += f" ({Counter(reasons).most_common(1)[0][0]})"
-    more = f", and {len(jobs) - SHOWN_JOBS} more jobs" if len(jobs) > SHOWN_JOBS else ""
+    more = f", and {several(len(jobs) - SHOWN_JOBS, 'more job')}" if len(jobs) > SHOWN_JOBS else ""
     return f"{sum(jobs.values())} of {whole} down: {', '.join(named)}{more}"
 
 

@@ -14,6 +14,7 @@ from responder.errors import Unreachable
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
+from responder.model.quantities import several
 
 SLOTS = 16384
 MOST_ROWS = 200
@@ -107,10 +108,10 @@ def _number(info: Mapping[str, str], name: str) -> int:
 def _headline(nodes: Sequence[Node], failing: Sequence[Node], unserved: int, *, down: bool) -> str:
     """`cluster is down: 5461 of 16384 slots not served, 1 of 3 nodes fails (127.0.0.1:7002)`."""
     if not (down or unserved or failing):
-        return f"cluster is whole: {len(nodes)} nodes, all {SLOTS} slots served"
+        return f"cluster is whole: {several(len(nodes), 'node')}, all {SLOTS} slots served"
     parts = [f"{unserved} of {SLOTS} slots not served"] if unserved else []
     if failing:
-        parts.append(f"{len(failing)} of {len(nodes)} nodes {failing[0].state} ({failing[0].address})")
+        parts.append(f"{len(failing)} of {several(len(nodes), 'node')} {failing[0].state} ({failing[0].address})")
     return f"cluster is {'down' if down else 'degraded'}" + (f": {', '.join(parts)}" if parts else "")
 
 

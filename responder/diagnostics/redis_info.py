@@ -15,6 +15,7 @@ from responder.errors import Unreachable
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
+from responder.model.quantities import several
 
 CACHE_GRAVITY = 50  # a cache that throws keys away of itself is full all its life
 
@@ -111,15 +112,15 @@ def _headline(state: State) -> str:
     memory = f"memory {size(state.memory)}"
     if state.max_memory:
         memory = f"memory {100 * state.memory_share:.0f} % of {size(state.max_memory)}"
-    first = [memory, "1 client" if state.clients == 1 else f"{state.clients} clients"]
+    first = [memory, several(state.clients, "client")]
     if state.client_share >= NEAR_LIMIT:
-        first = [f"{state.clients} of {state.max_clients} clients", memory]
+        first = [f"{state.clients} of {several(state.max_clients, 'client')}", memory]
     if state.blocked:
         first.append(f"{state.blocked} blocked")
     if state.evicted:
-        first.append(f"{state.evicted} keys evicted")
+        first.append(f"{several(state.evicted, 'key')} evicted")
     if state.rejected:
-        first.append(f"{state.rejected} connections rejected")
+        first.append(f"{several(state.rejected, 'connection')} rejected")
     return ", ".join(first)
 
 

@@ -17,6 +17,7 @@ from responder.diagnostics.text import table
 from responder.model.catalogue import Parameters
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
+from responder.model.quantities import several
 
 MOST_SHAPES = 20
 SPECIAL = re.compile(r"[*?\[\]\\^]")
@@ -87,10 +88,11 @@ def _headline(scanned: Scanned, pattern: str, shapes: Counter[str]) -> str:
     count = len(scanned.keys)
     shape, most = next(iter(shapes.most_common(1)), ("", 0))
     shaped = f", most {shape} ({100 * most / count:.0f} %)" if count and shape != pattern else ""
+    whole = several(scanned.total, "key")
     if scanned.complete:
-        return f"{count} of {scanned.total} keys fit {pattern}{shaped}"
+        return f"{count} of {whole} fit {pattern}{shaped}"
     about = round(count / scanned.looked_at * scanned.total)
-    return f"about {about} of {scanned.total} keys fit {pattern} (cut at {scanned.looked_at} looked at){shaped}"
+    return f"about {about} of {whole} fit {pattern} (cut at {scanned.looked_at} looked at){shaped}"
 
 
 DIAGNOSTIC: Diagnostic = RedisKeys()

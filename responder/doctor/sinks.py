@@ -12,6 +12,7 @@ from responder.doctor.line import Line, ok, unknown, warning, wrong
 from responder.errors import CouldNotLook, NotConfigured, Refused
 from responder.incidents.reconcile import PATH, to_us
 from responder.model.asked import Subscription
+from responder.model.quantities import several
 from responder.settings import Settings
 
 WITHIN_SECONDS = 10.0
@@ -40,7 +41,11 @@ async def _key(settings: Settings, api: PagerDutyApi) -> list[Line]:
     user = await api.whose_key()
     try:
         abilities = (await api.get("/abilities")).get("abilities")
-        told = f"; the account has {len(abilities)} abilities" if isinstance(abilities, list) else ""
+        told = (
+            f"; the account has {several(len(abilities), 'ability', 'abilities')}"
+            if isinstance(abilities, list)
+            else ""
+        )
     except CouldNotLook as why:
         abilities, told = None, f"; its abilities were not told ({why})"
     facts = {"user": user, "abilities": abilities}

@@ -47,6 +47,14 @@ _EXAMPLES: dict[Unit, str] = {
 }
 
 
+def several(count: float, singular: str, plural: str = "") -> str:
+    """
+    >>> several(1, "pod"), several(3, "pod"), several(0, "query", "queries")
+    ('1 pod', '3 pods', '0 queries')
+    """
+    return f"{count:.0f} {singular if count == 1 else plural or singular + 's'}"
+
+
 def parse_duration(text: str) -> float:
     """Seconds in `30s`, `5m`, `2h`, `1h30m`, `3d`, `1w`, `5 min`; larger units first, each once.
 

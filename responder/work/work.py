@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from responder.errors import LeaseLost, StoreUnavailable
+from responder.model.quantities import several
 from responder.store import work as rows
 from responder.store.clock import DatabaseClock
 from responder.store.store import GONE
@@ -178,7 +179,7 @@ class Worker:
             log.exception("work.failed", why=f"{type(bug).__name__}: {bug}")
             self._desk.metrics.work_failures.labels(row.kind).inc()
             again = AGAIN_SECONDS[min(row.failures, len(AGAIN_SECONDS) - 1)]
-            why = f"failed {row.failures + 1} times: {type(bug).__name__}"
+            why = f"failed {several(row.failures + 1, 'time')}: {type(bug).__name__}"
             await rows.finish(store, row, next_in=again, failures=row.failures + 1, waits_for=why)
 
     async def _with_lease(self, kind: Kind, row: Claimed) -> Next:

@@ -108,6 +108,7 @@ def test_when_all_answered_and_nothing_is_wrong_it_says_so() -> None:
     lines = plain_text(report(findings=(HEALTH,), asked=1), marker=MARKER).splitlines()
 
     assert lines[2] == "Nothing unhealthy in the check that answered"
+    assert " · 1 of 1 check in " in lines[-1]
 
 
 def test_long_lists_are_cut_and_say_by_how_much() -> None:

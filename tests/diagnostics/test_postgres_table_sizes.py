@@ -48,7 +48,7 @@ async def test_a_table_that_is_locked_exclusively_holds_nobody_up(
 
     assert isinstance(finding.table, Table)
     assert [row[0] for row in finding.table.rows] == ["customers", "empty"]
-    assert finding.details == "1 tables or indexes are locked exclusively; such a table is not measured"
+    assert finding.details == "1 table or index is locked exclusively, and not measured"
 
 
 @pytest.mark.parametrize("limit", [0, 101, "many"])

@@ -73,7 +73,7 @@ async def test_a_job_of_which_nothing_answers_is_graver_and_says_why(
     finding = await _once_it_is_scraped(target("prometheus", prometheus.address, per_minute=1000), doors)
 
     assert (finding.outcome, finding.gravity) == (Outcome.UNHEALTHY, 70)
-    assert finding.headline == "1 of 1 targets down: closed 1 of 1 not up within 1h (connection refused)"
+    assert finding.headline == "1 of 1 target down: closed 1 of 1 not up within 1h (connection refused)"
     assert isinstance(finding.table, Table)
     assert finding.table.rows[0][2] == "connection refused"
 
