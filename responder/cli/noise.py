@@ -9,12 +9,12 @@ from datetime import timedelta
 
 import click
 
-from responder import terminal
+from responder import app, terminal
 from responder.attach import Attached, with_store
 from responder.diagnostics.catalogue import specs
 from responder.errors import UsageError
 from responder.model.pack import Pack
-from responder.model.quantities import parse_duration
+from responder.model.quantities import parse_duration, several
 from responder.rules.packs import pack_from_files
 from responder.store.incidents import rule_files
 from responder.store.recorded import numbers, recorded, reopened
@@ -33,7 +33,8 @@ def command(since: str, as_json: bool) -> int:
     By what was recorded of their incidents.
 
     Read clear: at every look every bound of its rules did. Came back: it fired again within RESPONDER_REOPEN_WITHIN of
-    its end. Untouched: it was over before anybody took it on or settled it.
+    its end. Untouched: it was over before anybody took it on or settled it. Incidents that are open, or over for less
+    than 10 minutes, are left out.
     """
     try:
         span = timedelta(seconds=parse_duration(since))
@@ -43,12 +44,14 @@ def command(since: str, as_json: bool) -> int:
     async def do(attached: Attached) -> int:
         packs: dict[bytes, Pack | None] = {}
         told = [await _heard(attached, it, packs) for it in await numbers(attached.store, span)]
-        several = [it for it in told if it is not None]
-        found = noise_of(several)
+        over = [it for it in told if it is not None and it.over]
+        left_out = sum(it is not None and not it.over for it in told)
+        found = noise_of(over)
         if as_json:
-            terminal.say_json({"since": since, "incidents": len(several), "alerts": [asdict(it) for it in found]})
+            alerts = [asdict(it) for it in found]
+            terminal.say_json({"since": since, "incidents": len(over), "left_out": left_out, "alerts": alerts})
         else:
-            for line in _lines(found, several, since):
+            for line in _lines(found, over, left_out, since):
                 click.echo(line)
         return 0
 
@@ -65,7 +68,8 @@ async def _heard(attached: Attached, number: int, packs: dict[bytes, Pack | None
         packs[began] = await _pack(attached, began)
     pack = packs.get(began) if began is not None else None
     said = replayed(found, pack, pack) if pack is not None and found.moments else None
-    return heard(found.incident, said, pack, reopened=await reopened(attached.store, number))
+    again = await reopened(attached.store, number)
+    return heard(found.incident, said, pack, reopened=again, now=app.clock())
 
 
 async def _pack(attached: Attached, began: bytes) -> Pack | None:
@@ -76,7 +80,7 @@ async def _pack(attached: Attached, began: bytes) -> Pack | None:
         return None
 
 
-def _lines(found: Sequence[Noise], several: Sequence[Heard], since: str) -> Iterator[str]:
+def _lines(found: Sequence[Noise], heard_of: Sequence[Heard], left_out: int, since: str) -> Iterator[str]:
     rows = [
         (
             it.alert,
@@ -90,5 +94,6 @@ def _lines(found: Sequence[Noise], several: Sequence[Heard], since: str) -> Iter
     ]
     if rows:
         yield from terminal.table(HEADS, rows, wide=terminal.width())
-    noisy = sum(it.is_noise for it in several)
-    yield f"{len(several)} incident{'' if len(several) == 1 else 's'} of the last {since}: {noisy} of them noise"
+    noisy = sum(it.is_noise for it in heard_of)
+    more = f"; {left_out} more left out: open, or over for less than 10m" if left_out else ""
+    yield f"{several(len(heard_of), 'incident')} of the last {since}: {noisy} of them noise{more}"

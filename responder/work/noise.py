@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from responder.model.incident import Incident, IncidentState
 from responder.model.pack import Pack
 from responder.work.replay import Said
 
 CLEAR = "clear"
+OVER_FOR = timedelta(minutes=10)  # nobody can have touched what was over a moment ago
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
     """One incident. `clear`: every bound of its rules read clear at every look; `flapped`: how often it came back
-    within RESPONDER_REOPEN_WITHIN; `untouched`: it was over before anybody took it on or settled it."""
+    within RESPONDER_REOPEN_WITHIN; `untouched`: it was over before anybody took it on or settled it; `over`: for long
+    enough that this can be told."""
 
     slug: str
     alerts: tuple[str, ...]
     clear: bool
     flapped: int
     untouched: bool
+    over: bool = True
 
     @property
     def is_noise(self) -> bool:
@@ -42,7 +46,7 @@ class Noise:
     examples: tuple[str, ...]
 
 
-def heard(incident: Incident, said: Said | None, pack: Pack | None, *, reopened: int) -> Heard:
+def heard(incident: Incident, said: Said | None, pack: Pack | None, *, reopened: int, now: datetime) -> Heard:
     """`said`: what the rules that it began with say of every look, None where that cannot be told."""
     return Heard(
         slug=incident.slug,
@@ -52,6 +56,7 @@ def heard(incident: Incident, said: Said | None, pack: Pack | None, *, reopened:
         untouched=incident.state is IncidentState.RESOLVED
         and incident.acknowledged_at is None
         and not incident.settled_by,
+        over=incident.resolved_at is not None and now - incident.resolved_at >= OVER_FOR,
     )
 
 

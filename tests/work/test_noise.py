@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from responder.work.noise import Heard, Noise, heard, noise_of
 from responder.work.replay import Said
 from tests.conftest import START
 
+LATER = START + timedelta(minutes=10)
 PACK = pack_from_files(
     "shop",
     {
@@ -61,12 +63,12 @@ def incident(**more: Any) -> Incident:
     ],
 )
 def test_it_read_clear_where_every_bound_did(rules: dict[str, str], clear: bool) -> None:
-    assert heard(incident(), Said(rules=rules), PACK, reopened=0).clear is clear
+    assert heard(incident(), Said(rules=rules), PACK, reopened=0, now=LATER).clear is clear
 
 
 def test_what_cannot_be_told_is_not_clear() -> None:
-    assert not heard(incident(), None, PACK, reopened=0).clear
-    assert not heard(incident(), Said(rules={"bounded": "clear"}), None, reopened=0).clear
+    assert not heard(incident(), None, PACK, reopened=0, now=LATER).clear
+    assert not heard(incident(), Said(rules={"bounded": "clear"}), None, reopened=0, now=LATER).clear
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,16 @@ def test_what_cannot_be_told_is_not_clear() -> None:
     ],
 )
 def test_it_is_untouched_where_nobody_took_it_on_or_settled_it(more: dict[str, Any], untouched: bool) -> None:
-    assert heard(incident(**more), None, None, reopened=0).untouched is untouched
+    assert heard(incident(**more), None, None, reopened=0, now=LATER).untouched is untouched
+
+
+def test_it_counts_once_it_has_been_over_for_a_while() -> None:
+    def is_over(now: datetime, **more: Any) -> bool:
+        return heard(incident(**more), None, PACK, reopened=0, now=now).over
+
+    assert is_over(LATER)
+    assert not is_over(LATER - timedelta(seconds=1))
+    assert not is_over(LATER, state=IncidentState.OPEN, resolved_at=None)
 
 
 def test_alerts_are_counted_the_noisiest_first_and_the_others_left_out() -> None:
