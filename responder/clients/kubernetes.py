@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,11 +17,20 @@ from responder.clients.budget import Budget
 from responder.clients.http import Answer, body_of, translated
 from responder.clients.kubernetes_access import Access
 from responder.clients.kubernetes_objects import Thing, Wire
-from responder.clients.kubernetes_paths import HELM_RELEASES, HELM_SELECTOR, NAME, PODS, REVIEW, Resource, review_of
+from responder.clients.kubernetes_paths import (
+    HELM_RELEASES,
+    HELM_SELECTOR,
+    NAME,
+    NAMESPACES,
+    PODS,
+    REVIEW,
+    Resource,
+    review_of,
+)
 from responder.clients.kubernetes_rules import Rules, RulesReview
 from responder.clients.kubernetes_session import client_of
 from responder.clients.resolve import Resolved
-from responder.errors import Refused, Unreachable
+from responder.errors import CouldNotLook, Refused, Unreachable
 
 MAX_BODY_BYTES = 16 * 1024 * 1024  # of one page
 PAGE = 250  # objects; a pod is 5 to 15 KiB
@@ -104,7 +115,8 @@ class KubernetesDoor:
         fields: str = "",
         most: int = MOST,
     ) -> Listed[W]:
-        """All of a namespace, or of all namespaces, page by page; at most `most` of them."""
+        """All of a namespace, or of all namespaces, page by page; at most `most` of them. Raises NotThere where there
+        is no such namespace: of one the server only says that nothing is in it."""
         selected = {"labelSelector": labels, "fieldSelector": fields}
         found: list[W] = []
         more, now = "", None
@@ -120,7 +132,23 @@ class KubernetesDoor:
             more = page.metadata.more
             if not more or len(found) >= most:
                 break
+        if not found and namespace:
+            await self._check_namespace(namespace)
         return Listed(items=tuple(found[:most]), now=now, cut=bool(more) or len(found) > most)
+
+    async def _check_namespace(self, namespace: str) -> None:
+        """Raises NotThere with the closest that there is; a server that does not say leaves it open."""
+        try:
+            await self.get(NAMESPACES, Thing, "", namespace)
+        except NotThere:
+            there: tuple[Thing, ...] = ()
+            with contextlib.suppress(CouldNotLook):
+                there = (await self.list(NAMESPACES, Thing)).items
+            near = difflib.get_close_matches(namespace, [it.metadata.name for it in there], n=1)
+            said = f"there is no namespace {namespace}" + (f"; did you mean {near[0]}?" if near else "")
+            raise NotThere(said) from None
+        except CouldNotLook:
+            pass
 
     async def get(self, what: Resource, shape: type[W], namespace: str, name: str) -> W:
         """One by its name; raises NotThere. `namespace` is empty of what is in none."""

@@ -56,6 +56,7 @@ class Resource:
 PODS = Resource(api="api/v1", plural="pods")
 EVENTS = Resource(api="api/v1", plural="events")
 NODES = Resource(api="api/v1", plural="nodes", namespaced=False)
+NAMESPACES = Resource(api="api/v1", plural="namespaces", namespaced=False)
 DEPLOYMENTS = Resource(api="apis/apps/v1", plural="deployments")
 REPLICA_SETS = Resource(api="apis/apps/v1", plural="replicasets")
 STATEFUL_SETS = Resource(api="apis/apps/v1", plural="statefulsets")
@@ -66,8 +67,8 @@ POD_USAGE = Resource(api="apis/metrics.k8s.io/v1beta1", plural="pods")
 NODE_USAGE = Resource(api="apis/metrics.k8s.io/v1beta1", plural="nodes", namespaced=False)
 HELM_RELEASES = Resource(api="api/v1", plural="secrets", accept=METADATA_ONLY)
 READABLE = (
-    PODS, EVENTS, NODES, DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, REVISIONS, SCALERS, SCALERS_V1, POD_USAGE,
-    NODE_USAGE,
+    PODS, EVENTS, NODES, NAMESPACES, DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, REVISIONS, SCALERS, SCALERS_V1,
+    POD_USAGE, NODE_USAGE,
 )  # fmt: skip
 
 _INSIDE = rf"(/namespaces/{_NAME})?"

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, model_validator
@@ -14,6 +15,7 @@ from responder.clients.kubernetes import KubernetesDoor, Listed
 from responder.clients.kubernetes_objects import Deployment, Metadata, Pod
 from responder.clients.kubernetes_paths import DEPLOYMENTS, LABEL_VALUE, NAME, PODS, SELECTOR
 from responder.model.catalogue import Parameters
+from responder.model.pack import Target
 from responder.model.template import PLACE
 
 REASON = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}")
@@ -95,6 +97,25 @@ async def pods_meant(door: KubernetesDoor, asked: Where) -> Meant:
     selected, narrowed = ",".join(labels), ",".join(fields)
     listed = await door.list(PODS, Pod, asked.namespace, labels=selected, fields=narrowed)
     return Meant(pods=listed, options=options(asked.namespace, labels=selected, fields=narrowed))
+
+
+def kubectl(target: Target) -> str:
+    """`kubectl --kubeconfig /etc/kube.yaml --context prod`: the cluster that was looked at, quoted for a shell."""
+    return shlex.join(["kubectl", *_cluster(target, "--context")])
+
+
+def helm(target: Target) -> str:
+    """The same for Helm, which calls the context otherwise."""
+    return shlex.join(["helm", *_cluster(target, "--kube-context")])
+
+
+def _cluster(target: Target, context: str) -> list[str]:
+    """Nothing in a pod, nor where the kubeconfig is the one that kubectl takes by itself."""
+    if not isinstance(target.address, Mapping):
+        return []
+    path, name = (str(target.address.get(it, "")) for it in ("kubeconfig", "context"))
+    words = ["--kubeconfig", str(Path(path).expanduser())] if path else []
+    return [*words, context, name] if name else words
 
 
 def options(namespace: str | None, *, labels: str = "", fields: str = "") -> str:

@@ -13,7 +13,7 @@ from responder.clients.kubernetes import KubernetesDoor, Listed
 from responder.clients.kubernetes_objects import Event
 from responder.clients.kubernetes_paths import EVENTS
 from responder.diagnostics.diagnostic import Diagnostic
-from responder.diagnostics.kubernetes_asked import Where, options, pods_meant, reason
+from responder.diagnostics.kubernetes_asked import Where, kubectl, options, pods_meant, reason
 from responder.diagnostics.parameters import Seconds
 from responder.diagnostics.text import moment, table
 from responder.model.catalogue import Parameters
@@ -75,7 +75,7 @@ class KubernetesEvents:
             if groups
             else None,
             gravity=GRAVITY if groups else 0,
-            equivalent=f"kubectl get events{options(namespace, fields=fields)}",
+            equivalent=f"{kubectl(target)} get events{options(namespace, fields=fields)}",
         )
 
 

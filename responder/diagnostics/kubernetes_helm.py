@@ -12,7 +12,7 @@ from typing import ClassVar
 from responder.clients.doors import Doors
 from responder.clients.kubernetes_objects import Thing
 from responder.diagnostics.diagnostic import Diagnostic
-from responder.diagnostics.kubernetes_asked import ESCAPES, Name, Where
+from responder.diagnostics.kubernetes_asked import ESCAPES, Name, Where, helm
 from responder.diagnostics.parameters import Seconds
 from responder.diagnostics.text import age, moment, table
 from responder.errors import NotConfigured
@@ -83,7 +83,7 @@ class KubernetesHelm:
             marks=("recent_rollout",) if recent else (),
             found=_found(chosen, histories, parameters.namespace) if chosen else {},
             gravity=FAILED_GRAVITY if bad else 0,
-            equivalent=_equivalent(parameters, chosen),
+            equivalent=_equivalent(target, parameters, chosen),
         )
 
 
@@ -159,10 +159,10 @@ def _found(it: Revision, histories: Sequence[Sequence[Revision]], namespace: str
     return named | ({"previous_revision": str(good.number)} if good else {})
 
 
-def _equivalent(asked: Asked, chosen: Revision | None) -> str:
+def _equivalent(target: Target, asked: Asked, chosen: Revision | None) -> str:
     release = asked.release or (chosen.release if chosen else "")
-    words = ["helm", "history", release] if release else ["helm", "list", "--all"]
-    return shlex.join([*words, "-n", asked.namespace])
+    words = ["history", release] if release else ["list", "--all"]
+    return f"{helm(target)} {shlex.join([*words, '-n', asked.namespace])}"
 
 
 DIAGNOSTIC: Diagnostic = KubernetesHelm()

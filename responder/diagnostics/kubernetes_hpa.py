@@ -12,7 +12,7 @@ from responder.clients.kubernetes import KubernetesDoor, Listed, NotServed
 from responder.clients.kubernetes_objects import Condition, Event, Scaler
 from responder.clients.kubernetes_paths import EVENTS, SCALERS, SCALERS_V1
 from responder.diagnostics.diagnostic import Diagnostic
-from responder.diagnostics.kubernetes_asked import ESCAPES, Name, options, reason
+from responder.diagnostics.kubernetes_asked import ESCAPES, Name, kubectl, options, reason
 from responder.diagnostics.text import age, table
 from responder.errors import CouldNotLook
 from responder.model.catalogue import Parameters
@@ -70,7 +70,7 @@ class KubernetesHpa:
             marks=("at_maximum",) if full else (),
             found=_found((full or blind)[0]) if full or blind else {},
             gravity=AT_MAXIMUM_GRAVITY if full else BLIND_GRAVITY if blind else 0,
-            equivalent=f"kubectl get hpa{options(parameters.namespace)}",
+            equivalent=f"{kubectl(target)} get hpa{options(parameters.namespace)}",
         )
 
 

@@ -15,7 +15,7 @@ from responder.clients.doors import Doors
 from responder.clients.kubernetes import KubernetesDoor, Log
 from responder.clients.kubernetes_objects import Pod
 from responder.diagnostics.diagnostic import Diagnostic
-from responder.diagnostics.kubernetes_asked import Meant, Where, pods_meant
+from responder.diagnostics.kubernetes_asked import Meant, Where, kubectl, pods_meant
 from responder.diagnostics.log_errors import told
 from responder.diagnostics.log_lines import LogLine
 from responder.diagnostics.log_shapes import MOST_CHARS, Shapes, shapes_of
@@ -112,7 +112,7 @@ class KubernetesLogs:
             marks=it.marks,
             found=it.found | (_named(sources) if it.marks else {}),
             gravity=it.gravity,
-            equivalent=_equivalent(asked, meant.options, sources),
+            equivalent=_equivalent(target, asked, meant.options, sources),
         )
 
     def _nothing(self, target: Target, asked: AskedBeside, meant: Meant) -> Finding:
@@ -124,7 +124,7 @@ class KubernetesLogs:
             outcome=Outcome.HEALTHY,
             headline="no container has restarted, so there is no previous log",
             gravity=0,
-            equivalent=_equivalent(asked, meant.options, ()),
+            equivalent=_equivalent(target, asked, meant.options, ()),
         )
 
 
@@ -202,16 +202,16 @@ def _named(sources: Sequence[Source]) -> dict[str, str]:
     return namespace | ({"pod": sources[0].pod} if len(pods) == 1 else {})
 
 
-def _equivalent(asked: AskedBeside, options: str, sources: Sequence[Source]) -> str:
+def _equivalent(target: Target, asked: AskedBeside, options: str, sources: Sequence[Source]) -> str:
     how = f" --all-containers --prefix --timestamps --tail={asked.tail} --since={int(asked.since)}s"
     how += " --previous" if asked.previous else ""
     pods = {(it.namespace, it.pod) for it in sources}
     if len(pods) == 1:
         (namespace, pod), *_ = pods
-        return f"kubectl logs {shlex.quote(pod)} -n {shlex.quote(namespace)}{how}"
+        return f"{kubectl(target)} logs {shlex.quote(pod)} -n {shlex.quote(namespace)}{how}"
     if "--field-selector" in options or " -l " not in options:
-        return f"kubectl get pods{options} -o name, then of each: kubectl logs{how}"
-    return f"kubectl logs{options}{how}"
+        return f"{kubectl(target)} get pods{options} -o name, then of each: {kubectl(target)} logs{how}"
+    return f"{kubectl(target)} logs{options}{how}"
 
 
 DIAGNOSTIC: Diagnostic = KubernetesLogs()

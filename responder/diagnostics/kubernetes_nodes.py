@@ -11,7 +11,7 @@ from responder.clients.doors import Doors
 from responder.clients.kubernetes_objects import Condition, Node
 from responder.clients.kubernetes_paths import NODES
 from responder.diagnostics.diagnostic import Diagnostic
-from responder.diagnostics.kubernetes_asked import ESCAPES, LabelSelector, Name, options, reason
+from responder.diagnostics.kubernetes_asked import ESCAPES, LabelSelector, Name, kubectl, options, reason
 from responder.diagnostics.text import age, moment, table
 from responder.model.catalogue import Parameters
 from responder.model.finding import Change, Finding, Outcome
@@ -81,7 +81,7 @@ class KubernetesNodes:
             marks=tuple(mark for mark, given in (("node_not_ready", gone), ("pressure", pressed)) if given),
             found={"node": troubles[0].node} if troubles else {},
             gravity=(NOT_READY_GRAVITY if gone else PRESSURE_GRAVITY) if troubles else 0,
-            equivalent=f"kubectl get nodes{options(None, labels=parameters.selector, fields=fields)}",
+            equivalent=f"{kubectl(target)} get nodes{options(None, labels=parameters.selector, fields=fields)}",
         )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from responder.clients.doors import Doors
 from responder.clients.kubernetes_objects import Pod, Terminated
 from responder.diagnostics.diagnostic import Diagnostic
-from responder.diagnostics.kubernetes_asked import Meant, Where, deployment_of, pods_meant, reason
+from responder.diagnostics.kubernetes_asked import Meant, Where, deployment_of, kubectl, pods_meant, reason
 from responder.diagnostics.kubernetes_pod_states import Trouble, is_over, trouble_of
 from responder.diagnostics.text import age, moment, table
 from responder.model.catalogue import Parameters
@@ -53,21 +53,24 @@ class KubernetesPods:
             marks=tuple(sorted({mark for it in troubles for mark in it.marks})),
             found=_found(troubles[0]) if troubles else {},
             gravity=troubles[0].gravity if troubles else 0,
-            equivalent=f"kubectl get pods{meant.options}",
+            equivalent=f"{kubectl(target)} get pods{meant.options}",
         )
 
 
 def _outcome(meant: Meant, troubles: Sequence[Trouble]) -> Outcome:
     if not meant.pods.items:
         return Outcome.INCONCLUSIVE
-    return Outcome.UNHEALTHY if troubles else Outcome.HEALTHY
+    if troubles:
+        return Outcome.UNHEALTHY
+    return Outcome.INCONCLUSIVE if meant.pods.cut else Outcome.HEALTHY  # some say nothing of the others
 
 
 def _headline(meant: Meant, asked: Where, counted: Sequence[Pod], troubles: Sequence[Trouble]) -> str:
     if not meant.pods.items:
         return f"there is no pod{asked.words}"
     if not troubles:
-        return _healthy(counted, len(meant.pods.items), meant.pods.now)
+        among = f" among the first {len(meant.pods.items)}, there are more" if meant.pods.cut else ""
+        return _healthy(counted, len(meant.pods.items), meant.pods.now) + among
     groups: dict[str, list[Trouble]] = defaultdict(list)
     for it in troubles:
         groups[it.what].append(it)

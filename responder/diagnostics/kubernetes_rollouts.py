@@ -11,7 +11,7 @@ from responder.clients.kubernetes import KubernetesDoor
 from responder.clients.kubernetes_paths import DEPLOYMENTS, REPLICA_SETS, REVISIONS
 from responder.clients.kubernetes_revisions import ControllerRevision, ReplicaSet, Workload
 from responder.diagnostics.diagnostic import Diagnostic
-from responder.diagnostics.kubernetes_asked import Where, options
+from responder.diagnostics.kubernetes_asked import Where, kubectl, options
 from responder.diagnostics.kubernetes_revisions import Revision, Rollout, rollouts
 from responder.diagnostics.parameters import Seconds
 from responder.diagnostics.text import moment, table
@@ -66,7 +66,7 @@ class KubernetesRollouts:
             marks=("recent_rollout",) if recent else (),
             found=_found((stuck or recent)[0]) if stuck or recent else {},
             gravity=STUCK_GRAVITY if stuck else 0,
-            equivalent=_equivalent(parameters, recent),
+            equivalent=_equivalent(target, parameters, recent),
         )
 
 
@@ -150,12 +150,12 @@ def _found(it: Rollout) -> dict[str, str]:
     return {name: value for name, value in named.items() if value}
 
 
-def _equivalent(asked: Asked, recent: Sequence[Rollout]) -> str:
+def _equivalent(target: Target, asked: Asked, recent: Sequence[Rollout]) -> str:
     if asked.deployment or len(recent) == 1:
         kind, name = (recent[0].kind.lower(), recent[0].name) if recent else ("deployment", asked.deployment)
         namespace = recent[0].namespace if recent else asked.namespace
-        return f"kubectl rollout history {shlex.quote(f'{kind}/{name}')}{options(namespace)}"
-    return f"kubectl get replicasets,controllerrevisions{options(asked.namespace, labels=asked.selector)}"
+        return f"{kubectl(target)} rollout history {shlex.quote(f'{kind}/{name}')}{options(namespace)}"
+    return f"{kubectl(target)} get replicasets,controllerrevisions{options(asked.namespace, labels=asked.selector)}"
 
 
 DIAGNOSTIC: Diagnostic = KubernetesRollouts()

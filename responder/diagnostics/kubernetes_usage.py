@@ -11,7 +11,7 @@ from responder.clients.kubernetes import KubernetesDoor, Listed
 from responder.clients.kubernetes_objects import Node, NodeUsage, Pod, PodUsage
 from responder.clients.kubernetes_paths import NODE_USAGE, NODES, POD_USAGE
 from responder.diagnostics.diagnostic import Diagnostic
-from responder.diagnostics.kubernetes_asked import Meant, Where, deployment_of, options, pods_meant
+from responder.diagnostics.kubernetes_asked import Meant, Where, deployment_of, kubectl, options, pods_meant
 from responder.diagnostics.kubernetes_quantities import of, shown
 from responder.diagnostics.text import age, table
 from responder.errors import CouldNotLook, Unreachable
@@ -80,7 +80,8 @@ class KubernetesUsage:
             marks=("near_limit",) if near else (),
             found=near[0].named if near else {},
             gravity=max((GRAVITIES[it.resource] for it in near), default=0),
-            equivalent=f"kubectl top pods --containers{options(parameters.namespace, labels=parameters.selector)}",
+            equivalent=f"{kubectl(target)} top pods --containers"
+            + options(parameters.namespace, labels=parameters.selector),
         )
 
 

@@ -29,6 +29,7 @@ ALLOWED = {  # the oracle: what may be asked, and is with every check
     ("list", "pods"),
     ("list", "events"),
     ("list", "nodes"),
+    ("get", "namespaces"),  # where a list is empty
     ("get", "deployments"),
     ("list", "deployments"),
     ("list", "replicasets"),

@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from responder.clients.kubernetes_objects import Metadata, Owner
-from responder.diagnostics.kubernetes_asked import Where, deployment_of, options, reason
+from responder.diagnostics.kubernetes_asked import Where, deployment_of, helm, kubectl, options, reason
+from responder.model.pack import Target
 from tests.diagnostics.test_plan import entry, pack, planned, rule
 
 
@@ -38,6 +39,23 @@ def test_names_and_selectors_are_taken(given: dict[str, Any]) -> None:
 def test_what_is_no_name_and_no_selector_is_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Where(**given)
+
+
+@pytest.mark.parametrize(
+    ("address", "command"),
+    [
+        ("in-cluster", "kubectl"),
+        ({}, "kubectl"),
+        ({"kubeconfig": "/etc/our cluster"}, "kubectl --kubeconfig '/etc/our cluster'"),
+        ({"kubeconfig": "k.yaml", "context": "prod; id"}, "kubectl --kubeconfig k.yaml --context 'prod; id'"),
+        ({"kubeconfig": "${KUBE}"}, "kubectl --kubeconfig '${KUBE}'"),
+    ],
+)
+def test_a_command_names_the_cluster_that_was_looked_at(address: Any, command: str) -> None:
+    target = Target(name="it", kind="kubernetes", address=address)
+
+    assert kubectl(target) == command
+    assert helm(target) == command.replace("kubectl", "helm").replace("--context", "--kube-context")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from responder.clients.doors import Doors
+from responder.diagnostics.kubernetes_asked import kubectl
 from responder.diagnostics.kubernetes_events import DIAGNOSTIC, Asked
 from responder.model.finding import Finding, Outcome
 from responder.model.pack import Target
@@ -47,7 +48,7 @@ async def test_warnings_are_counted_by_reason_and_object(
         ("BackOff", "pod api-1", "48", first, last),
         ("Unhealthy", "pod web-1", "3", *seen),
     )
-    assert finding.equivalent == f"kubectl get events -n {namespace} --field-selector type=Warning"
+    assert finding.equivalent == f"{kubectl(kubernetes)} get events -n {namespace} --field-selector type=Warning"
 
 
 async def test_nothing_of_late_is_healthy(cluster: Cluster, namespace: str, kubernetes: Target, doors: Doors) -> None:

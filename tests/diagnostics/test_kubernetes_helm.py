@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from responder.clients.doors import Doors
+from responder.diagnostics.kubernetes_asked import helm
 from responder.errors import CouldNotLook, Refused
 from responder.model.finding import Finding, Outcome
 from tests.diagnostics.kubernetes_workloads import look, target
@@ -57,7 +58,7 @@ async def test_the_latest_revision_is_told_and_dated(cluster: Cluster, namespace
         "revision": "12",
         "previous_revision": "11",
     }
-    assert found.equivalent == f"helm history payments -n {namespace}"
+    assert found.equivalent == f"{helm(target(cluster.kubeconfig))} history payments -n {namespace}"
     assert PAYLOAD not in repr(found)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from responder.clients.doors import Doors
+from responder.diagnostics.kubernetes_asked import kubectl
 from responder.diagnostics.kubernetes_hpa import DIAGNOSTIC, Asked
 from responder.model.finding import Change, Finding, Outcome
 from responder.model.pack import Target
@@ -79,7 +80,7 @@ async def test_an_autoscaler_that_wants_more_than_it_may_is_told_and_dated(
     )
     assert finding.table is not None
     assert finding.table.rows[0] == (f"{namespace}/api", "deployment/api", "10", "10", "2", "10", "wants more")
-    assert finding.equivalent == f"kubectl get hpa -n {namespace}"
+    assert finding.equivalent == f"{kubectl(target)} get hpa -n {namespace}"
 
 
 async def test_one_of_a_fixed_size_is_not_at_its_maximum_unless_it_says_so(

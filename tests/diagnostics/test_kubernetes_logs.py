@@ -10,6 +10,7 @@ import pytest
 
 from responder.clients.doors import Doors
 from responder.diagnostics.catalogue import catalogue
+from responder.diagnostics.kubernetes_asked import kubectl
 from responder.diagnostics.kubernetes_logs import Asked, AskedBeside
 from responder.errors import CouldNotLook, Refused
 from responder.model.catalogue import Beside
@@ -74,7 +75,8 @@ async def test_errors_of_several_pods_are_counted_together_and_the_new_one_is_to
     )
     assert found.details == "read: 2 logs of 2 pods"
     assert found.equivalent == (
-        f"kubectl logs -n {namespace} -l app=api --all-containers --prefix --timestamps --tail=200 --since=1800s"
+        f"{kubectl(target(cluster.kubeconfig))} logs -n {namespace} -l app=api"
+        " --all-containers --prefix --timestamps --tail=200 --since=1800s"
     )
 
 
@@ -109,7 +111,7 @@ async def test_what_the_container_said_before_it_crashed_is_news_however_short(
     assert found.headline.startswith("KeyError 'STRIPE_KEY' ×1, last ")
     assert found.marks == ("new_errors",)
     assert found.found == {"error": "KeyError", "namespace": namespace, "pod": "api-1"}
-    assert found.equivalent.startswith(f"kubectl logs api-1 -n {namespace} ")
+    assert found.equivalent.startswith(f"{kubectl(target(cluster.kubeconfig))} logs api-1 -n {namespace} ")
     assert found.equivalent.endswith(" --previous")
 
 

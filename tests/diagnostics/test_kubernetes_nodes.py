@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from responder.clients.doors import Doors
+from responder.diagnostics.kubernetes_asked import kubectl
 from responder.diagnostics.kubernetes_nodes import DIAGNOSTIC, Asked
 from responder.model.finding import Change, Finding, Outcome
 from responder.model.pack import Target
@@ -60,7 +61,7 @@ async def test_nodes_that_are_away_or_under_pressure_are_told_and_dated(
         (f"{namespace}-2", "not ready", "NodeStatusUnknown", clock(away["lastTransitionTime"])),
         (f"{namespace}-3", "disk pressure", "KubeletHasDiskPressure", clock(full["lastTransitionTime"])),
     )
-    assert finding.equivalent == f"kubectl get nodes -l pool={namespace}"
+    assert finding.equivalent == f"{kubectl(kubernetes)} get nodes -l pool={namespace}"
 
 
 async def test_pressure_alone_is_no_absence(cluster: Cluster, namespace: str, kubernetes: Target, doors: Doors) -> None:
@@ -70,7 +71,7 @@ async def test_pressure_alone_is_no_absence(cluster: Cluster, namespace: str, ku
 
     assert finding.headline == f"1 of 1 node under pressure: {namespace}-1 PID pressure for 1m"
     assert finding.marks == ("pressure",)
-    assert finding.equivalent == f"kubectl get nodes --field-selector metadata.name={namespace}-1"
+    assert finding.equivalent == f"{kubectl(kubernetes)} get nodes --field-selector metadata.name={namespace}-1"
 
 
 async def test_a_node_that_came_back_is_healthy_and_a_change(

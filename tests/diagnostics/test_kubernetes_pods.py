@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from responder.clients.doors import Doors
+from responder.clients.kubernetes import NotThere
+from responder.diagnostics.kubernetes_asked import kubectl
 from responder.diagnostics.kubernetes_pods import DIAGNOSTIC, Asked
 from responder.errors import Refused
 from responder.model.finding import Finding, Outcome
@@ -49,7 +52,7 @@ async def test_a_crash_loop_is_told_with_exit_code_restarts_and_date(
     assert finding.table.rows == (
         (f"{namespace}/api-{HASH}-d", "api", "CrashLoopBackOff", "14", f"exit 1 Error, {when(crashed)}", when(crashed)),
     )
-    assert finding.equivalent == f"kubectl get pods -n {namespace}"
+    assert finding.equivalent == f"{kubectl(kubernetes)} get pods -n {namespace}"
 
 
 async def test_a_container_that_runs_between_two_crashes_is_in_the_same_loop(
@@ -167,7 +170,35 @@ async def test_no_pod_at_all_is_not_taken_for_health(
 
     assert finding.outcome is Outcome.INCONCLUSIVE
     assert finding.headline == f"there is no pod with app=ap1 in namespace {namespace}"
-    assert finding.equivalent == f"kubectl get pods -n {namespace} -l app=ap1"
+    assert finding.equivalent == f"{kubectl(kubernetes)} get pods -n {namespace} -l app=ap1"
+
+
+async def test_a_namespace_that_is_not_there_is_told_from_an_empty_one(
+    namespace: str, kubernetes: Target, answered: Any, doors: Doors
+) -> None:
+    typo = f"{namespace}x"
+    forbidden = answered({f"/api/v1/namespaces/{typo}": 403})
+
+    with pytest.raises(NotThere, match=rf"^there is no namespace {typo}; did you mean {namespace}\?$"):
+        await look(kubernetes, doors, namespace=typo)
+    with pytest.raises(NotThere, match=r"^there is no namespace qqqqqqqqqqqqqq$"):
+        await look(kubernetes, doors, namespace="qqqqqqqqqqqqqq")
+    assert (await look(forbidden, doors, namespace=typo)).headline == f"there is no pod in namespace {typo}"
+
+
+async def test_no_trouble_among_the_first_of_many_is_no_answer(namespace: str, answered: Any, doors: Doors) -> None:
+    page = {
+        "kind": "PodList",
+        "apiVersion": "v1",
+        "metadata": {"continue": "more"},
+        "items": [pod(namespace, "api-1", WELL)] * 250,
+    }
+    target = answered({f"/api/v1/namespaces/{namespace}/pods": json.dumps(page).encode()})
+
+    finding = await look(target, doors, namespace=namespace)
+
+    assert finding.outcome is Outcome.INCONCLUSIVE
+    assert finding.headline == "1000 pods ready among the first 1000, there are more"
 
 
 async def test_pods_are_chosen_by_deployment_name_node_and_label(

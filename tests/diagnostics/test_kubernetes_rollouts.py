@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from responder.clients.doors import Doors
+from responder.diagnostics.kubernetes_asked import kubectl
 from responder.errors import Refused
 from responder.model.finding import Finding, Outcome
 from tests.diagnostics.kubernetes_workloads import look, revised, rolled_out, target
@@ -49,7 +50,9 @@ async def test_a_rollout_is_told_with_what_changed_and_who_did_it(
         "image": "shop/api:2.15.0",
         "previous_image": "shop/api:2.14.0",
     }
-    assert found.equivalent == f"kubectl rollout history deployment/payments-api -n {namespace}"
+    assert found.equivalent == (
+        f"{kubectl(target(cluster.kubeconfig))} rollout history deployment/payments-api -n {namespace}"
+    )
     assert SECRET not in repr(found)
 
 
@@ -156,4 +159,6 @@ async def test_a_name_that_an_owner_gives_is_no_part_of_a_command(
 
     found = await asked(cluster, doors, namespace)
 
-    assert found.equivalent == f"kubectl rollout history 'deployment/api; touch x' -n {namespace}"
+    assert found.equivalent == (
+        f"{kubectl(target(cluster.kubeconfig))} rollout history 'deployment/api; touch x' -n {namespace}"
+    )

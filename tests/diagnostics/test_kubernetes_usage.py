@@ -7,6 +7,7 @@ import pytest
 
 from responder.clients.doors import Doors
 from responder.clients.kubernetes import NotServed
+from responder.diagnostics.kubernetes_asked import kubectl
 from responder.diagnostics.kubernetes_usage import DIAGNOSTIC, Asked
 from responder.errors import Unreachable
 from responder.model.finding import Finding, Outcome
@@ -77,7 +78,7 @@ async def test_who_is_near_a_limit_is_told_with_both_numbers(
         ("api-1/api", "CPU", "0.25 cores", "0.1 cores", "1 core", "25 %"),
         ("api-2/api", "memory", "128 MiB", "256 MiB", "512 MiB", "25 %"),
     )
-    assert finding.equivalent == f"kubectl top pods --containers -n {namespace}"
+    assert finding.equivalent == f"{kubectl(target)} top pods --containers -n {namespace}"
 
 
 async def test_what_is_within_its_limits_is_healthy(
