@@ -255,6 +255,20 @@ def test_known_secrets_shorter_than_six_characters_are_left() -> None:
     assert REDACTOR.text("a short word") == "a short word"
 
 
+def test_a_password_that_is_a_word_of_ours_goes_where_it_stands_alone() -> None:
+    weak = Redactor(["secret", "secret9"])
+
+    assert weak.text("read secrets of secretaries") == "read secrets of secretaries"
+    for around in ("it is {}", "redis://h/?x={}&y", "me:{}@h", "'{}'", "-p {}", "{}, {}.", r"a\n{}", "a%20{}"):
+        assert "secret" not in weak.text(around.replace("{}", "secret"))
+    assert weak.text(base64.b64encode(b"me:secret").decode()) != base64.b64encode(b"me:secret").decode()
+    assert weak.text("b" + b"secret".hex()) == "b[redacted:known]"
+
+
+def test_any_other_secret_goes_inside_of_words_too() -> None:
+    assert Redactor(["secret9", "horses"]).text("xsecret9x seahorses") == "x[redacted:known]x sea[redacted:known]"
+
+
 @pytest.mark.parametrize(
     "form",
     [
