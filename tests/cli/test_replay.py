@@ -32,11 +32,11 @@ async def test_edited_rules_are_held_against_what_was_recorded(kept: Kept, comma
     unread = await command("replay", str(edited(tmp_path / "faults", ("up: [/up]", "up: [/health]"))), COLUMNS="200")
 
     assert same.returncode == 0, same.stderr
-    assert same.stdout.splitlines()[-1] == "1 incidents of the last 7d: 0 different, 0 not to be told whole"
+    assert same.stdout.splitlines()[-1] == "1 incident of the last 7d: 0 different, 0 not to be told whole"
     assert "the same" in same.stdout
     assert table.stdout.splitlines()[1].split()[:4] == ["inc-0001", "P1", "→", "P2"]
     assert "checks: - slow" in table.stdout
-    assert "1 incidents of the last 7d: 1 different, 0 not to be told whole" in table.stdout
+    assert "1 incident of the last 7d: 1 different, 0 not to be told whole" in table.stdout
     (incident,) = json.loads(told.stdout)["incidents"]
     assert (incident["severity_then"], incident["then"]["severity"], incident["now"]["severity"]) == ("P1", "P1", "P2")
     assert (incident["different"]["checks"], incident["looks"]) == ({"more": [], "fewer": ["slow"]}, 1)

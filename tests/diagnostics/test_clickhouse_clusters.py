@@ -126,7 +126,7 @@ async def test_failing_servers_are_told_where_tables_are_hidden(examined: Examin
     finding = await examined([server("ch-3", 1)], [], databases=0)
 
     assert finding.headline == (
-        "1 of 1 servers not always reached (ch-3:9000, 1 error), "
+        "1 of 1 server not always reached (ch-3:9000, 1 error), "
         "the user sees no database, and so no replicated table; grant it SHOW TABLES"
     )
 
