@@ -98,7 +98,9 @@ def lines(stage: Stage, where: str, *, raw: bool) -> list[str]:
     if not raw:
         return same
     traceback = f'Traceback (most recent call last):\n  File "x.py", line 3\nValueError: {stage.canary(f"{where}Raw")}'
-    return [*same, *(f"ERROR app.mail: no letter to {stage.canary(f'{where}Raw')}" for _ in range(LINES)), traceback]
+    names = [f"ERROR app.mail: no letter to {stage.name(f'{where}Name')}" for _ in range(LINES)]
+    numbered = [f"ERROR app.post: no parcel to {stage.canary(f'{where}Raw')}" for _ in range(LINES)]
+    return [*same, *names, *numbered, traceback]
 
 
 async def loki(stage: Stage) -> None:

@@ -41,6 +41,14 @@ class Stage:
         self.kinds.setdefault(where, []).append(word)
         return word
 
+    def name(self, where: str) -> str:
+        """The same of letters alone, as a person has one."""
+        number = "".join("abcdefghij"[int(it)] for it in f"{len(self.planted):03}")
+        word = f"Canary{number}x"
+        self.planted.append(word)
+        self.kinds.setdefault(where, []).append(word)
+        return word
+
     def sentences(self, where: str) -> str:
         """A text with a canary in each of many dresses, none of which a redactor was told of."""
         canary = self.canary
