@@ -42,9 +42,9 @@ class Stage:
         return word
 
     def name(self, where: str) -> str:
-        """The same of letters alone, as a person has one."""
+        """The same of small letters alone, as a name may be written in a line of a log."""
         number = "".join("abcdefghij"[int(it)] for it in f"{len(self.planted):03}")
-        word = f"Canary{number}x"
+        word = f"canary{number}x"
         self.planted.append(word)
         self.kinds.setdefault(where, []).append(word)
         return word
