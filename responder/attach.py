@@ -28,7 +28,7 @@ from responder.redaction.redact import Redactor
 from responder.settings import Settings, load_settings
 from responder.store.look_up import refuse_other_schema
 from responder.store.store import Store
-from responder.telemetry import set_up_log
+from responder.telemetry import log_everything
 
 COMES_UP_WITHIN_SECONDS = 30.0
 LOOK_EVERY_SECONDS = 0.1
@@ -54,7 +54,7 @@ def with_store(do: Callable[[Attached], Awaitable[int]]) -> int:
     """Run a command on the store; its exit status is that of `do`. Raises UsageError, StoreUnavailable."""
     settings = load_settings()
     redactor = app.redactor_of(settings)
-    set_up_log(as_json=False, level="error", redact=redactor.text)
+    log_everything(as_json=False, level="error", redact=redactor.text)
 
     async def run() -> int:
         this = asyncio.current_task()

@@ -142,7 +142,15 @@ def set_up_log(
     )
 
 
-def hear_everything(*, level: str) -> None:
+def log_everything(
+    *, as_json: bool, level: str, redact: Callable[[str], str], also: Callable[[dict[str, Any]], None] | None = None
+) -> None:
+    """The log of a whole process: `set_up_log`, and all that others say in it too. Every command starts with it."""
+    set_up_log(as_json=as_json, level=level, redact=redact, also=also)
+    _hear_everything(level=level)
+
+
+def _hear_everything(*, level: str) -> None:
     """Have what libraries log, warnings, and exceptions that nobody caught pass through the log that was set up, and so
     through redaction: their texts quote addresses, statements and bodies.
 

@@ -17,7 +17,7 @@ from responder.model.finding import Finding, Outcome
 from responder.model.verdict import Breach, Level, RuleVerdict
 from responder.rules.by_hand import chosen, compiled, parsed
 from responder.settings import Settings, load_settings
-from responder.telemetry import set_up_log
+from responder.telemetry import log_everything
 from responder.terminal_finding import lines_of
 
 NOT_HEALTHY = 1
@@ -42,7 +42,7 @@ def command(check: str | None, given: tuple[str, ...], as_json: bool) -> int:
     pack = chosen(packs, check, values.get("target"), values.pop("pack", None))
     made, rule = compiled(pack, check, values, specs())
     redactor = app.redactor_of(settings, packs)
-    set_up_log(as_json=False, level="error", redact=redactor.text)
+    log_everything(as_json=False, level="error", redact=redactor.text)
     breach = RuleVerdict(rule=rule.name, verdict=Breach(level=Level.CRITICAL))
     asked = plan(made, [(rule, breach)], [labels])
     findings = asyncio.run(_findings(asked, settings))

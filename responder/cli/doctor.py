@@ -25,7 +25,7 @@ from responder.redaction.redact import Redactor
 from responder.rules.packs import Loaded, load_packs
 from responder.settings import Settings, load_settings, not_acted_on
 from responder.site import credentials_of
-from responder.telemetry import set_up_log
+from responder.telemetry import log_everything
 
 COLOURS = {State.OK: "green", State.WARNING: "yellow", State.WRONG: "bright_red", State.UNKNOWN: "cyan"}
 FOUND_WRONG = 1
@@ -44,7 +44,7 @@ def command(as_json: bool) -> int:
     settings = load_settings()
     loaded = load_packs(settings.rules, specs(), os.environ)
     redactor = app.redactor_of(settings, loaded.packs)
-    set_up_log(as_json=False, level="critical", redact=redactor.text)
+    log_everything(as_json=False, level="critical", redact=redactor.text)
     lines = asyncio.run(_looked(settings, loaded, redactor))
     if as_json:
         body = {"wrong": _wrong(lines), "lines": [dataclasses.asdict(it) for it in lines]}

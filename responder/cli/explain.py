@@ -37,7 +37,7 @@ from responder.rules.match import windows
 from responder.rules.packs import is_ignored, pack_for
 from responder.settings import Settings, load_settings
 from responder.signals.read import read
-from responder.telemetry import set_up_log
+from responder.telemetry import log_everything
 from responder.terminal_finding import WORDS
 from responder.work.situation import Situation
 
@@ -75,7 +75,7 @@ def command(alert: TextIO, kind: str, diagnose: bool, as_json: bool) -> None:
     settings = load_settings()
     loaded = app.load_rules(settings)
     redactor = app.redactor_of(settings, loaded.packs)
-    set_up_log(as_json=False, level="error", redact=redactor.text)
+    log_everything(as_json=False, level="error", redact=redactor.text)
     webhook = _webhook(alert, kind, redactor, merged(it.intake for it in loaded.packs))
     explained = asyncio.run(explain(webhook, loaded.packs, app.clock(), settings, diagnose=diagnose))
     if as_json:

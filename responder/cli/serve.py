@@ -18,14 +18,13 @@ def command() -> None:
     """Run the daemon until it is told to stop (SIGTERM, Ctrl-C)."""
     from responder import app  # the commands that need no daemon start without it
     from responder.settings import load_settings
-    from responder.telemetry import Metrics, hear_everything, set_up_log
+    from responder.telemetry import Metrics, log_everything
 
     settings = load_settings()
     metrics = Metrics()
     loaded = app.load_rules(settings)
     redactor = app.redactor_of(settings, loaded.packs, metrics)
-    set_up_log(as_json=settings.log_as_json, level=settings.log_level, redact=redactor.again)
-    hear_everything(level=settings.log_level)
+    log_everything(as_json=settings.log_as_json, level=settings.log_level, redact=redactor.again)
     gc.freeze()  # rules and code stay
     gc.set_threshold(GARBAGE_LOOKED_FOR_AFTER)
     with asyncio.Runner() as runner:

@@ -55,5 +55,5 @@ class Narrator:
         if told is not None:
             self.say(told(event))
         elif event.get("level") in LOUD:
-            why = event.get("why") or event.get("reason") or ""
+            why = next((str(event[it]) for it in ("why", "reason", "said", "exception") if event.get(it)), "")
             self.say(f"  ! {event.get('event')} {why}".rstrip())

@@ -23,7 +23,7 @@ from responder.demo.pagerduty_account import BOT_EMAIL
 from responder.demo.played_prometheus import error_ratio
 from responder.demo.sample_service import SampleService
 from responder.settings import Settings, load_settings
-from responder.telemetry import Metrics, set_up_log
+from responder.telemetry import Metrics, log_everything
 
 PACK = Path(__file__).parent / "pack"
 WEBHOOK_TOKEN = "demo-webhook-token"  # noqa: S105 - of the demo alone, on loopback
@@ -103,7 +103,7 @@ async def _daemon(settings: Settings, narrator: Narrator) -> AsyncIterator[Runni
     metrics = Metrics()
     loaded = app.load_rules(settings)
     redactor = app.redactor_of(settings, loaded.packs, metrics)
-    set_up_log(as_json=False, level="info", redact=redactor.again, also=narrator.event)
+    log_everything(as_json=False, level="info", redact=redactor.again, also=narrator.event)
     async with app.running(settings, loaded, redactor, metrics, print) as daemon:
         yield daemon
 

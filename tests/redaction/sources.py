@@ -1,4 +1,5 @@
-"""Where canaries are planted: one function a source. A new kind of target adds one here, and its name to SOURCES."""
+"""Where canaries are planted: one function a source, and what they share. A new kind of target adds one here, or in a
+file beside this one, and its name to the test that asks it."""
 
 from __future__ import annotations
 
@@ -20,20 +21,32 @@ from tests.systems.plugin import Postgres, System
 
 @dataclass(kw_only=True)
 class Stage:
-    """What the sources put together: a pack's targets and checks, the daemon's environment, all that was planted."""
+    """What the sources put together: a pack's targets and checks, the daemon's environment, all that was planted.
 
-    postgres: Postgres
-    redis: System
+    `kinds`: the words by where they were put; `exchanged`: all that went between responder and our servers.
+    """
+
     stack: AsyncExitStack
     environment: dict[str, str] = field(default_factory=dict)
     targets: list[str] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)
     planted: list[str] = field(default_factory=list)
+    kinds: dict[str, list[str]] = field(default_factory=dict)
+    exchanged: list[bytes] = field(default_factory=list)
 
     def canary(self, where: str) -> str:
         """A word that stands nowhere else."""
         word = f"Canary{len(self.planted):03}x{where}Qz7"
         self.planted.append(word[: len("Canary000x")])  # also half of it is a leak
+        self.kinds.setdefault(where, []).append(word)
+        return word
+
+    def name(self, where: str) -> str:
+        """The same of small letters alone, as a name may be written in a line of a log."""
+        number = "".join("abcdefghij"[int(it)] for it in f"{len(self.planted):03}")
+        word = f"canary{number}x"
+        self.planted.append(word)
+        self.kinds.setdefault(where, []).append(word)
         return word
 
     def sentences(self, where: str) -> str:
@@ -54,8 +67,17 @@ class Stage:
 
     async def serve(self, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> str:
         """A server that answers everything so; its address."""
+
+        async def noted(request: web.Request) -> web.StreamResponse:
+            answer = await handler(request)
+            assert isinstance(answer, web.Response)
+            assert isinstance(answer.body, bytes | None)
+            said = f"{request.path_qs} {request.headers} {answer.headers}"
+            self.exchanged.append(said.encode() + await request.read() + (answer.body or b""))
+            return answer
+
         application = web.Application()
-        application.router.add_route("*", "/{path:.*}", handler)
+        application.router.add_route("*", "/{path:.*}", noted)
         server = LocalServer(application)
         await server.start()
         self.stack.push_async_callback(server.stop)
@@ -156,12 +178,12 @@ async def vendors(stage: Stage) -> None:
     stage.checks += ["statuspage.status: {target: page}"]
 
 
-async def postgres(stage: Stage) -> None:
+async def postgres(stage: Stage, server: Postgres) -> None:
     """Statements, names of applications and tables; the password that we sign in with."""
     password = stage.canary("PostgresPassword")
-    stage.environment["POSTGRES_URL"] = stage.postgres.readonly_dsn.replace("responder@", f"responder:{password}@")
+    stage.environment["POSTGRES_URL"] = server.readonly_dsn.replace("responder@", f"responder:{password}@")
     named = f"worker password={stage.canary('Application')}"
-    idle = await asyncpg.connect(stage.postgres.dsn, server_settings={"application_name": named})
+    idle = await asyncpg.connect(server.dsn, server_settings={"application_name": named})
     stage.stack.push_async_callback(idle.close)
     await idle.execute(f'create table if not exists "t token={stage.canary("Table")}" (id int)')
     await idle.execute("begin")
@@ -179,18 +201,18 @@ async def postgres(stage: Stage) -> None:
     ]
 
 
-async def caches(stage: Stage) -> None:
+async def caches(stage: Stage, server: System) -> None:
     """Names of keys, values, commands of the slow log; the password that we sign in with."""
     word = stage.canary("RedisPassword")
-    async with redis.asyncio.Redis.from_url(stage.redis.address) as client:
+    async with redis.asyncio.Redis.from_url(server.address) as client:
         await client.config_set("slowlog-log-slower-than", 0)
         await client.lpush("queue:emails", stage.canary("RawValue"))
         await client.set(f"session:{stage.canary('Key')}@example.com", stage.canary("Value"))
         await client.set("raw", stage.canary("SlowArgument"))
         await client.client_setname(f"password={stage.canary('ClientName')}")
         await client.config_set("requirepass", word)
-    stage.stack.push_async_callback(_open_again, stage.redis.address, word)
-    stage.environment["REDIS_ADDRESS"] = stage.redis.address.replace("redis://", f"redis://:{word}@")
+    stage.stack.push_async_callback(_open_again, server.address, word)
+    stage.environment["REDIS_ADDRESS"] = server.address.replace("redis://", f"redis://:{word}@")
     stage.targets.append('cache: {redis: "${REDIS_ADDRESS}", allow: [scan, slowlog]}')
     stage.checks += [
         "redis.ping: {target: cache}",
@@ -212,4 +234,4 @@ async def environment(stage: Stage) -> None:
     stage.environment["RESPONDER_GENERIC_TOKENS"] = stage.canary("GenericToken")
 
 
-SOURCES: tuple[Source, ...] = (http, unreachable, prometheus, vendors, postgres, caches, environment)
+SOURCES: tuple[Source, ...] = (http, unreachable, prometheus, vendors, environment)
