@@ -97,7 +97,7 @@ KEYED: tuple[Kind, ...] = (
           "https://h/cb?code=1&token={v}#top"),
     keyed("AWS secret key", run_of(BASE64, 40), "aws_secret_access_key = {v}", "AWS_SECRET_ACCESS_KEY={v}", '{"SecretAccessKey":"{v}"}',
           "AWS_SESSION_TOKEN={v}", "secretKey: {v}"),
-    keyed("registry credential", _basic, '{"auths":{"ghcr.io":{"auth":"{v}"}}}', "//registry.npmjs.org/:_auth={v}", ".dockerconfigjson: {v}"),
+    keyed("registry credential", _basic, '{"auths":{"images.example.com":{"auth":"{v}"}}}', "//npm.example.com/:_auth={v}", ".dockerconfigjson: {v}"),
     keyed("private key in JSON", _pem_body, '{"type":"service_account","private_key":"-----BEGIN PRIVATE KEY-----\\n{j}\\n-----END PRIVATE KEY-----\\n"}'),
     keyed("signing secret", _token, "webhook_secret={v}", "SLACK_SIGNING_SECRET={v}", "hmac_key={v}", "X-Hub-Signature-256: sha256={v}",
           "jwt_secret: {v}", "COOKIE_SECRET={v}", "salt={v}"),
