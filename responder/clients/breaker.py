@@ -69,7 +69,7 @@ class Breaker:
             elif self._failures >= FAILURES:
                 self._asked_again_at = began  # it was not tried; the next one may
             raise
-        except Exception:
+        except Exception:  # whatever it says, and be it a bug of ours: the target did not let us wait
             self._heard()
             raise
         else:

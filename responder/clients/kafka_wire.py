@@ -49,7 +49,7 @@ class Broker:
         try:
             await self._connect()
             answer = await self.ask(ApiVersionRequest())
-        except BaseException:
+        except BaseException:  # cancelled too: nobody else will close it
             self._close()
             raise
         self._versions = {key: (first, last) for key, first, last in answer.api_versions or ()}

@@ -18,6 +18,7 @@ from responder.diagnostics.diagnostic import Diagnostic
 from responder.diagnostics.kubernetes_asked import Meant, Where, kubectl, pods_meant
 from responder.diagnostics.log_errors import told
 from responder.diagnostics.log_lines import LogLine
+from responder.diagnostics.log_lookup import AtIncident
 from responder.diagnostics.log_shapes import MOST_CHARS, Shapes, shapes_of
 from responder.diagnostics.parameters import Seconds
 from responder.errors import CouldNotLook, Refused
@@ -40,16 +41,12 @@ class Asked(Where):
     previous: bool = False
 
     def beside(self, it: Beside) -> AskedBeside:
-        """The same, told the minute of the onset: incidents of one minute share one look."""
-        onset = it.onset.replace(second=0, microsecond=0) if it.onset else None
-        return AskedBeside(**self.model_dump(), onset=onset, excerpts=it.excerpts)
+        """The same, told of the incident."""
+        return AskedBeside.of(self, it)
 
 
-class AskedBeside(Asked):
-    """`onset`: of the incident; `excerpts`: also one line of each error, redacted."""
-
-    onset: datetime | None = None
-    excerpts: bool = False
+class AskedBeside(Asked, AtIncident):
+    """Told of the incident."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
