@@ -182,7 +182,13 @@ async def test_credentials_of_the_address_and_headers_are_sent(serve: Serve, tar
         "100.100.100.200",
         "224.0.0.1",
         "[::ffff:169.254.169.254]",
+        "[::ffff:a9fe:a9fe]",
         "[64:ff9b::a9fe:a9fe]",
+        "[2002:a9fe:a9fe::]",
+        "[2001:0:a9fe:a9fe::]",
+        "[::a9fe:a9fe]",
+        "[ff02::1]",
+        "255.255.255.255",
         "[::]",
     ],
 )
