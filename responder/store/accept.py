@@ -8,6 +8,7 @@ writers with the same keys in another order would deadlock.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -42,7 +43,10 @@ MAX_WEBHOOKS = 256
 MAX_ALERTS = 2000
 MAX_WAITING, MAX_ALERTS_WAITING = 2048, 10_000  # about a second's work; what waits longer is refused sooner
 WRITERS = 2
-PRESSING_WEBHOOKS, PRESSING_ALERTS = 8, 400  # that came in while one batch was written, which takes some milliseconds
+# A batch costs as much as a few webhooks, whatever is in it: beside another one it begins when so many are here.
+GATHER_WEBHOOKS, GATHER_ALERTS = 16, 800
+GATHER_SECONDS = 0.02  # or after so long: what the other one waits for may be a lock
+PRESSING_WEBHOOKS, PRESSING_ALERTS = 4, 100  # in one batch
 PRESSING_WAIT_SECONDS = 0.05
 PRESSED_FOR_SECONDS = 1.0
 ROOM_KNOWN_SECONDS = 1.0
@@ -90,6 +94,8 @@ class Acceptor:
         self._has_room_now, self._room_asked_at = True, float("-inf")
         self._alerts_waiting = 0
         self._pressed_until = 0.0
+        self._writing = 0
+        self._collecting, self._stirred = asyncio.Lock(), asyncio.Event()
         self._undecided, self._decided_at = 0, 0.0
 
     @property
@@ -131,9 +137,15 @@ class Acceptor:
 
     async def _commit_batches(self) -> None:
         while True:
-            batch = await self._next_batch()
+            batch: list[Waiting] = []
             try:
-                for waiting, outcome in zip(batch, await self._commit_or_split(batch), strict=True):
+                await self._collect(batch)
+                try:
+                    outcomes = await self._commit_or_split([it.webhook for it in batch])
+                finally:
+                    self._writing -= 1
+                    self._stirred.set()
+                for waiting, outcome in zip(batch, outcomes, strict=True):
                     _answer_to(waiting, outcome)
             except StoreUnavailable as away:
                 log.warning("webhook.not_kept", webhooks=len(batch), why=str(away))
@@ -165,9 +177,30 @@ class Acceptor:
             self._decided_at = waiting.since
         self._undecided += 1
         self._alerts_waiting += alerts
+        if self._is_enough():
+            self._stirred.set()
 
-    async def _next_batch(self) -> list[Waiting]:
-        batch = [await self._waiting.get()]
+    async def _collect(self, batch: list[Waiting]) -> None:
+        """Put into it what is written next: one webhook at least."""
+        async with self._collecting:
+            batch.append(await self._waiting.get())
+            await self._gather()
+            self._fill(batch)
+            self._writing += 1
+
+    async def _gather(self) -> None:
+        """Wait while another batch is written and this one would be small."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_SECONDS):
+                while self._writing and not self._is_enough():
+                    self._stirred.clear()
+                    await self._stirred.wait()
+
+    def _is_enough(self) -> bool:
+        return self._waiting.qsize() >= GATHER_WEBHOOKS or self._alerts_waiting >= GATHER_ALERTS
+
+    def _fill(self, batch: list[Waiting]) -> None:
+        """Put what else waits into a batch that has its first webhook, and note whether much comes in."""
         alerts = len(batch[0].webhook.alerts)
         self._alerts_waiting -= alerts
         while not self._waiting.empty() and len(batch) < MAX_WEBHOOKS and alerts < MAX_ALERTS:
@@ -182,11 +215,9 @@ class Acceptor:
         waited = now - batch[0].since
         if len(batch) >= PRESSING_WEBHOOKS or alerts >= PRESSING_ALERTS or waited >= PRESSING_WAIT_SECONDS:
             self._pressed_until = now + PRESSED_FOR_SECONDS
-        return batch
 
-    async def _commit_or_split(self, batch: Sequence[Waiting]) -> Sequence[Accepted | StoreUnavailable]:
+    async def _commit_or_split(self, webhooks: Sequence[Webhook]) -> Sequence[Accepted | StoreUnavailable]:
         """Commit all at once; where one cannot be, each alone, so that it fails alone."""
-        webhooks = [it.webhook for it in batch]
         try:
             return await self._commit(webhooks)
         except StoreUnavailable as away:
@@ -203,7 +234,7 @@ class Acceptor:
             if len(webhooks) == 1:
                 log.warning("webhook.quarantined", reason=type(refused).__name__)
                 return await self._commit([_put_aside(webhooks[0], type(refused).__name__)])
-        return [(await self._commit_or_split([it]))[0] for it in batch]
+        return [(await self._commit_or_split([it]))[0] for it in webhooks]
 
     async def _commit(self, webhooks: Sequence[Webhook]) -> list[Accepted]:
         try:
@@ -218,7 +249,7 @@ class Acceptor:
         return answers
 
     async def _transact(self, webhooks: Sequence[Webhook]) -> tuple[list[WebhookPlan], dict[int, str]]:
-        async with self._store.transaction() as connection:
+        async with self._store.accepting() as connection:
             plans = await self._decide(connection, webhooks)
             slugs = await Writing(connection=connection, terms=self._terms, wakes=not self.is_pressed).write(plans)
             log.debug("webhook.committing", webhooks=len(webhooks))

@@ -62,10 +62,10 @@ FORGET_RESERVED = "delete from alerts where link = any($1::bigint[])"
 
 UNRESERVE = "delete from links where id = any($1::bigint[])"
 
+# `$1`: a JSON list of rows. As columns each value would be looked at and encoded by itself, in Python, where the time is short.
 ALERTS = """insert into alerts as a (link, fingerprint, incident, status, starts_at, ends_at, labels, annotations, generator_url)
-            select link, fingerprint, incident, status, starts_at, ends_at, labels::jsonb, annotations::jsonb, generator_url
-            from unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::smallint[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::text[], $9::text[])
-              as n (link, fingerprint, incident, status, starts_at, ends_at, labels, annotations, generator_url)
+            select (r->>0)::bigint, decode(r->>1, 'hex'), (r->>2)::bigint, (r->>3)::smallint, (r->>4)::timestamptz, (r->>5)::timestamptz, r->6, r->7, r->>8
+            from jsonb_array_elements($1::text::jsonb) r
             order by 1, 2
             on conflict (link, fingerprint) do update set incident = excluded.incident, status = excluded.status,
               starts_at = excluded.starts_at, ends_at = excluded.ends_at, labels = excluded.labels,
@@ -88,13 +88,13 @@ SETTLE = """update incidents i set state = 'resolved', resolved_at = now()
 # New incidents, their links, alerts and what became of each webhook: one statement, as each costs a way there and back.
 KEEP = f"""with kept as ({ALERTS}),
              opened as (insert into incidents (id, slug, continues, title, first_report_due, awaits_until)
-               select id, slug, continues, title, now() + $15, case when paged then now() + $16 end
-               from unnest($10::bigint[], $11::text[], $12::bigint[], $13::text[], $14::boolean[]) as n (id, slug, continues, title, paged)),
+               select id, slug, continues, title, now() + $7, case when paged then now() + $8 end
+               from unnest($2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::boolean[]) as n (id, slug, continues, title, paged)),
              noted as (insert into webhooks (kind, source, key, incident, outcome)
                select kind, source, key, incident, outcome::jsonb
-               from unnest($17::text[], $18::text[], $19::bytea[], $20::bigint[], $21::text[]) as n (kind, source, key, incident, outcome)),
+               from unnest($9::text[], $10::text[], $11::bytea[], $12::bigint[], $13::text[]) as n (kind, source, key, incident, outcome)),
              linked as (insert into links as l (kind, source, key, id, incident, url, external_id) overriding system value
-               select * from unnest($22::text[], $23::text[], $24::bytea[], $25::bigint[], $26::bigint[], $27::text[], $28::text[]) order by 1, 2, 3
+               select * from unnest($14::text[], $15::text[], $16::bytea[], $17::bigint[], $18::bigint[], $19::text[], $20::text[]) order by 1, 2, 3
                on conflict (kind, source, key) do update set incident = excluded.incident, url = excluded.url, seen_at = now()
                returning id)
            select id from linked"""

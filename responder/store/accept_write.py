@@ -15,8 +15,8 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from responder.model.alert import Webhook
-from responder.model.folding import GroupPlan, Heard, Told, WebhookPlan
+from responder.model.alert import Alert, Webhook
+from responder.model.folding import GroupPlan, Heard, Held, Told, WebhookPlan
 from responder.model.incident import slug_of
 from responder.store import accept_sql as sql
 from responder.store.afresh import all_locked
@@ -29,6 +29,7 @@ LOOK_ANEW_TEXT, NOTHING = json.dumps(LOOK_ANEW), "{}"
 # The gravity of a look: nobody knows yet of an incident that has just begun. What its sender thinks of it says which of
 # many is looked at first, no more: severity is decided by rules.
 NEW, TOLD, ROUTINE = 1, 5, 9
+AlertRow = tuple[Any, ...]  # link, fingerprint, incident, status, start, end, labels, annotations, address
 NEW_BY_LABEL = {"critical": 0, "page": 0, "warning": 2, "info": 3, "none": 4}
 
 
@@ -94,7 +95,7 @@ class Writing:
         )
         rows = await self.connection.fetch(
             sql.KEEP,
-            *columns(_changed(groups), 9),
+            rows_as_json(_changed(groups)),
             *columns(opened, 5),
             self.terms.first_report_within,
             self.terms.awaits_alerts_for,
@@ -175,27 +176,36 @@ async def _write_incident_heard(connection: Any, incident: int, group: GroupPlan
             group.lines.append(f"resolved: {heard.settled_by} settled it at PagerDuty")
 
 
-def _changed(groups: Sequence[GroupPlan]) -> list[tuple[Any, ...]]:
+def _changed(groups: Sequence[GroupPlan]) -> list[AlertRow]:
     """The rows of alerts with news."""
     return sorted(
         (
-            (
-                it.link,
-                bytes.fromhex(fingerprint),
-                it.incident,
-                int(state.status),
-                state.starts_at,
-                state.ends_at,
-                _json(alert.labels),
-                _json(alert.annotations),
-                alert.generator_url,
-            )
+            alert_row(it.link, it.incident, it.states[fingerprint], alert)
             for it in groups
             for fingerprint, alert in it.changed.items()
-            for state in (it.states[fingerprint],)
         ),
         key=itemgetter(0, 1),
     )
+
+
+def alert_row(link: int | None, incident: int | None, state: Held | Alert, alert: Alert) -> AlertRow:
+    """What `accept_sql.ALERTS` takes of one alert; `state` may be newer than what the alert itself says."""
+    return (
+        link,
+        alert.fingerprint,
+        incident,
+        int(state.status),
+        state.starts_at,
+        state.ends_at,
+        alert.labels,
+        alert.annotations,
+        alert.generator_url,
+    )
+
+
+def rows_as_json(rows: Sequence[AlertRow]) -> str:
+    """All of them as one text."""
+    return _json(rows)
 
 
 async def _write_known_alerts(connection: Any, groups: Sequence[GroupPlan]) -> None:

@@ -6,7 +6,6 @@ order of id, then links, alerts, deliveries, work. Whoever was about to report f
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +20,7 @@ from responder.model.paged import PagedIncident, PagedStatus
 from responder.store import adopt_sql as sql
 from responder.store.accept import lock_of
 from responder.store.accept_sql import ALERTS, END_PAGED, LOCK, LOCK_INCIDENTS, READ_AGAIN, REOPEN, SETTLE_PAGED
-from responder.store.accept_write import LOOK_ANEW, NEW
+from responder.store.accept_write import LOOK_ANEW, NEW, AlertRow, alert_row, rows_as_json
 from responder.store.afresh import afresh, all_locked
 from responder.store.fold import fold
 from responder.store.incidents import ask_deliveries
@@ -170,7 +169,7 @@ class _Adoption:
         for it in missing:
             link = await self._connection.fetchval(sql.RESERVE, RESERVED, it.group, elder, self._paged.id)
             if is_heard and it.alerts:  # its end will be heard as well
-                await self._connection.execute(ALERTS, *_columns(link, elder, it.alerts))
+                await self._connection.execute(ALERTS, rows_as_json(_rows(link, elder, it.alerts)))
                 kept = True
         is_ignored = bool(self._held) and all(it.is_ignored for it in self._held)
         if kept or groups or is_ignored:
@@ -191,21 +190,7 @@ class _Adoption:
         )
 
 
-def _columns(link: int, incident: int, alerts: Sequence[Alert]) -> list[list[Any]]:
+def _rows(link: int, incident: int, alerts: Sequence[Alert]) -> list[AlertRow]:
     """As the acceptance writes them."""
-    unique = sorted({it.fingerprint: it for it in alerts}.items())
-    rows = [
-        (
-            link,
-            bytes.fromhex(fingerprint),
-            incident,
-            int(it.status),
-            it.starts_at,
-            it.ends_at,
-            json.dumps(dict(it.labels)),
-            json.dumps(dict(it.annotations)),
-            it.generator_url,
-        )
-        for fingerprint, it in unique
-    ]
-    return [list(column) for column in zip(*rows, strict=True)]
+    unique = {it.fingerprint: it for it in alerts}
+    return [alert_row(link, incident, unique[fingerprint], unique[fingerprint]) for fingerprint in sorted(unique)]

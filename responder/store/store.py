@@ -18,7 +18,9 @@ import structlog
 from responder.errors import StoreUnavailable, UsageError
 from responder.store.lineage import notice
 
-POOL_SIZE = 12  # of the embedded server's 25: the rest is for a second daemon taking over, and for people
+FOR_WEBHOOKS = 3  # connections that only acceptance takes: it must not stand in line behind hundreds of looks
+FOR_THE_REST = 6  # more would not end sooner, but keep the processors of the database from those who write webhooks
+POOL_SIZE = FOR_WEBHOOKS + FOR_THE_REST  # of the embedded server's 25: a second daemon may take over, people look
 CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 30.0
 CLOSE_SECONDS = 2.0
@@ -65,6 +67,7 @@ class Store:
     def __init__(self, pool: asyncpg.Pool | None = None, *, redact: Callable[[str], str]) -> None:
         self._pool = pool
         self._redact = redact
+        self._for_the_rest = asyncio.Semaphore(FOR_THE_REST)
 
     @classmethod
     async def open(cls, dsn: str, *, redact: Callable[[str], str]) -> Store:
@@ -88,6 +91,23 @@ class Store:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         """One connection; what means "the database is away" leaves as StoreUnavailable."""
+        async with self._turn(), self._one() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._for_the_rest.acquire()
+        except TimeoutError as busy:
+            raise StoreUnavailable(f"store: no connection was free within {CONNECT_SECONDS:.0f} s") from busy
+        try:
+            yield
+        finally:
+            self._for_the_rest.release()
+
+    @asynccontextmanager
+    async def _one(self) -> AsyncIterator[Any]:
         if self._pool is None:
             raise StoreUnavailable("store: the database was not reached yet")
         try:
@@ -105,10 +125,16 @@ class Store:
         async with self.connection() as connection, connection.transaction():
             yield connection
 
+    @asynccontextmanager
+    async def accepting(self) -> AsyncIterator[Any]:
+        """The same for acceptance alone, which does not wait for a connection that other work has."""
+        async with self._one() as connection, connection.transaction():
+            yield connection
+
     async def _end_frozen(self) -> None:
         """End the sessions of replicas that froze with a lock in their hands; they lose nothing that was committed."""
         with contextlib.suppress(asyncpg.PostgresError, StoreUnavailable):
-            async with self.connection() as connection:
+            async with self._one() as connection:
                 for row in await connection.fetch(END_FROZEN):
                     log.warning("store.session_ended", pid=row["pid"], why="frozen with a lock in its hands")
 

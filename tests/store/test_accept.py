@@ -20,10 +20,18 @@ from responder.errors import StoreUnavailable
 from responder.incidents.fold import fold
 from responder.model.alert import Accepted, Alert, Quarantined, Webhook
 from responder.model.folding import WebhookPlan
-from responder.store.accept import MAX_ALERTS_WAITING, MAX_WAITING, PRESSING_WEBHOOKS, Acceptor, lock_of
+from responder.store import accept
+from responder.store.accept import (
+    GATHER_WEBHOOKS,
+    MAX_ALERTS_WAITING,
+    MAX_WAITING,
+    PRESSING_WEBHOOKS,
+    Acceptor,
+    lock_of,
+)
 from responder.store.accept_sql import LOCK
 from responder.store.accept_write import TOLD
-from responder.store.store import Store
+from responder.store.store import FOR_THE_REST, Store
 from responder.store.work import CHANNEL
 
 
@@ -321,6 +329,82 @@ async def test_who_waits_for_work_is_woken_unless_a_storm_would_wake_it_all_the_
 
     assert woken == (["work"] if batch == 1 else [])
     assert await rows(store, "select count(*) from work where kind = 'respond'") == [(batch,)]
+
+
+async def test_acceptance_does_not_stand_in_line_behind_other_work(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    over, has_one = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def work() -> None:
+        async with store.connection():
+            has_one.release()
+            await over.wait()
+
+    async with accepting(store) as acceptor, asyncio.TaskGroup() as group:
+        for _ in range(10 * FOR_THE_REST):
+            group.create_task(work())
+        for _ in range(FOR_THE_REST):
+            await has_one.acquire()
+        assert (await acceptor.accept(webhook(alert("aa")))).accepted == 1
+        assert has_one.locked()  # the others still stand in line
+        over.set()
+
+
+async def test_other_work_that_finds_no_connection_says_so_and_does_not_wait_for_ever(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("responder.store.store.CONNECT_SECONDS", 0.1)
+    async with contextlib.AsyncExitStack() as held:
+        for _ in range(FOR_THE_REST):
+            await held.enter_async_context(store.connection())
+        with pytest.raises(StoreUnavailable, match="no connection was free"):
+            async with store.connection():
+                pass
+    assert await rows(store, "select 1") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("more", "beside"),
+    [pytest.param(2, False, id="a few wait"), pytest.param(GATHER_WEBHOOKS + 1, True, id="many do not")],
+)
+async def test_a_batch_beside_another_one_waits_until_it_is_worth_it(
+    store: Store,
+    database: str,
+    alert: Callable[..., Alert],
+    webhook: Callable[..., Webhook],
+    monkeypatch: pytest.MonkeyPatch,
+    more: int,
+    beside: bool,
+) -> None:
+    monkeypatch.setattr(accept, "GATHER_SECONDS", 60.0)
+    batches: list[int] = []
+
+    def fold_noted(webhooks: Sequence[Webhook], *given: Any) -> list[WebhookPlan]:
+        batches.append(len(webhooks))
+        return fold(webhooks, *given, reopen_within=timedelta(minutes=10))
+
+    acceptor = Acceptor(store, fold_noted, first_report_within=timedelta(seconds=15))
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(acceptor.run())
+        other = await asyncpg.connect(database)
+        async with other.transaction():
+            await other.execute("lock table webhooks in share mode")  # whoever writes there waits
+            answers = [group.create_task(acceptor.accept(webhook(alert(), group=b"first")))]
+            while not batches:
+                await asyncio.sleep(0.01)
+            for n in range(more):
+                answers.append(group.create_task(acceptor.accept(webhook(alert(), group=b"%d" % n))))
+                await asyncio.sleep(0.001)
+            if beside:
+                while len(batches) < 2:
+                    await asyncio.sleep(0.01)
+            assert batches == ([1, more] if beside else [1])
+        await asyncio.wait(answers)
+        running.cancel()
+        await other.close()
+
+    assert batches == [1, more]
 
 
 async def test_what_is_held_is_found_by_index_however_small_the_tables_were(store: Store) -> None:
