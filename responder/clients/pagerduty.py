@@ -98,7 +98,9 @@ class PagerDutyDoor:
         body: Any = None,
         within: float = WITHIN_SECONDS,
     ) -> Answer:
-        """One request, never repeated, all of it `within` so many seconds, waiting for its turn included.
+        """One request, all of it `within` so many seconds, waiting for its turn included.
+
+        A POST is never repeated; aiohttp sends others once more where a connection that was kept open had been closed.
 
         Raises Throttled when no turn comes in time: then nothing was sent. aiohttp's errors and TimeoutError pass to
         who knows what they mean.

@@ -29,7 +29,7 @@ from responder.errors import (
 )
 from responder.model.report import Report
 from responder.store import deliveries as ledger
-from responder.store.deliveries import Begun
+from responder.store.deliveries import Begun, Delivery
 from responder.store.store import Store
 
 SEND_WITHIN_SECONDS = 6.0  # shorter than a lease: who takes over reads back after our last byte
@@ -42,6 +42,11 @@ DOUBTFUL = ("sending", "uncertain")
 MAY_BE_A_DUPLICATE = "may be a duplicate"
 T = TypeVar("T")
 log = structlog.get_logger()
+
+
+def is_doubtful(delivery: Delivery) -> bool:
+    """Whether a post may have arrived of which nothing was heard; a later one that was refused does not settle that."""
+    return delivery.state in DOUBTFUL or delivery.uncertain_since is not None
 
 
 def _nobody_counts(_: str) -> None:
@@ -120,16 +125,20 @@ async def send(
     try:
         return await sending.edit() if delivery.foreign_id is not None else await sending.first()
     except DeliveryUncertain as uncertain:
-        await ledger.aside(store, delivery, state="uncertain", why=str(uncertain))
+        held = await ledger.aside(store, delivery, state="uncertain", why=str(uncertain), is_doubtful=True)
+        if not held and sink.reads_back:  # ours may arrive beside, or over, that of who took over
+            await ledger.distrust(store, delivery, verify=True)
         return Sent(outcome="uncertain", again_in=again_in, why=str(uncertain))
     except DeliveryPostponed as postponed:
-        state = "uncertain" if delivery.state in DOUBTFUL and delivery.foreign_id is None else "due"
-        await ledger.aside(store, delivery, state=state, why=str(postponed))
+        doubtful = is_doubtful(delivery) and delivery.foreign_id is None
+        state = "uncertain" if doubtful else "due"
+        await ledger.aside(store, delivery, state=state, why=str(postponed), is_doubtful=doubtful, is_unsent=True)
         asked_for = min(postponed.after_seconds, LONGEST_WAIT_SECONDS)
         return Sent(outcome="postponed", again_in=max(asked_for, again_in), why=str(postponed))
     except DeliveryRefused as refused:
         state = "gone" if refused.gone else "failed"
-        await ledger.aside(store, delivery, state=state, why=str(refused), digest=digest)
+        doubtful = is_doubtful(delivery) and delivery.foreign_id is None
+        await ledger.aside(store, delivery, state=state, why=str(refused), digest=digest, is_doubtful=doubtful)
         again = None if refused.gone else REFUSED_AGAIN_SECONDS
         return Sent(outcome="gone" if refused.gone else "refused", again_in=again, why=str(refused))
 
@@ -164,20 +173,24 @@ class _Sending:
     async def edit(self) -> Sent:
         delivery = self.begun.delivery
         assert delivery.foreign_id is not None
-        if not await ledger.held(self.store, delivery):
+        if not await ledger.editing(self.store, delivery):
             raise LeaseLost(f"delivery {delivery.id}")
+        return await self._edit(delivery.foreign_id, outcome="edited", verify=delivery.verify, tag=delivery.tag)
+
+    async def _edit(self, note: str, *, outcome: str, verify: bool, tag: str) -> Sent:
+        """The ledger says already that what stands there is not known."""
         try:
-            await self._put(delivery.foreign_id, delivery.tag)
-            kept = delivery.foreign_id
+            await self._put(note, tag)
+            kept = note
         except DeliveryRefused as refused:
             found = await self._another() if refused.gone else None
             if found is None:
                 raise
-            await self._put(found, delivery.tag)
+            await self._put(found, tag)
             kept = found
-        if not await self._shown(kept, verify=delivery.verify, tag=delivery.tag):
-            await ledger.distrust(self.store, delivery)  # ours may stand over what who took over has written
-        return Sent(outcome="edited", again_in=VERIFY_AFTER_SECONDS if delivery.verify else None)
+        if not await self._shown(kept, verify=verify, tag=tag):
+            await ledger.distrust(self.store, self.begun.delivery)  # ours may stand over what who took over has written
+        return Sent(outcome=outcome, again_in=VERIFY_AFTER_SECONDS if verify else None)
 
     async def _post(self, tag: str) -> str:
         async def post(text: Any) -> str:
@@ -214,7 +227,7 @@ class _Sending:
 
     async def first(self) -> Sent:
         delivery = self.begun.delivery
-        doubtful = delivery.state in DOUBTFUL
+        doubtful = is_doubtful(delivery)
         tag = ""
         if doubtful or self.lost is not None:
             ours, tag = await self._read_back()
@@ -243,10 +256,10 @@ class _Sending:
 
     async def _adopt(self, ours: str) -> Sent:
         """It had arrived after all: show the newest text on it."""
+        if not await ledger.found(self.store, self.begun.delivery, foreign_id=ours):
+            raise LeaseLost(f"delivery {self.begun.delivery.id}")
         log.info("delivery.adopted", sink=self.sink.name, note=ours)
-        await self._put(ours, "")
-        await self._shown(ours, verify=True, tag="")
-        return Sent(outcome="delivered", again_in=VERIFY_AFTER_SECONDS)
+        return await self._edit(ours, outcome="delivered", verify=True, tag="")
 
     async def _read_back(self) -> tuple[str | None, str]:
         """Ours, if it is there, and the tag for a post that nobody could check."""

@@ -145,22 +145,37 @@ async def shown(
         return done is not None
 
 
-async def aside(store: Store, delivery: Delivery, *, state: str, why: str, digest: bytes | None = None) -> None:
-    """Write down why it is not visible; `uncertain` keeps the moment when it first became so.
+async def aside(
+    store: Store,
+    delivery: Delivery,
+    *,
+    state: str,
+    why: str,
+    digest: bytes | None = None,
+    is_doubtful: bool = False,
+    is_unsent: bool = False,
+) -> bool:
+    """Write down why it is not visible; False when the fence has moved.
 
-    `digest`: of a report that was refused.
+    `digest`: of a report that was refused. `is_doubtful`: one may be there all the same, which is remembered with the
+    moment when it first was so. `is_unsent`: nothing left this time, so a post that was to be the only blind one is not
+    used up.
     """
     async with store.connection() as connection:
-        await connection.execute(
+        done = await connection.fetchval(
             """update deliveries set state = $3, why = $4, digest = coalesce($5, digest), refused_at = case when $3 = 'failed' then now() end,
-               uncertain_since = case when $3 = 'uncertain' then least(uncertain_since, now()) else uncertain_since end
-               where id = $1 and attempt = $2""",
+               uncertain_since = case when $6 then least(uncertain_since, now()) else uncertain_since end,
+               tag = case when $7 and foreign_id is null then '' else tag end
+               where id = $1 and attempt = $2 returning id""",
             delivery.id,
             delivery.attempt,
             state,
             store.redacted(why),
             digest,
+            is_doubtful,
+            is_unsent,
         )
+        return done is not None
 
 
 async def verified(store: Store, delivery: Delivery, *, foreign_id: str) -> None:
@@ -174,18 +189,41 @@ async def verified(store: Store, delivery: Delivery, *, foreign_id: str) -> None
         )
 
 
-async def held(store: Store, delivery: Delivery) -> bool:
-    """Whether nobody has taken the delivery over."""
+async def editing(store: Store, delivery: Delivery) -> bool:
+    """Say, before a byte leaves, that what stands there may be another text from now on; False when the fence has moved."""
     async with store.connection() as connection:
-        attempt = await connection.fetchval("select attempt from deliveries where id = $1", delivery.id)
-        return bool(attempt == delivery.attempt)
+        done = await connection.fetchval(
+            "update deliveries set digest = null, shown_state = null where id = $1 and attempt = $2 returning id",
+            delivery.id,
+            delivery.attempt,
+        )
+        return done is not None
 
 
-async def distrust(store: Store, delivery: Delivery) -> None:
-    """What stands there may be ours, written after somebody else's: have it written anew."""
+async def found(store: Store, delivery: Delivery, *, foreign_id: str) -> bool:
+    """Say that ours stands there under this id, with whatever text, perhaps not alone; False when the fence has moved."""
+    async with store.connection() as connection:
+        done = await connection.fetchval(
+            """update deliveries set foreign_id = $3, digest = null, shown_state = null, verify = true, tag = ''
+               where id = $1 and attempt = $2 returning id""",
+            delivery.id,
+            delivery.attempt,
+            foreign_id,
+        )
+        return done is not None
+
+
+async def distrust(store: Store, delivery: Delivery, *, verify: bool = False) -> None:
+    """What stands there may be ours, written after somebody else's: have it written anew, and listed to `verify`."""
     async with store.transaction() as connection:
-        await connection.execute("update deliveries set digest = null where id = $1", delivery.id)
-        await ask_deliveries(connection, delivery.incident, [delivery.sink], gravity=0)
+        incident = await connection.fetchval(
+            """update deliveries set digest = null, shown_state = null, verify = verify or $2,
+               delivered_at = case when $2 then now() else delivered_at end where id = $1 returning incident""",
+            delivery.id,
+            verify,
+        )
+        if incident is not None:  # another one, perhaps, than when it was begun
+            await ask_deliveries(connection, incident, [delivery.sink], gravity=0)
 
 
 async def wait_for_object(store: Store, incident: int, sink: str, *, state: str, why: str) -> None:

@@ -15,6 +15,7 @@ from responder.delivery.send import (
     VERIFY_AFTER_SECONDS,
     Deadline,
     Lost,
+    is_doubtful,
     send,
     verify,
 )
@@ -44,7 +45,8 @@ async def deliver(row: Claimed, desk: Desk) -> Next:
     if sink is None:
         return OVER
     if begun.report.private:
-        await ledger.aside(desk.store, begun.delivery, state="withheld", why=PRIVATE)
+        doubtful = is_doubtful(begun.delivery)
+        await ledger.aside(desk.store, begun.delivery, state="withheld", why=PRIVATE, is_doubtful=doubtful)
         return OVER
     report = begun.report
     if begun.continued_in is not None:
@@ -55,7 +57,7 @@ async def deliver(row: Claimed, desk: Desk) -> Next:
     rest = await _verified(desk, sink, begun, markers) if begun.delivery.verify else OVER
     reason = _reason(begun, report)
     if reason is None:
-        return rest
+        return refused_again(begun) if is_refused(begun) else rest
     wait = _seconds_to_wait(begun, reason)
     if wait > 0:
         return Next(in_seconds=wait, waits_for="at most one edit a minute")
@@ -160,6 +162,13 @@ def is_refused(begun: Begun) -> bool:
     """Refused lately: after a quarter of an hour whoever could mend it may have done so."""
     at = begun.delivery.refused_at if begun.delivery.state == "failed" else None
     return at is not None and _seconds_since(at, begun.now) < REFUSED_AGAIN_SECONDS
+
+
+def refused_again(begun: Begun) -> Next:
+    """When the quarter of an hour is over: to end here would forget that it was to be tried again."""
+    at = begun.delivery.refused_at
+    left = REFUSED_AGAIN_SECONDS - (_seconds_since(at, begun.now) if at is not None else 0.0)
+    return Next(in_seconds=max(left, STALE_AGAIN_SECONDS), waits_for=begun.delivery.why)
 
 
 def _seconds_to_wait(begun: Begun, reason: DeliveryReason) -> float:

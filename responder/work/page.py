@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import structlog
 
-from responder.delivery.send import SEND_WITHIN_SECONDS, Deadline, send
+from responder.delivery.send import SEND_WITHIN_SECONDS, Deadline, is_doubtful, send
 from responder.delivery.sink import Sink
 from responder.model.incident import PAGE, IncidentState, marker_of
 from responder.report.compare import material_digest
@@ -16,11 +16,10 @@ from responder.store import deliveries as ledger
 from responder.store.accept_write import LOOK_ANEW
 from responder.store.deliveries import Begun
 from responder.store.work import Ask, Claimed, ask
-from responder.work.deliver import PRIVATE, STALE_AGAIN_SECONDS, is_refused
+from responder.work.deliver import PRIVATE, STALE_AGAIN_SECONDS, is_refused, refused_again
 from responder.work.desk import OVER, Desk, Next
 from responder.work.work import AGAIN_SECONDS, Kind
 
-ON_ITS_WAY = ("sending", "uncertain")
 OVER_BEFORE = "it was over before anybody was paged"
 log = structlog.get_logger()
 
@@ -32,13 +31,16 @@ async def page(row: Claimed, desk: Desk) -> Next:
     if begun is None or begun.report is None or begun.delivery.state == "gone":
         return OVER
     if begun.report.private:
-        await ledger.aside(desk.store, begun.delivery, state="withheld", why=PRIVATE)
+        doubtful = is_doubtful(begun.delivery)
+        await ledger.aside(desk.store, begun.delivery, state="withheld", why=PRIVATE, is_doubtful=doubtful)
         return OVER
     if begun.report.state != begun.incident_state:
         return Next(in_seconds=STALE_AGAIN_SECONDS, waits_for="the look that is under way")
     sink = desk.sinks.get(begun.delivery.sink)
-    if sink is None or _is_said(begun) or is_refused(begun):
+    if sink is None or _is_said(begun):
         return OVER
+    if is_refused(begun):
+        return refused_again(begun)
     if begun.incident_state != IncidentState.OPEN and _was_never_sent(begun):
         await ledger.aside(desk.store, begun.delivery, state="none", why=OVER_BEFORE)
         return OVER
@@ -50,7 +52,7 @@ def _is_said(begun: Begun) -> bool:
 
 
 def _was_never_sent(begun: Begun) -> bool:
-    return begun.delivery.foreign_id is None and begun.delivery.state not in ON_ITS_WAY
+    return begun.delivery.foreign_id is None and not is_doubtful(begun.delivery)
 
 
 async def _send(desk: Desk, sink: Sink, begun: Begun, row: Claimed, deadline: Deadline) -> Next:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from responder.delivery.pagerduty_note import PagerDutyNote
 from responder.delivery.send import MAY_BE_A_DUPLICATE, Deadline, Lost, Sent, send, verify
 from responder.demo.pagerduty import TOKEN, StandInPagerDuty
 from responder.demo.pagerduty_account import BOT_EMAIL
-from responder.errors import LeaseLost
+from responder.errors import DeliveryUncertain, LeaseLost
 from responder.model.report import Report
 from responder.store import deliveries as ledger
 from responder.store.deliveries import Begun
@@ -68,6 +69,10 @@ class Desk:
             state: str = await connection.fetchval("select state from deliveries where id = 1")
             return state
 
+    async def store_rows(self, query: str) -> list[tuple[object, ...]]:
+        async with self.store.connection() as connection:
+            return [tuple(it) for it in await connection.fetch(query)]
+
     async def age_uncertainty(self, age: timedelta) -> None:
         async with self.store.connection() as connection:
             await connection.execute("update deliveries set uncertain_since = now() - $1::interval", age)
@@ -117,6 +122,65 @@ async def test_a_note_that_was_stored_but_not_answered_is_found_and_not_posted_a
     assert (uncertain.outcome, found.outcome, await desk.state()) == ("uncertain", "delivered", "visible")
     assert len(desk.notes) == 1
     assert len(desk.pagerduty.asked("POST *")) == 1
+
+
+@pytest.mark.parametrize("do", ["hang", "status"])
+async def test_what_an_edit_without_an_answer_left_there_is_not_known(desk: Desk, do: str) -> None:
+    await desk.send()
+    desk.pagerduty.fault("PUT /incidents/*/notes/*", do, store=True, seconds=5)
+
+    sent = await desk.send(seconds=0.5)
+    left = (await desk.begin()).delivery
+
+    assert (sent.outcome, left.digest, left.shown_state) == ("uncertain", None, None)
+
+
+async def test_it_is_not_known_either_after_a_kill_in_the_middle_of_an_edit(desk: Desk) -> None:
+    await desk.send()
+    desk.pagerduty.fault("PUT /incidents/*/notes/*", "hang", store=True, seconds=60)
+    sending = asyncio.create_task(desk.send(seconds=60))
+    while not desk.pagerduty.asked("PUT *"):
+        await asyncio.sleep(0.01)
+    sending.cancel()
+    await asyncio.wait([sending])
+
+    left = (await desk.begin()).delivery
+
+    assert (left.state, left.digest, left.shown_state) == ("visible", None, None)
+
+
+async def test_one_that_arrived_and_whose_edit_is_refused_is_not_posted_again(desk: Desk) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=True)
+    desk.pagerduty.fault("PUT /incidents/*/notes/*", "status", status=400, times=2)  # whole, and short
+
+    outcomes = [(await desk.send()).outcome for _ in range(3)]
+
+    assert outcomes == ["uncertain", "refused", "edited"]
+    assert len(desk.notes) == len(desk.pagerduty.asked("POST *")) == 1
+
+
+async def test_one_that_may_have_arrived_is_looked_for_also_after_a_refusal(desk: Desk) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=True)
+    await desk.send()
+    desk.pagerduty.fault("GET /incidents/*/notes", "status", status=200, body='{"notes": []}')  # its list is late
+    desk.pagerduty.fault("POST /incidents/*/notes", "status", status=400, times=2)
+
+    desk.pagerduty.fault("PUT /incidents/*/notes/*", "status", status=500)
+
+    outcomes = [(await desk.send()).outcome for _ in range(2)]
+
+    assert outcomes == ["refused", "uncertain"]
+    assert (await desk.begin()).delivery.digest is None  # that of the refused one does not stand there
+    assert len(desk.notes) == 1
+
+
+async def test_one_that_is_found_is_not_given_up_for_one_answer_that_it_is_gone(desk: Desk) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=True)
+    desk.pagerduty.fault("PUT /incidents/*/notes/*", "status", status=404)
+
+    outcomes = [(await desk.send()).outcome for _ in range(2)]
+
+    assert (outcomes, await desk.state(), len(desk.notes)) == (["uncertain", "delivered"], "visible", 1)
 
 
 async def test_an_edit_is_made_only_when_the_answer_shows_the_note(desk: Desk) -> None:
@@ -189,6 +253,19 @@ async def test_what_stays_unreadable_is_posted_blindly_only_once(desk: Desk) -> 
 
     assert outcomes == ["uncertain"] * 4
     assert len(desk.notes) == 1
+
+
+async def test_a_blind_post_that_never_left_is_not_the_one(desk: Desk) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=False)
+    await desk.send()
+    await desk.age_uncertainty(timedelta(minutes=11))
+    desk.pagerduty.fault("GET /incidents/*/notes", "status", status=500, times=None)
+    desk.pagerduty.fault("POST /incidents/*/notes", "status", status=429)
+
+    outcomes = [(await desk.send()).outcome for _ in range(2)]
+
+    assert outcomes == ["postponed", "delivered"]
+    assert [MAY_BE_A_DUPLICATE in note for note in desk.notes] == [True]
 
 
 async def test_a_note_that_was_posted_is_known_though_it_cannot_be_listed_once_more(desk: Desk) -> None:
@@ -308,6 +385,32 @@ async def test_two_that_send_at_once_leave_one_note(desk: Desk) -> None:
     await verify(desk.store, desk.sink, await desk.begin(), markers=[MARKER])
 
     assert (taker.outcome, wrote, len(desk.notes)) == ("delivered", False, 1)
+
+
+async def test_what_a_sleeper_sent_late_without_an_answer_is_looked_for_by_whoever_goes_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way, ended = asyncio.Event(), asyncio.Event()
+
+    async def post(*_: object, within: float) -> str:
+        under_way.set()
+        await ended.wait()
+        raise DeliveryUncertain(f"no answer within {within:.0f} s")
+
+    asleep = PagerDutyNote(desk.sink._api)
+    monkeypatch.setattr(asleep, "post", post)
+    sleeper = asyncio.create_task(replace(desk, sink=asleep).send(await desk.begin()))
+    await under_way.wait()
+    await desk.send()
+    ended.set()
+    await sleeper
+    desk.pagerduty.add_note(desk.object, f"late {MARKER}")
+
+    asked = await desk.store_rows("select kind, key from work")
+    await verify(desk.store, desk.sink, begun := await desk.begin(), markers=[MARKER])
+
+    assert asked == [("deliver:pagerduty_note", "1")]
+    assert (begun.delivery.state, begun.delivery.verify, len(desk.notes)) == ("visible", True, 1)
 
 
 async def test_a_sleeper_that_wakes_after_its_time_sends_nothing(desk: Desk) -> None:

@@ -19,6 +19,8 @@ LATE: dict[str, Write] = {
         store, it, foreign_id="late", digest=b"late", report=report(), verify=True, tag="late"
     ),
     "aside": lambda store, it: ledger.aside(store, it, state="failed", why="late", digest=b"late"),
+    "editing": lambda store, it: ledger.editing(store, it),
+    "found": lambda store, it: ledger.found(store, it, foreign_id="late"),
     "verified": lambda store, it: ledger.verified(store, it, foreign_id="late"),
 }
 
@@ -52,6 +54,19 @@ async def test_a_late_write_changes_nothing(store: Store, taken_over: Delivery, 
 
 
 async def test_an_older_fence_takes_nothing_up(store: Store, taken_over: Delivery) -> None:
-    assert not await ledger.held(store, taken_over)
     assert await ledger.begin(store, 1, 1) is None
     assert await ledger.begin(store, 1, 2) is None
+
+
+async def test_what_is_distrusted_is_asked_for_where_it_has_moved_to(store: Store, taken_over: Delivery) -> None:
+    """The younger of two incidents had it when it was begun, the elder has it now."""
+    async with store.transaction() as connection:
+        await connection.execute("insert into incidents (id, slug, first_report_due) values (2, 'inc-0002', now())")
+        await connection.execute("update deliveries set incident = 2, shown_state = 'open', digest = 'd'")
+
+    await ledger.distrust(store, taken_over)
+
+    found = await row(store)
+    assert (found["digest"], found["shown_state"], found["verify"]) == (None, None, False)
+    async with store.connection() as connection:
+        assert await connection.fetchval("select kind || ' ' || key from work") == "deliver:pagerduty_note 1"

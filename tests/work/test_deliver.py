@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from responder.store.work import Claimed
+from responder.work.deliver import deliver
 from tests.work.conftest import World
 from tests.work.test_order_of_events import one_note, settled
 
@@ -31,3 +33,19 @@ async def test_an_edit_that_was_refused_is_made_later(world: Start, monkeypatch:
     assert before.startswith("P1")
     assert len(it.pagerduty.asked("PUT *")) == 3
     assert await it.rows("select state from deliveries") == [("visible",)]
+
+
+async def test_one_that_is_asked_for_meanwhile_is_still_made_later(world: Start) -> None:
+    it = await world()
+    incident = await it.page()
+    it.pagerduty.fault("POST /incidents/*/notes", "status", status=400, times=2)
+    await it.post()
+    await it.until(lambda: it.events("delivery.refused"))
+    (row,) = (await it.rows("select id from deliveries"))[0]
+
+    after = await deliver(Claimed(id=0, kind="", key=str(row), attempt=10**6, failures=0), it.daemon.desk)
+
+    assert after.in_seconds is not None
+    assert 800 < after.in_seconds <= 900
+    assert "answered 400" in after.waits_for
+    assert it.notes(incident) == []

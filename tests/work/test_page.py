@@ -139,6 +139,23 @@ async def test_what_begins_again_pages_again_under_the_same_key(world: Start) ->
     assert await it.incidents() == [("inc-0001", "open")]
 
 
+async def test_who_may_have_resolved_it_pages_again_when_it_begins_again(
+    world: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("responder.work.page.AGAIN_SECONDS", (600.0,))
+    it = await in_breach(world)
+    await it.until(lambda: notes(it))
+    it.pagerduty.fault(f"POST {ENQUEUE}", "status", status=500, store=True, times=None)
+    await settled(it)
+    await it.until(lambda: it.events("page.uncertain"))
+    await look(it)
+    it.target.status = 503
+    await look(it)
+    await it.until(lambda: len(paged(it)) == 2)
+
+    assert paged(it) == ["resolved", "triggered"]
+
+
 @pytest.mark.parametrize("stored", [True, False])
 async def test_who_dies_between_the_trigger_and_its_mark_pages_once(stored: bool, world: Start) -> None:
     """The ledger says `sending`, as a kill -9 leaves it: whoever goes on sends the same key, and PagerDuty knows it."""
@@ -214,6 +231,11 @@ async def test_what_is_refused_is_said(world: Start) -> None:
     assert state == "failed"
     assert "answered 400 (Length of 'routing_key' is incorrect (should be 32 characters))" in why
     assert it.events("page.refused")[0]["level"] == "error"
+
+    (row,) = (await it.rows("select id from deliveries where sink = 'pagerduty_event'"))[0]
+    after = await page(Claimed(id=0, kind="", key=str(row), attempt=10**6, failures=0), it.daemon.desk)
+    assert after.in_seconds is not None  # not over: somebody may mend the key
+    assert 800 < after.in_seconds <= 900
 
 
 @pytest.mark.parametrize(
