@@ -106,6 +106,7 @@ def _take(group: GroupPlan, alert: Alert, now: datetime, reopen_within: timedelt
     if told is Told.ACCEPTED:
         group.states[alert.fingerprint] = state_after(alert, held)
         group.changed[alert.fingerprint] = alert
+        group.ended.discard(alert.fingerprint)
         group.refreshed.pop(alert.fingerprint, None)
         if alert.status is AlertStatus.FIRING and not _is_settled(group, alert, held):
             group.start(now, reopen_within)

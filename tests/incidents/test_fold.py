@@ -131,6 +131,18 @@ def test_a_cut_list_of_a_resolved_group_ends_its_other_alerts(
     assert plan.group.ended == {"bb".rjust(16, "0")}
 
 
+def test_what_fires_anew_after_a_cut_list_ended_it_in_the_same_batch_is_not_ended(
+    alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    before = group(aa=held(), bb=held(starts=1))
+
+    plan, _ = folded(webhook(alert("aa", resolved=5), cut_until=5), webhook(alert("bb", starts=6)), held=before)
+
+    assert plan.group is not None
+    assert plan.group.ended == set()
+    assert plan.group.states["bb".rjust(16, "0")] == held(starts=6)
+
+
 def test_a_webhook_without_identity_has_no_group(webhook: Callable[..., Webhook]) -> None:
     (plan,) = folded(Webhook(kind="alertmanager", source="default", key=b""))
 

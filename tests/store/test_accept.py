@@ -127,6 +127,29 @@ async def test_a_cut_resolve_ends_what_it_does_not_name(
     assert await rows(store, "select state from incidents") == [("resolved",)]
 
 
+async def test_what_fires_anew_after_a_cut_resolve_in_one_batch_fires_on(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    acceptor = acceptor_of(store)
+    async with asyncio.TaskGroup() as group:
+        answers = [
+            group.create_task(acceptor.accept(it))
+            for it in (
+                webhook(alert("aa"), alert("bb")),
+                webhook(alert("aa", resolved=5), cut_until=5),
+                webhook(alert("bb", starts=6)),
+            )
+        ]
+        await asyncio.sleep(0)
+        running = group.create_task(acceptor.run())
+        await asyncio.wait(answers)
+        running.cancel()
+
+    assert await rows(store, "select count(distinct at) from webhooks") == [(1,)]  # one batch
+    assert await rows(store, "select status, ends_at is null from alerts order by 1") == [(0, True), (1, False)]
+    assert await rows(store, "select state from incidents") == [("open",)]
+
+
 async def test_four_writers_with_the_same_groups_in_any_order_make_one_incident_each(
     store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
 ) -> None:
