@@ -45,7 +45,6 @@ def site_of(settings: Settings, vitals: Vitals, reloader: Reloader) -> Site:
         arrange=desk.arrange,
         ourselves=desk.pagerduty.ourselves if desk.pagerduty else frozenset(),
         max_body_bytes=MAX_BODY_BYTES,
-        names=set(),
     )
     return Site(
         reception=reception,

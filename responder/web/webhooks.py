@@ -7,7 +7,7 @@ so whatever could be lost is 503 with Retry-After, never another 4xx and never 2
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -52,6 +52,7 @@ class Reception:
     """What receiving needs. `arrange`: labels by `intake`, less what its pack's `intake.ignore` leaves out.
 
     `ourselves`: PagerDuty's ids of the users that our own writes come from; it grows as they become known.
+    `names`: by kind, the names in the path that senders have used.
     """
 
     sources: Mapping[str, Source]
@@ -63,8 +64,8 @@ class Reception:
     rules: RulesInForce
     ourselves: Collection[str]
     max_body_bytes: int
-    names: set[tuple[str, str]]
     room: Room = field(default_factory=Room)
+    names: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
 class Refused(Exception):
@@ -117,7 +118,7 @@ async def _receive(request: web.Request, reception: Reception, kind: str, named:
     _refuse_if(source.refusal(request.headers, body, credentials))
     post = Post(source=name, headers=request.headers, body=body, intake=reception.rules.intake)
     parsed = await _parsed(source, post, reception)
-    _remember(reception, kind, name)
+    _remember(reception, kind, named)
     groups = reception.arrange(_without_our_own(parsed, reception.ourselves))
     try:
         accepted = await _all_accepted(reception.acceptor, groups)
@@ -156,11 +157,14 @@ def _without_our_own(webhook: Webhook, ourselves: Collection[str]) -> Webhook:
     return replace(webhook, event=replace(event, is_ours=True))
 
 
-def _remember(reception: Reception, kind: str, name: str) -> None:
-    """Only a sender with a credential may make a name known; the 51st is refused."""
-    if (kind, name) not in reception.names and len(reception.names) >= MOST_SOURCES:
-        raise Refused(404, f"{MOST_SOURCES} sources are known already")
-    reception.names.add((kind, name))
+def _remember(reception: Reception, kind: str, named: str) -> None:
+    """Only a sender with a credential may make a name known; the 51st of a kind is refused, its default one never."""
+    names = reception.names[kind]
+    if named in ("", DEFAULT_SOURCE) or named in names:
+        return
+    if len(names) >= MOST_SOURCES:
+        raise Refused(404, f"{MOST_SOURCES} sources of {kind} are known already")
+    names.add(named)
 
 
 def _refuse_if(refusal: Refusal | None) -> None:

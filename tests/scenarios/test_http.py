@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
+import hmac
 import http.client
 import json
 import re
@@ -11,6 +13,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -284,15 +287,17 @@ def test_ten_at_once_are_taken_once(daemon: Daemon) -> None:
     assert len({tuple(it.json["incidents"]) for it in answers}) == 1
 
 
-def test_the_fifty_first_source_is_404(guarded: Daemon) -> None:
-    made = Daemon.made({"RESPONDER_RULES": str(PACK), "RESPONDER_ALERTMANAGER_TOKENS": TOKEN})
-    try:
-        made.start()
+def test_the_fifty_first_source_of_a_kind_is_404_and_what_needs_no_name_is_taken() -> None:
+    kinds = dict.fromkeys(("ALERTMANAGER_TOKENS", "GRAFANA_TOKENS", "PAGERDUTY_WEBHOOK_SECRETS"), TOKEN)
+    signature = hmac.new(TOKEN.encode(), b"{}", hashlib.sha256).hexdigest()
+    with contextmanager(running)(kinds) as made:
         statuses = [post(made, path=f"{PATH}/source-{number}").status for number in range(51)]
-    finally:
-        made.clean_up()
+        without = [post(made, path=path).status for path in (PATH, f"{PATH}/default", "/webhooks/grafana/another")]
+        paged = post(made, b"{}", "/webhooks/pagerduty", X_PagerDuty_Signature=f"v1={signature}").status
 
     assert statuses == [202] * 50 + [404]
+    assert without == [202] * 3
+    assert paged == 202
 
 
 # People and Prometheus ------------------------------------------------------------------------------------------------
