@@ -37,22 +37,24 @@ from responder.model.paged import PagedStatus
 from responder.store import accept_sql as sql
 from responder.store.accept_write import Terms, Writing, aside_of, columns
 from responder.store.afresh import afresh, all_locked
+from responder.store.amount import MIB, Amount
 from responder.store.store import Store
 
-MAX_WEBHOOKS = 256
-MAX_ALERTS = 2000
-MAX_WAITING, MAX_ALERTS_WAITING = 2048, 10_000  # about a second's work; what waits longer is refused sooner
+MOST_IN_BATCH = Amount(256, 2000, 8 * MIB)  # one more webhook may be over it
+MOST_WAITING = Amount(2048, 10_000, 32 * MIB)  # about a second's work; what waits longer is refused sooner
 WRITERS = 2
-# A batch costs as much as a few webhooks, whatever is in it: beside another one it begins when so many are here.
-GATHER_WEBHOOKS, GATHER_ALERTS = 16, 800
+# A batch costs as much as a few webhooks, whatever is in it: beside another one it begins when so much is here.
+GATHER = Amount(16, 800, 2 * MIB)
 GATHER_SECONDS = 0.02  # or after so long: what the other one waits for may be a lock
-PRESSING_WEBHOOKS, PRESSING_ALERTS = 4, 100  # in one batch
+PRESSING = Amount(4, 100, 2 * MIB)  # in one batch
 PRESSING_WAIT_SECONDS = 0.05
 PRESSED_FOR_SECONDS = 1.0
 ROOM_KNOWN_SECONDS = 1.0
 ANSWER_WITHIN_SECONDS = 3.0  # PagerDuty gives a receiver five
 LATE = f"store: no commit within {ANSWER_WITHIN_SECONDS:.0f} s"
 MOST_NAMED = 20  # incidents, in one line of the log
+# What one webhook can be to blame for: text, numbers, or more of them than the database can hold.
+REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
 log = structlog.get_logger()
 
 
@@ -61,6 +63,7 @@ class Waiting:
     """One webhook and the request that waits for it, since when (seconds of the loop's clock)."""
 
     webhook: Webhook
+    amount: Amount
     answer: asyncio.Future[Accepted]
     since: float
 
@@ -90,9 +93,9 @@ class Acceptor:
             awaits_alerts_for=awaits_alerts_for,
         )
         self._room = room
-        self._waiting: asyncio.Queue[Waiting] = asyncio.Queue(MAX_WAITING)
+        self._waiting: asyncio.Queue[Waiting] = asyncio.Queue()
+        self._waits = Amount()
         self._has_room_now, self._room_asked_at = True, float("-inf")
-        self._alerts_waiting = 0
         self._pressed_until = 0.0
         self._writing = 0
         self._collecting, self._stirred = asyncio.Lock(), asyncio.Event()
@@ -113,14 +116,21 @@ class Acceptor:
         """Whether so much comes in that other work has to leave it the processor."""
         return asyncio.get_running_loop().time() < self._pressed_until
 
-    async def accept(self, webhook: Webhook) -> Accepted:
-        """Return once it is committed; raises StoreUnavailable when that cannot be promised within three seconds."""
+    async def accept(
+        self, webhook: Webhook, *, size: int = 0, within_seconds: float = ANSWER_WITHIN_SECONDS
+    ) -> Accepted:
+        """Return once it is committed; raises StoreUnavailable when that cannot be promised in time.
+
+        `size`: the bytes that a stranger sent; what we put together ourselves is small. `within_seconds`: what is left
+        of the three that a sender waits.
+        """
         if not self._has_room():
             raise StoreUnavailable("store: less than 256 MB of disk is free", reason="disk")
         loop = asyncio.get_running_loop()
-        waiting = Waiting(webhook, loop.create_future(), loop.time())
+        amount = Amount(1, len(webhook.alerts), size)
+        waiting = Waiting(webhook, amount, loop.create_future(), loop.time())
         self._queue(waiting)
-        late = loop.call_later(ANSWER_WITHIN_SECONDS, _answer_to, waiting, StoreUnavailable(LATE))
+        late = loop.call_later(within_seconds, _answer_to, waiting, StoreUnavailable(LATE))
         try:
             return await waiting.answer
         finally:
@@ -167,17 +177,15 @@ class Acceptor:
 
     def _queue(self, waiting: Waiting) -> None:
         """Raises StoreUnavailable where there is no room; a webhook larger than all of it is taken when none waits."""
-        alerts = len(waiting.webhook.alerts)
-        if self._waiting.full():
-            raise StoreUnavailable(f"store: {MAX_WAITING} webhooks are waiting already", reason="full")
-        if self._alerts_waiting and self._alerts_waiting + alerts > MAX_ALERTS_WAITING:
-            raise StoreUnavailable(f"store: {self._alerts_waiting} alerts are waiting already", reason="full")
+        too_much = self._waits.in_the_way_of(waiting.amount, MOST_WAITING)
+        if self._waits.webhooks and too_much:
+            raise StoreUnavailable(f"store: {too_much} are waiting already", reason="full")
         self._waiting.put_nowait(waiting)
         if not self._undecided:
             self._decided_at = waiting.since
         self._undecided += 1
-        self._alerts_waiting += alerts
-        if self._is_enough():
+        self._waits += waiting.amount
+        if self._waits.reaches(GATHER):
             self._stirred.set()
 
     async def _collect(self, batch: list[Waiting]) -> None:
@@ -192,28 +200,25 @@ class Acceptor:
         """Wait while another batch is written and this one would be small."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GATHER_SECONDS):
-                while self._writing and not self._is_enough():
+                while self._writing and not self._waits.reaches(GATHER):
                     self._stirred.clear()
                     await self._stirred.wait()
 
-    def _is_enough(self) -> bool:
-        return self._waiting.qsize() >= GATHER_WEBHOOKS or self._alerts_waiting >= GATHER_ALERTS
-
     def _fill(self, batch: list[Waiting]) -> None:
         """Put what else waits into a batch that has its first webhook, and note whether much comes in."""
-        alerts = len(batch[0].webhook.alerts)
-        self._alerts_waiting -= alerts
-        while not self._waiting.empty() and len(batch) < MAX_WEBHOOKS and alerts < MAX_ALERTS:
+        amount = batch[0].amount
+        self._waits -= amount
+        while not self._waiting.empty() and not amount.reaches(MOST_IN_BATCH):
             waiting = self._waiting.get_nowait()
-            self._alerts_waiting -= len(waiting.webhook.alerts)
+            self._waits -= waiting.amount
             if waiting.answer.done():  # its request has given up and was told to come again
                 self._undecided -= 1
                 continue
             batch.append(waiting)
-            alerts += len(waiting.webhook.alerts)
+            amount += waiting.amount
         now = asyncio.get_running_loop().time()
         waited = now - batch[0].since
-        if len(batch) >= PRESSING_WEBHOOKS or alerts >= PRESSING_ALERTS or waited >= PRESSING_WAIT_SECONDS:
+        if amount.reaches(PRESSING) or waited >= PRESSING_WAIT_SECONDS:
             self._pressed_until = now + PRESSED_FOR_SECONDS
 
     async def _commit_or_split(self, webhooks: Sequence[Webhook]) -> Sequence[Accepted | StoreUnavailable]:
@@ -225,12 +230,7 @@ class Acceptor:
                 raise
             if len(webhooks) == 1:
                 return [away]
-        except (
-            asyncpg.DataError,
-            asyncpg.IntegrityConstraintViolationError,
-            UnicodeEncodeError,
-            PydanticSerializationError,
-        ) as refused:
+        except (*REFUSED, UnicodeEncodeError, PydanticSerializationError) as refused:
             if len(webhooks) == 1:
                 log.warning("webhook.quarantined", reason=type(refused).__name__)
                 return await self._commit([_put_aside(webhooks[0], type(refused).__name__)])
@@ -239,7 +239,7 @@ class Acceptor:
     async def _commit(self, webhooks: Sequence[Webhook]) -> list[Accepted]:
         try:
             plans, slugs = await afresh(lambda: self._transact(webhooks))
-        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
+        except REFUSED:
             raise
         except asyncpg.PostgresError as error:
             raise StoreUnavailable(f"store: {type(error).__name__}") from error

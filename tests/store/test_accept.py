@@ -21,14 +21,7 @@ from responder.incidents.fold import fold
 from responder.model.alert import Accepted, Alert, Quarantined, Webhook
 from responder.model.folding import WebhookPlan
 from responder.store import accept
-from responder.store.accept import (
-    GATHER_WEBHOOKS,
-    MAX_ALERTS_WAITING,
-    MAX_WAITING,
-    PRESSING_WEBHOOKS,
-    Acceptor,
-    lock_of,
-)
+from responder.store.accept import GATHER, MOST_IN_BATCH, MOST_WAITING, PRESSING, Acceptor, lock_of
 from responder.store.accept_sql import LOCK
 from responder.store.accept_write import TOLD
 from responder.store.store import FOR_THE_REST, Store
@@ -184,10 +177,19 @@ async def test_many_are_committed_together(
     assert await rows(store, "select count(distinct xmin::text) from incidents") == [(1,)]
 
 
+@pytest.mark.parametrize(
+    ("fingerprint", "pod", "why"),
+    [
+        pytest.param("bb", "nul \0 in a label", "UntranslatableCharacterError", id="no text"),
+        pytest.param(
+            random.Random(7).randbytes(4000).hex(), "", "ProgramLimitExceededError", id="too long for an index"
+        ),
+    ],
+)
 async def test_a_poisonous_webhook_fails_alone(
-    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook], fingerprint: str, pod: str, why: str
 ) -> None:
-    poisonous = webhook(alert("bb", pod="nul \0 in a label"), group=b"bad")
+    poisonous = webhook(alert(fingerprint, pod=pod), group=b"bad")
     acceptor = acceptor_of(store)
     async with asyncio.TaskGroup() as group:
         answers = [
@@ -200,9 +202,7 @@ async def test_a_poisonous_webhook_fails_alone(
         running.cancel()
 
     assert [(it.result().accepted, it.result().quarantined) for it in answers] == [(1, 0), (0, 1), (1, 0)]
-    assert [reason for (reason,) in await rows(store, "select reason from quarantine")] == [
-        "the store refused it: UntranslatableCharacterError"
-    ]
+    assert await rows(store, "select reason from quarantine") == [(f"the store refused it: {why}",)]
 
 
 async def test_a_full_queue_is_said_at_once(
@@ -210,9 +210,9 @@ async def test_a_full_queue_is_said_at_once(
 ) -> None:
     acceptor = acceptor_of(store)  # nobody commits
     async with asyncio.TaskGroup() as group:
-        waiting = [group.create_task(acceptor.accept(webhook(alert()))) for _ in range(MAX_WAITING)]
+        waiting = [group.create_task(acceptor.accept(webhook(alert()))) for _ in range(MOST_WAITING.webhooks)]
         await asyncio.sleep(0)
-        with pytest.raises(StoreUnavailable, match=f"{MAX_WAITING} webhooks are waiting already"):
+        with pytest.raises(StoreUnavailable, match=f"{MOST_WAITING.webhooks} webhooks are waiting already"):
             await acceptor.accept(webhook(alert()))
         for it in waiting:
             it.cancel()
@@ -222,20 +222,61 @@ async def test_more_alerts_than_can_be_written_soon_are_refused_however_few_webh
     store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
 ) -> None:
     acceptor = acceptor_of(store)  # nobody commits
-    most = replace(webhook(alert()), alerts=(alert(),) * MAX_ALERTS_WAITING)
+    most = replace(webhook(alert()), alerts=(alert(),) * MOST_WAITING.alerts)
     async with asyncio.TaskGroup() as group:
         alone = group.create_task(acceptor.accept(most))
         await asyncio.sleep(0)
-        with pytest.raises(StoreUnavailable, match=f"{MAX_ALERTS_WAITING} alerts are waiting already"):
+        with pytest.raises(StoreUnavailable, match=f"{MOST_WAITING.alerts} alerts are waiting already"):
             await acceptor.accept(webhook(alert()))
         assert not alone.done()
         alone.cancel()
 
 
+async def test_more_bytes_than_there_is_memory_for_are_refused_however_few_webhooks_bring_them(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    acceptor = acceptor_of(store)  # nobody commits
+    async with asyncio.TaskGroup() as group:
+        alone = group.create_task(acceptor.accept(webhook(alert()), size=MOST_WAITING.bytes + 1))
+        await asyncio.sleep(0)
+        with pytest.raises(StoreUnavailable, match="store: 32 MiB are waiting already") as full:
+            await acceptor.accept(webhook(alert()), size=1)
+        assert full.value.reason == "full"
+        assert not alone.done()
+        alone.cancel()
+
+
+async def test_a_batch_ends_where_it_has_bytes_enough(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    acceptor = acceptor_of(store)
+    async with asyncio.TaskGroup() as group:
+        answers = [
+            group.create_task(acceptor.accept(webhook(alert(), group=b"%d" % n), size=MOST_IN_BATCH.bytes // 3))
+            for n in range(10)
+        ]
+        await asyncio.sleep(0)
+        running = group.create_task(acceptor.run())
+        await asyncio.wait(answers)
+        running.cancel()
+
+    batches = await rows(store, "select count(*) from webhooks group by at order by at")
+    assert sorted(batches) == [(2,), (4,), (4,)]
+
+
+async def test_no_more_time_is_taken_than_was_given(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    acceptor = acceptor_of(store)  # nobody commits
+    async with asyncio.timeout(accept.ANSWER_WITHIN_SECONDS - 0.5):
+        with pytest.raises(StoreUnavailable, match="no commit within"):
+            await acceptor.accept(webhook(alert()), within_seconds=0.01)
+
+
 async def test_what_was_taken_from_the_queue_makes_room_for_more(
     store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
 ) -> None:
-    many = replace(webhook(alert()), alerts=tuple(alert(f"{at:016x}") for at in range(MAX_ALERTS_WAITING // 2 + 1)))
+    many = replace(webhook(alert()), alerts=tuple(alert(f"{at:016x}") for at in range(MOST_WAITING.alerts // 2 + 1)))
     async with accepting(store) as acceptor:
         for _ in range(3):
             answer = await acceptor.accept(many)
@@ -333,7 +374,7 @@ async def test_a_link_that_was_made_without_its_lock_is_not_written_over(
     assert await rows(store, "select a.link = l.id, a.incident = l.incident from alerts a, links l") == [(True, True)]
 
 
-@pytest.mark.parametrize("batch", [pytest.param(1, id="one wakes"), pytest.param(PRESSING_WEBHOOKS, id="many do not")])
+@pytest.mark.parametrize("batch", [pytest.param(1, id="one wakes"), pytest.param(PRESSING.webhooks, id="many do not")])
 async def test_who_waits_for_work_is_woken_unless_a_storm_would_wake_it_all_the_time(
     store: Store, database: str, alert: Callable[..., Alert], webhook: Callable[..., Webhook], batch: int
 ) -> None:
@@ -389,7 +430,7 @@ async def test_other_work_that_finds_no_connection_says_so_and_does_not_wait_for
 
 @pytest.mark.parametrize(
     ("more", "beside"),
-    [pytest.param(2, False, id="a few wait"), pytest.param(GATHER_WEBHOOKS + 1, True, id="many do not")],
+    [pytest.param(2, False, id="a few wait"), pytest.param(GATHER.webhooks, True, id="many do not")],
 )
 async def test_a_batch_beside_another_one_waits_until_it_is_worth_it(
     store: Store,
