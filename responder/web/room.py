@@ -18,7 +18,6 @@ from aiohttp.web_protocol import RequestHandler
 
 MOST_CONNECTIONS = 512  # with the rest of the daemon below the 1,024 descriptors that many systems give
 MOST_BYTES = 32 * 1024 * 1024
-TURN_WITHIN_SECONDS = 3.0
 TAKEN_AT_ONCE = 64  # new connections before any of them is served
 QUEUE = 4096  # in the kernel; a connection that finds it full comes again after a second
 UNREAD_FOR_MS = 10_000
@@ -89,12 +88,12 @@ class Room:
             self._bytes -= size
 
     @contextlib.asynccontextmanager
-    async def parsing(self, size: int) -> AsyncIterator[None]:
+    async def parsing(self, size: int, until: float) -> AsyncIterator[None]:
         """The turn of one large body: two at once would only take the interpreter from one another. Raises NoRoom when
-        it does not come in time."""
+        it does not come before `until`, on the loop's clock."""
         self._bytes += size
         try:
-            async with _held(self._parser):
+            async with _held(self._parser, until):
                 yield
         finally:
             self._bytes -= size
@@ -132,12 +131,12 @@ class _Closed(asyncio.Protocol):
 
 
 @contextlib.asynccontextmanager
-async def _held(lock: asyncio.Lock) -> AsyncIterator[None]:
+async def _held(lock: asyncio.Lock, until: float) -> AsyncIterator[None]:
     try:
-        async with asyncio.timeout(TURN_WITHIN_SECONDS):
+        async with asyncio.timeout_at(until):
             await lock.acquire()
     except TimeoutError:
-        raise NoRoom(f"other large bodies have been parsed for {TURN_WITHIN_SECONDS:.0f} s") from None
+        raise NoRoom("other large bodies were parsed all the while") from None
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -30,7 +31,7 @@ from responder.intake.source import (
 from responder.model.alert import Accepted, Webhook
 from responder.redaction.redact import Redactor
 from responder.rules.in_force import RulesInForce
-from responder.store.accept import Acceptor
+from responder.store.accept import ANSWER_WITHIN_SECONDS, Acceptor
 from responder.telemetry import Metrics
 from responder.web.room import NoRoom, Room
 
@@ -115,13 +116,16 @@ async def _receive(request: web.Request, reception: Reception, kind: str, named:
     credentials = reception.credentials.get(kind, Credentials())
     _refuse_if(source.refusal_before_body(request.headers, credentials))
     body = await _body(request, reception.max_body_bytes, reception.room)
+    until = asyncio.get_running_loop().time() + ANSWER_WITHIN_SECONDS
     _refuse_if(source.refusal(request.headers, body, credentials))
     post = Post(source=name, headers=request.headers, body=body, intake=reception.rules.intake)
-    parsed = await _parsed(source, post, reception)
+    parsed = await _parsed(source, post, reception, until)
+    size = len(body)
+    del body, post  # many may wait for their commit
     _remember(reception, kind, named)
     groups = reception.arrange(_without_our_own(parsed, reception.ourselves))
     try:
-        accepted = await _all_accepted(reception.acceptor, groups)
+        accepted = await _all_accepted(reception.acceptor, groups, size=size, within_seconds=_left(until))
     except StoreUnavailable as away:
         raise Refused(503, str(away), {"Retry-After": RETRY_AFTER_SECONDS}, reason=away.reason) from away
     for webhook, one in zip(groups, accepted, strict=True):
@@ -129,11 +133,23 @@ async def _receive(request: web.Request, reception: Reception, kind: str, named:
     return accepted[0] if len(accepted) == 1 else Accepted.sum(accepted)
 
 
-async def _all_accepted(acceptor: Acceptor, groups: Sequence[Webhook]) -> list[Accepted]:
-    """Each by itself: after a 503 the sender repeats, and what was accepted is a duplicate."""
+def _left(until: float) -> float:
+    """Seconds in which it can still be kept; raises Refused when there are none."""
+    left = until - asyncio.get_running_loop().time()
+    if left <= 0:
+        within = f"{ANSWER_WITHIN_SECONDS:.0f} s"
+        raise Refused(503, f"not read within {within}", {"Retry-After": RETRY_AFTER_SECONDS}, reason="slow")
+    return left
+
+
+async def _all_accepted(
+    acceptor: Acceptor, groups: Sequence[Webhook], *, size: int, within_seconds: float
+) -> list[Accepted]:
+    """Each by itself: after a 503 the sender repeats, and what was accepted is a duplicate. `size`: bytes of all."""
+    accept = partial(acceptor.accept, size=size // len(groups), within_seconds=within_seconds)
     if len(groups) == 1:  # nearly always; a task for it would cost as much as reading its body
-        return [await acceptor.accept(groups[0])]
-    return await asyncio.gather(*(acceptor.accept(it) for it in groups))
+        return [await accept(groups[0])]
+    return await asyncio.gather(*map(accept, groups))
 
 
 def _source(reception: Reception, kind: str, name: str) -> Source:
@@ -225,11 +241,11 @@ def _refuse_over(size: int, limit: int) -> None:
         raise Refused(413, f"at most {limit} bytes are taken", {"Connection": "close"})
 
 
-async def _parsed(source: Source, post: Post, reception: Reception) -> Webhook:
+async def _parsed(source: Source, post: Post, reception: Reception, until: float) -> Webhook:
     """A large body full of what must be redacted can take seconds: it gets a thread, so that others are answered."""
     try:
         if len(post.body) > PARSED_IN_A_THREAD_BYTES:
-            async with reception.room.parsing(len(post.body)):
+            async with reception.room.parsing(len(post.body), until):
                 return await asyncio.to_thread(source.parse, post, reception.redactor, LIMITS)
         return source.parse(post, reception.redactor, LIMITS)
     except UnreadableBody as unreadable:
