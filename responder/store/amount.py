@@ -7,9 +7,9 @@ from dataclasses import dataclass
 MIB = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: several are made for each webhook
 class Amount:
-    """`bytes`: of bodies as they came; in memory they are several times as many."""
+    """Never changed. `bytes`: of bodies as they came; in memory they are several times as many."""
 
     webhooks: int = 0
     alerts: int = 0

@@ -37,7 +37,7 @@ class Room:
     def __init__(self, *, most_connections: int = MOST_CONNECTIONS, most_bytes: int = MOST_BYTES) -> None:
         self._most_connections, self._most_bytes = most_connections, most_bytes
         self._answering: set[asyncio.BaseProtocol] = set()
-        self._arriving: dict[asyncio.Timeout, None] = {}  # oldest first
+        self._arriving: dict[asyncio.Timeout, int] = {}  # and its bytes; oldest first
         self._bytes = 0
         self._parser = asyncio.Lock()
         self._said_at = float("-inf")
@@ -66,7 +66,6 @@ class Room:
     def arriving(self, request: web.Request, deadline: asyncio.Timeout) -> Iterator[Callable[[int], None]]:
         """While a body is on its way: tell what this gives of each piece's size. The oldest body may meet its deadline
         early."""
-        size = 0
         # asyncio hands over up to 256 KiB in one go: in chunks of a byte that is a fifth of a second of parsing, during
         # which nobody else is heard. Other loops have no such attribute.
         transport: Any = request.transport
@@ -75,17 +74,16 @@ class Room:
             transport.max_size = READ_AT_ONCE_IN_CHUNKS_BYTES if in_chunks else READ_AT_ONCE_BYTES
 
         def came(more: int) -> None:
-            nonlocal size
-            size += more
-            self._bytes += more
-            self._give_one_up()
+            if deadline in self._arriving:  # not given up
+                self._arriving[deadline] += more
+                self._bytes += more
+                self._give_one_up()
 
-        self._arriving[deadline] = None
+        self._arriving[deadline] = 0
         try:
             yield came
         finally:
-            self._arriving.pop(deadline, None)
-            self._bytes -= size
+            self._bytes -= self._arriving.pop(deadline, 0)
 
     @contextlib.asynccontextmanager
     async def parsing(self, size: int, until: float) -> AsyncIterator[None]:
@@ -101,7 +99,7 @@ class Room:
     def _give_one_up(self) -> None:
         if self._bytes > self._most_bytes and self._arriving:
             oldest = next(iter(self._arriving))
-            del self._arriving[oldest]
+            self._bytes -= self._arriving.pop(oldest)  # now: it goes soon, and must not cost the next one its place
             oldest.reschedule(asyncio.get_running_loop().time())
 
     def _has_room_beside(self, connections: list[RequestHandler]) -> bool:
