@@ -99,6 +99,10 @@ KEEP = f"""with kept as ({ALERTS}),
                returning id)
            select id from linked"""
 
+# A person settled the former incident of a group while some of it fired, and still does: it is of the new one now.
+TAKE_ALONG = """update alerts a set incident = n.incident, handled = false from unnest($1::bigint[], $2::bigint[]) as n (link, incident)
+                where a.link = n.link and a.status = 0 and a.incident is distinct from n.incident"""
+
 QUARANTINE = """insert into quarantine (kind, source, reason, body, identities)
                 select kind, source, reason, body, identities::jsonb
                 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) as n (kind, source, reason, body, identities)"""

@@ -60,6 +60,9 @@ class Writing:
             await self.connection.execute(sql.REOPEN, again)
             await self.connection.execute(sql.READ_AGAIN, again)
         await self._keep(plans, groups, slugs)
+        going_on = sorted((it.link, it.incident) for it in groups if it.opens and not it.is_linked_anew)
+        if going_on:
+            await self.connection.execute(sql.TAKE_ALONG, *columns(going_on, 2))
         await _join_reserved(self.connection, groups)
         await _write_known_alerts(self.connection, groups)
         await _write_heard(self.connection, groups)

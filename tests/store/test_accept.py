@@ -26,6 +26,7 @@ from responder.store.accept_sql import LOCK
 from responder.store.accept_write import TOLD
 from responder.store.store import FOR_THE_REST, Store
 from responder.store.work import CHANNEL
+from tests.conftest import START
 
 
 def acceptor_of(store: Store, **more: Any) -> Acceptor:
@@ -393,6 +394,27 @@ async def test_who_waits_for_work_is_woken_unless_a_storm_would_wake_it_all_the_
 
     assert woken == (["work"] if batch == 1 else [])
     assert await rows(store, "select count(*) from work where kind = 'respond'") == [(batch,)]
+
+
+async def test_what_still_fires_is_of_the_next_incident_of_its_group_when_a_person_settled_the_last_one(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    resolved_at = (START + timedelta(minutes=5)).isoformat()
+    settled = f"update incidents set state = 'resolved', settled_by = 'Alex', resolved_at = '{resolved_at}'"
+    states = []
+    async with accepting(store) as acceptor:
+        await acceptor.accept(webhook(alert("aa")))
+        await rows(store, f"{settled} returning 1")
+        for alerts in (
+            [alert("aa"), alert("bb", starts=9)],
+            [alert("bb", starts=9, resolved=10)],
+            [alert("aa", resolved=11)],
+        ):
+            await acceptor.accept(webhook(*alerts))
+            states += await rows(store, "select id, state from incidents where id > 1")
+
+    assert states == [(2, "open"), (2, "open"), (2, "resolved")]
+    assert await rows(store, "select distinct incident from alerts") == [(2,)]
 
 
 async def test_acceptance_does_not_stand_in_line_behind_other_work(
