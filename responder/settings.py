@@ -54,7 +54,7 @@ def starter_pack() -> Path:
     """`rules/starter` below the working folder, else the one that came with the package."""
     here = Path("rules/starter")
     packaged = Path(__file__).parent / here
-    return packaged if packaged.is_dir() and not here.is_dir() else here
+    return packaged if packaged.is_dir() and not os.path.isdir(here) else here
 
 
 class Settings(BaseSettings):
@@ -220,7 +220,7 @@ class Settings(BaseSettings):
 def load_settings(environment: Mapping[str, str] | None = None, **given: Any) -> Settings:
     """Read all settings; raises UsageError that names every mistake at once."""
     environment = os.environ if environment is None else environment
-    written = {name: value or "" for name, value in dotenv_values(".env").items()}
+    written = {name: value or "" for name, value in _dotenv().items()}
     problems = _unknown_names({**written, **environment})
     given = _from_files(environment, problems) | given
     try:
@@ -230,6 +230,13 @@ def load_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
     if problems:
         raise UsageError("\n".join(problems))
     return settings
+
+
+def _dotenv() -> Mapping[str, str | None]:
+    try:
+        return dotenv_values(".env")
+    except OSError as unread:  # of somebody else: a working folder need not be ours
+        raise UsageError(f".env: cannot be read: {unread.strerror}; expected a readable file, or none") from None
 
 
 def not_acted_on(settings: Settings) -> list[str]:

@@ -28,7 +28,11 @@ def command(folder: Path, url: str) -> None:
 
     One rule for each of them, into FOLDER (default rules/first), which must not be there yet.
     """
-    if folder.exists() and any(folder.iterdir()):
+    try:
+        taken = folder.exists() and any(folder.iterdir())
+    except OSError as wrong:
+        raise UsageError(f"{folder}: {wrong.strerror}; expected a new folder that we may make") from None
+    if taken:
         raise UsageError(f"{folder} is not empty; expected a new folder, nothing is overwritten")
     rules = asyncio.run(_alerting_rules(url))
     if not rules:

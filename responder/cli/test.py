@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,11 +19,10 @@ from responder.model.quantities import several, show_duration
 from responder.model.rehearsal import Rehearsal
 from responder.rules.complaints import Problem
 from responder.rules.expectations import Failure
-from responder.rules.include import PACK_FILE
 from responder.rules.mutate import mutants
 from responder.rules.packs import Loaded, load_packs
 from responder.rules.rehearsals import load_rehearsals
-from responder.rules.stamp import TEST_ENDING, test_files
+from responder.rules.stamp import TEST_ENDING, is_pack, test_files
 from responder.settings import load_settings
 from responder.work.mutants import lives
 from responder.work.rehearse import Rehearsed, rehearse
@@ -117,7 +117,7 @@ def tests_of(path: Path) -> Tests:
     from responder.diagnostics.catalogue import specs  # the readers are loaded only where they are asked for
 
     catalogue = specs()
-    one = path if path.name.endswith(TEST_ENDING) and path.is_file() else None
+    one = path if path.name.endswith(TEST_ENDING) and os.path.isfile(path) else None
     loaded = load_packs(_pack_of(one) if one else path, catalogue)
     tests: list[tuple[Pack, Rehearsal]] = []
     problems = list(loaded.problems)
@@ -130,7 +130,7 @@ def tests_of(path: Path) -> Tests:
 
 def _pack_of(file: Path) -> Path:
     """The folder of the pack that a file of tests belongs to."""
-    return next((it for it in file.parents if (it / PACK_FILE).is_file()), file.parent)
+    return next((it for it in file.parents if is_pack(it)), file.parent)
 
 
 def _files(loaded: Loaded, one: Path | None) -> Iterator[tuple[Pack, Path]]:

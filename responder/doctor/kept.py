@@ -60,7 +60,7 @@ def _asked(outcomes: tuple[Asked, ...], now: datetime) -> Iterator[Line]:
 
 def disk(data_dir: Path) -> Line:
     """Room on the disk of the embedded store, for accounts other than root."""
-    there = next(it for it in (data_dir, *data_dir.parents) if it.is_dir())
+    there = next(it for it in (data_dir, *data_dir.parents) if os.path.isdir(it))
     free = os.statvfs(there)
     free_bytes = free.f_bavail * free.f_frsize
     if free_bytes < LOW_DISK_BYTES:

@@ -16,8 +16,8 @@ from responder.model.pack import Pack, Position
 from responder.redaction.redact import Redactor
 from responder.rules.complaints import Problem
 from responder.rules.in_force import Load, RulesInForce, with_clean_words
-from responder.rules.packs import Loaded
-from responder.rules.stamp import Stamp, stamp
+from responder.rules.packs import Loaded, cannot_be_read
+from responder.rules.stamp import Stamp, stamp, stamp_of
 from responder.store.incidents import keep_rules
 from responder.store.store import Store
 from responder.telemetry import Metrics
@@ -75,7 +75,7 @@ class Reloader:
         while True:
             await self._keep()
             await self._doors.close_idle([target for pack in self.rules.packs for target in pack.targets.values()])
-            found = await asyncio.to_thread(stamp, self.rules.path)
+            found = await asyncio.to_thread(self._stamp)
             if found == last != self._read:
                 await self.reload("a changed file")
             last = found
@@ -86,19 +86,28 @@ class Reloader:
         for _ in range(TRIES):
             loaded = await asyncio.to_thread(self._load_whatever_it_is)
             self._read = loaded.stamp
-            if await asyncio.to_thread(stamp, self.rules.path) == self._read:
+            if await asyncio.to_thread(self._stamp) == self._read:
                 return loaded
         return self._refused(STILL_WRITTEN)
 
     def _load_whatever_it_is(self) -> Loaded:
         try:
             return self._load(self.rules.path)
+        except OSError as wrong:
+            return self._refused(cannot_be_read(wrong))
         except Exception as bug:  # noqa: BLE001 - the one boundary: a file that finds a bug must not end the daemon
             return self._refused(f"a bug in responder, {type(bug).__name__}: {bug}")
 
     def _refused(self, why: str) -> Loaded:
         here = Position(file=self.rules.path.as_posix(), line=1, column=1)
-        return Loaded(packs=(), problems=(Problem(position=here, text=why),), warnings=(), stamp=stamp(self.rules.path))
+        return Loaded(packs=(), problems=(Problem(position=here, text=why),), warnings=(), stamp=self._stamp())
+
+    def _stamp(self) -> Stamp:
+        """Never raises: files that cannot be looked at are a change like others, which a reload then refuses."""
+        try:
+            return stamp(self.rules.path)
+        except OSError as wrong:
+            return stamp_of(wrong)
 
     def _know_secrets(self, packs: tuple[Pack, ...]) -> None:
         self._redactor.know(secrets_of((it for pack in packs for it in pack.targets.values()), self._environment))

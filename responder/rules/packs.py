@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import posixpath
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,11 +18,9 @@ from responder.rules.complaints import At, Complaints, Problem
 from responder.rules.include import INCLUDED, PACK_FILE, Shelf, assemble
 from responder.rules.intake_section import check_together
 from responder.rules.parse import parse_pack
-from responder.rules.stamp import Stamp, rule_files, stamp
+from responder.rules.stamp import PACK_NAME, Stamp, is_pack, packs_beside, rule_files, stamp, stamp_of
 
 MAX_FILES = 2_000  # of one pack; above it, a wrong folder was named
-
-_FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +40,19 @@ def load_packs(path: Path, catalogue: Catalogue, environment: Mapping[str, str] 
 
     `environment`: given to be warned of every `${NAME}` in targets that is not set there.
     """
-    with _nothing_collected():
-        return _load(path, catalogue, environment)
+    try:
+        with _nothing_collected():
+            return _load(path, catalogue, environment)
+    except OSError as wrong:  # a folder that goes, or is closed, while we walk through it
+        here = Position(file=path.as_posix(), line=1, column=1)
+        problem = Problem(position=here, text=cannot_be_read(wrong))
+        return Loaded(packs=(), problems=(problem,), warnings=(), stamp=stamp_of(wrong))
+
+
+def cannot_be_read(wrong: OSError) -> str:
+    """What is said of it; with the name that it happened to, where the system told that."""
+    where = f": {os.fsdecode(wrong.filename)}" if isinstance(wrong.filename, str | bytes) else ""
+    return f"cannot be read: {wrong.strerror or wrong}{where}"
 
 
 @contextmanager
@@ -66,7 +75,7 @@ def _load(path: Path, catalogue: Catalogue, environment: Mapping[str, str] | Non
     for folder in _pack_folders(path, complaints):
         mine = Complaints(environment)
         files = _texts(folder, mine)
-        own = folder.stem if folder.is_file() else folder.resolve().name
+        own = folder.stem if os.path.isfile(folder) else folder.resolve().name
         found = _compile(own, files, _beside(folder, mine), catalogue, mine, folder=own)
         if found is not None and not mine.problems:
             loaded.append(found)
@@ -123,16 +132,16 @@ def _compile(
 def _beside(folder: Path, complaints: Complaints) -> Shelf:
     """The packs in the folder that holds this one."""
     above = folder.resolve().parent
-    prefix = "" if folder.is_file() else f"{folder.as_posix()}/"
+    prefix = "" if os.path.isfile(folder) else f"{folder.as_posix()}/"
 
     def texts(name: str) -> Mapping[str, str] | None:
         there = above / name
-        if not _FOLDER.fullmatch(name) or not there.is_dir():
+        if not PACK_NAME.fullmatch(name) or not os.path.isdir(there):
             return None
         return _texts(there, complaints) or None
 
     def names() -> list[str]:
-        return [it.name for it in above.iterdir() if it.is_dir() and (it / PACK_FILE).is_file()]
+        return [it.name for it in packs_beside(folder)]
 
     def shown(file: str) -> str:
         if not file.startswith(INCLUDED):
@@ -154,15 +163,17 @@ def _kept(files: Mapping[str, str]) -> Shelf:
 
 def _pack_folders(path: Path, complaints: Complaints) -> list[Path]:
     here = Position(file=path.as_posix(), line=1, column=1)
-    if path.is_file():
+    if os.path.isfile(path):
         return [path]
-    if not path.is_dir():
+    if not os.path.isdir(path):
+        with suppress(FileNotFoundError, NotADirectoryError):  # it may be there, and closed to us
+            path.stat()
         complaints.mistake(here, "no such file or folder; expected a pack or a folder of packs")
         return []
-    if (path / PACK_FILE).is_file():
+    if is_pack(path):
         return [path]
-    below = sorted(it for it in path.iterdir() if it.is_dir() and not it.name.startswith("."))
-    if not any((it / PACK_FILE).is_file() for it in below):
+    below = sorted(it for it in path.iterdir() if os.path.isdir(it) and not it.name.startswith("."))
+    if not any(is_pack(it) for it in below):
         if not any(rule_files(path)):
             complaints.mistake(here, "no rule files; expected *.yaml below it")
             return []
@@ -177,7 +188,7 @@ def _pack_folders(path: Path, complaints: Complaints) -> list[Path]:
 
 def _texts(folder: Path, complaints: Complaints) -> dict[str, str]:
     """Relative name → text of every rule file that can be read."""
-    if folder.is_file():
+    if os.path.isfile(folder):
         text = text_of(folder, complaints)
         return {} if text is None else {folder.as_posix(): text}
     texts: dict[str, str] = {}

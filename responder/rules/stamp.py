@@ -7,6 +7,7 @@ does to a shared volume, and brings 2.3 MB for what is one `stat` a file.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,13 +15,14 @@ from pathlib import Path
 from responder.rules.include import PACK_FILE
 
 TEST_ENDING = ".test.yaml"
+PACK_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # of a folder that may be included
 
 Stamp = frozenset[tuple[str, int, int, int, int, int]]
 
 
 def rule_files(path: Path) -> Iterator[Path]:
     """The path itself, or all rule files below it, in order of name."""
-    if path.is_file():
+    if os.path.isfile(path):
         yield path
         return
     yield from (it for it in _files(path) if it.suffix in {".yaml", ".yml"} and ".test." not in it.name)
@@ -29,7 +31,7 @@ def rule_files(path: Path) -> Iterator[Path]:
 def test_files(path: Path) -> Iterator[Path]:
     """All files with tests of rules below it, or, of a pack that is a single file, beside it; also those whose names do
     not end as they should, so that they can be complained of."""
-    below = _files(path.parent if path.is_file() else path)
+    below = _files(path.parent if os.path.isfile(path) else path)
     yield from (it for it in below if ".test." in it.name and it.suffix in {".yaml", ".yml"})
 
 
@@ -47,13 +49,29 @@ def _files(path: Path) -> Iterator[Path]:
         yield from (Path(root) / name for name in sorted(names) if not name.startswith("."))
 
 
+def is_pack(folder: Path) -> bool:
+    """Whether it holds the file of a pack. A folder that we may not look into does not: `Path.is_file` would raise."""
+    return os.path.isfile(folder / PACK_FILE)
+
+
+def packs_beside(folder: Path) -> list[Path]:
+    """The packs that this one may include, in order of name. Most of what stands there may be no business of ours:
+    a pack that is mounted as `/rules` stands beside `/root`."""
+    here = Path(os.path.realpath(folder))
+    try:
+        names = sorted(os.listdir(here.parent))
+    except OSError:
+        return []
+    return [
+        here.parent / it for it in names if it != here.name and PACK_NAME.fullmatch(it) and is_pack(here.parent / it)
+    ]
+
+
 def files_read(path: Path) -> Iterator[Path]:
     """Every file that loading this path may read: what is below it, and the packs beside it that it may include."""
     yield from rule_files(path)
-    if (path / PACK_FILE).is_file():
-        here = path.resolve()
-        for folder in sorted(it for it in here.parent.iterdir() if it != here and (it / PACK_FILE).is_file()):
-            yield from rule_files(folder)
+    for folder in packs_beside(path) if is_pack(path) else ():
+        yield from rule_files(folder)
 
 
 def stamp(path: Path) -> Stamp:
@@ -65,3 +83,8 @@ def stamp(path: Path) -> Stamp:
             it = os.stat(file)
             found.add((str(file), it.st_dev, it.st_ino, it.st_size, it.st_mtime_ns, it.st_ctime_ns))
     return frozenset(found)
+
+
+def stamp_of(wrong: OSError) -> Stamp:
+    """What stands for the stamp of a path that cannot be looked at: the same one for as long as that lasts."""
+    return frozenset({(str(wrong), 0, 0, 0, 0, 0)})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -210,3 +212,44 @@ def test_explain_refuses_what_is_no_webhook_with_the_reason(run: Run) -> None:
 
 def test_an_unknown_command_is_a_usage_error(run: Run) -> None:
     assert run("explian").returncode == 2
+
+
+AS_NOBODY = """
+import os, pathlib, sys
+from responder.cli import init
+from responder.doctor import kept
+from responder.errors import UsageError
+from responder.settings import load_settings
+os.chdir(sys.argv[2])
+os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
+print(kept.disk(pathlib.Path("closed/data").absolute()).says)
+first = ["closed/first", "--from", "http://x"]
+for do in (lambda: load_settings({}), lambda: init.command(first, standalone_mode=False)):
+    try:
+        do()
+    except UsageError as why:
+        print(why)
+"""
+"""Dropped after the imports: the interpreter may lie where the other user cannot start it."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_what_is_closed_to_the_user_is_said_and_no_traceback() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        (Path(folder) / "closed").mkdir(mode=0o700)
+        (Path(folder) / ".env").touch(mode=0o600)
+        done = subprocess.run(
+            [sys.executable, "-c", AS_NOBODY, str(pwd.getpwnam("nobody").pw_uid), folder],
+            cwd="/",
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    assert done.returncode == 0, done.stderr
+    disk, settings, init = done.stdout.splitlines()
+    assert disk == f"{folder}/closed/data is not there yet; the first start makes it"
+    assert settings == ".env: cannot be read: Permission denied; expected a readable file, or none"
+    assert init == "closed/first: Permission denied; expected a new folder that we may make"

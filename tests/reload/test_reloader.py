@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +18,10 @@ from responder.errors import StoreUnavailable
 from responder.redaction.redact import Redactor
 from responder.reload import reloader as module
 from responder.reload.reloader import STILL_WRITTEN, Reloader
+from responder.rules import packs as packs_module
 from responder.rules.in_force import Load, RulesInForce
 from responder.rules.packs import load_packs
-from responder.rules.stamp import Stamp
+from responder.rules.stamp import Stamp, stamp
 from responder.telemetry import Metrics
 from tests.conftest import START
 from tests.reload.mutants import GOOD, mutants
@@ -238,6 +241,40 @@ async def test_files_are_taken_when_they_have_come_to_rest(
     looks: str, taken: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await world.watched(monkeypatch, looks) == taken
+
+
+async def test_files_that_cannot_be_looked_at_are_refused_once_and_taken_when_they_can(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed, looks = True, 0
+
+    def look(path: Path) -> Stamp:
+        nonlocal looks
+        looks += 1
+        if closed:
+            raise PermissionError(errno.EACCES, "Permission denied", "/root/pack.yaml")
+        return stamp(path)
+
+    monkeypatch.setattr(module, "stamp", look)
+    monkeypatch.setattr(packs_module, "stamp", look)
+    packs = world.rules.packs
+    with structlog.testing.capture_logs() as said:
+        watching = asyncio.create_task(world.reloader.watch())
+        await reached(watching, lambda: looks > 20)
+        assert [it.text for it in world.rules.last.problems] == ["cannot be read: Permission denied: /root/pack.yaml"]
+        assert (world.rules.packs, world.figure("last_reload_success")) == (packs, 0)
+        closed = False
+        await reached(watching, lambda: world.rules.last.is_good)
+        watching.cancel()
+
+    assert [it["event"] for it in said] == ["rules.refused", "rules.problem", "rules.reloaded"]
+
+
+async def reached(watching: asyncio.Task[None], is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not is_so():
+            assert not watching.done(), watching.exception()
+            await asyncio.sleep(0.001)
 
 
 async def test_a_set_is_kept_when_the_store_is_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

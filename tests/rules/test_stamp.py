@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import pwd
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -74,3 +79,76 @@ def test_a_pack_that_is_beside_may_be_included(tmp_path: Path) -> None:
 
     assert stamp(tmp_path / "mine") != before
     assert [it.name for it in files_read(tmp_path / "mine")] == ["pack.yaml", "pack.yaml", "rules.yaml"]
+
+
+RULE = "rules: [{name: one, match: ['a=\"b\"']}]\n"
+AS_NOBODY = """
+import os, pathlib, sys
+from responder.diagnostics.catalogue import specs
+from responder.rules.packs import load_packs
+catalogue = specs()
+os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
+for path in sys.argv[2:]:
+    loaded = load_packs(pathlib.Path(path), catalogue)
+    print([it.name for it in loaded.packs], [it.text for it in loaded.problems], len(loaded.stamp))
+"""
+"""Dropped after the imports: the interpreter may lie where the other user cannot start it."""
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """As a container has it: rules are mounted beside folders of root, which nobody else may look into."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        (folder / "root").mkdir(mode=0o700)
+        (folder / "root" / "pack.yaml").write_text("pack: roots")
+        (folder / "shared").mkdir()
+        (folder / "shared" / "pack.yaml").write_text(f"pack: shared\n{RULE.replace('one', 'other')}")
+        yield folder
+
+
+def loaded_as_nobody(*paths: Path) -> list[str]:
+    """Of each: its packs, what is wrong with them, and how many files are looked at."""
+    done = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY, str(pwd.getpwnam("nobody").pw_uid), *map(str, paths)],
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_what_is_closed_to_us_beside_a_pack_or_among_packs_is_left_alone(root: Path) -> None:
+    (root / "rules").mkdir()
+    (root / "rules" / "pack.yaml").write_text(f"include: [shared]\n{RULE}")
+    (root / "rules" / "lost+found").mkdir(mode=0o700)
+    (root / "packs" / "a").mkdir(parents=True)
+    (root / "packs" / "a" / "pack.yaml").write_text(RULE)
+    (root / "packs" / "lost+found").mkdir(mode=0o700)
+    (root / "unlisted").mkdir(mode=0o711)
+    (root / "unlisted" / "rules").mkdir()
+    (root / "unlisted" / "rules" / "pack.yaml").write_text(RULE)
+
+    said = loaded_as_nobody(root / "rules", root / "packs", root / "unlisted" / "rules")
+
+    assert said == ["['rules'] [] 2", "['a'] [] 1", "['rules'] [] 1"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_rules_that_are_closed_to_us_are_complained_of(root: Path) -> None:
+    (root / "unlisted").mkdir(mode=0o311)
+    (root / "shared" / "rules.yaml").touch(mode=0o000)
+
+    said = loaded_as_nobody(root / "root", root / "root" / "pack.yaml", root / "unlisted", root / "shared")
+
+    assert said == [
+        f"[] ['cannot be read: Permission denied: {root}/root'] 1",
+        f"[] ['cannot be read: Permission denied: {root}/root/pack.yaml'] 1",
+        f"[] ['cannot be read: Permission denied: {root}/unlisted'] 1",
+        "[] ['cannot be read: Permission denied'] 2",
+    ]
