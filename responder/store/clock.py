@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 import structlog
 
+from responder.store.afresh import afresh
 from responder.store.store import Store
 
 EVERY_SECONDS = 1.0
 NOTICED_SECONDS = 5.0  # less is waited for: clocks are put right by a second or two at any time
 BROUGHT_BACK = (
+    "select from work where due_at > now() order by kind, key for update",  # in the order of those who ask for work
     "update work set due_at = now() where not held and due_at > now()",
     "update work set due_at = now() + make_interval(secs => $1) where held and due_at > now() + make_interval(secs => $1)",
     "update rates set next_at = now() where next_at > now()",
@@ -37,11 +40,12 @@ class DatabaseClock:
             return
         async with store.connection() as connection:
             now: datetime = await connection.fetchval("select clock_timestamp()")
+        after = self._clock()
         back = self._set_back_by(now, before)
-        self._last = now, self._clock()
         if back > NOTICED_SECONDS:
+            await afresh(partial(self._bring_back, store))
             log.warning("store.clock_set_back", seconds=round(back))
-            await self._bring_back(store)
+        self._last = now, after  # not before: where bringing back failed, the next look finds the same again
 
     def _set_back_by(self, now: datetime, before: float) -> float:
         """At least so many seconds: how long the question took, and froze us, counts for nothing."""

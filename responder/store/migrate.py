@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from responder.errors import UsageError
+from responder.store.afresh import afresh
 from responder.store.lineage import notice
 from responder.store.store import Store
 
@@ -45,10 +46,15 @@ def migrations(folder: Path = FOLDER) -> list[Migration]:
 
 
 async def migrate(store: Store, folder: Path = FOLDER) -> list[str]:
-    """Apply what is missing and return its names; a newer schema than ours is left alone (a newer replica runs)."""
+    """Apply what is missing and return its names; a newer schema than ours is left alone (a newer replica runs).
+
+    Raises StoreUnavailable where another replica holds what a file needs; those before it stay applied.
+    """
     async with store.connection() as connection:
         await connection.execute("set lock_timeout = 0")  # whoever migrates before us may take its time
         await connection.execute("select pg_advisory_lock($1)", LOCK)
+        # But what waits for a table keeps all who come after it waiting: the replica that still runs, its webhooks.
+        await connection.execute("reset lock_timeout")
         try:
             await connection.execute(TABLE)
             done = {it["number"]: it for it in await connection.fetch("select number, name, checksum from migrations")}
@@ -57,7 +63,6 @@ async def migrate(store: Store, folder: Path = FOLDER) -> list[str]:
             return applied
         finally:
             await connection.execute("select pg_advisory_unlock($1)", LOCK)
-            await connection.execute("reset lock_timeout")
 
 
 async def _apply(connection: Any, migration: Migration, done: Any) -> bool:
@@ -68,12 +73,16 @@ async def _apply(connection: Any, migration: Migration, done: Any) -> bool:
                 "expected the file as released; restore it, or restore the database from its backup"
             )
         return False
-    async with connection.transaction():
-        await connection.execute(migration.text, timeout=MOST_SECONDS)
-        await connection.execute(
-            "insert into migrations (number, name, checksum) values ($1, $2, $3)",
-            migration.number,
-            migration.name,
-            migration.checksum,
-        )
+
+    async def once() -> None:
+        async with connection.transaction():
+            await connection.execute(migration.text, timeout=MOST_SECONDS)
+            await connection.execute(
+                "insert into migrations (number, name, checksum) values ($1, $2, $3)",
+                migration.number,
+                migration.name,
+                migration.checksum,
+            )
+
+    await afresh(once)  # a replica that still runs may lock the same tables in another order
     return True

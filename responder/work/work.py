@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import asyncpg
 import structlog
 
 from responder.errors import LeaseLost, StoreUnavailable
@@ -91,6 +92,9 @@ class Worker:
                     await self._sleep_until_due()
                 except StoreUnavailable as away:
                     log.warning("work.waits", why=str(away))
+                    await self._nap(POLL_SECONDS)
+                except asyncpg.PostgresError as wrong:  # its text may quote what is kept
+                    log.warning("work.waits", why=f"store: {type(wrong).__name__}")
                     await self._nap(POLL_SECONDS)
             listener.cancel()
 

@@ -65,6 +65,49 @@ async def test_a_newer_schema_is_left_alone(empty: Store, tmp_path: Path) -> Non
     await empty.close()
 
 
+async def two_tables(store: Store, folder: Path) -> None:
+    (folder / "0001_two.sql").write_text("create table a (n int); create table b (n int)")
+    await migrate(store, folder)
+    (folder / "0002_third.sql").write_text("create table third (n int)")
+
+
+async def test_a_deadlock_with_a_replica_that_still_runs_is_tried_again(empty: Store, tmp_path: Path) -> None:
+    (tmp_path / "0001_tries.sql").write_text("create sequence tries")  # counts on where all else is rolled back
+    (tmp_path / "0002_broken_off.sql").write_text(
+        "create table t (n int); do $$ begin if nextval('tries') < 3 then raise sqlstate '40P01'; end if; end $$"
+    )
+
+    assert await migrate(empty, tmp_path) == ["tries", "broken_off"]
+    await empty.close()
+
+
+async def test_one_that_is_broken_off_each_time_is_left_for_later(empty: Store, tmp_path: Path) -> None:
+    (tmp_path / "0001_one.sql").write_text("create table one (n int)")
+    (tmp_path / "0002_never.sql").write_text("do $$ begin raise sqlstate '40P01'; end $$")
+
+    with pytest.raises(StoreUnavailable, match="DeadlockDetectedError"):
+        await migrate(empty, tmp_path)
+
+    assert "one" in await tables(empty)
+    await empty.close()
+
+
+async def test_who_waits_in_vain_for_a_table_lets_it_go_and_keeps_what_was_applied(
+    empty: Store, tmp_path: Path
+) -> None:
+    """Behind one that waits for a table stand all who come after it: the webhooks of the replica that runs."""
+    await two_tables(empty, tmp_path)
+    (tmp_path / "0003_both.sql").write_text("alter table a add m int; alter table b add m int")
+    async with empty.transaction() as running:
+        await running.execute("lock b in share mode")
+        with pytest.raises(StoreUnavailable, match="LockNotAvailable"):
+            await migrate(empty, tmp_path)
+
+    assert "third" in await tables(empty)
+    assert await migrate(empty, tmp_path) == ["both"]
+    await empty.close()
+
+
 async def test_nobody_at_the_address_is_store_unavailable() -> None:
     with pytest.raises(StoreUnavailable, match="no answer from the database"):
         await Store.open("postgresql://responder@127.0.0.1:1/none", redact=lambda text: text)

@@ -6,6 +6,12 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
+import asyncpg
+import pytest
+import structlog
+import structlog.testing
+
+from responder.store.clock import DatabaseClock
 from responder.store.store import Store
 from responder.store.work import Ask, Claimed, ask
 from responder.work.desk import OVER, Desk, Next
@@ -45,3 +51,31 @@ async def test_while_acceptance_is_pressed_work_is_taken_up_one_by_one_and_none_
         may_end.set()
         worker.stop()
         await running
+
+
+async def test_an_error_of_the_database_is_waited_out(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+    done = asyncio.Event()
+
+    async def look(_: DatabaseClock, __: Store) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise asyncpg.DeadlockDetectedError("Key (key)=(what is kept)")
+
+    async def do(row: Claimed, _: Desk) -> Next:
+        done.set()
+        return OVER
+
+    monkeypatch.setattr(DatabaseClock, "look", look)
+    async with store.transaction() as connection:
+        await ask(connection, [Ask(kind="look", key="a")])
+    worker = Worker(cast(Any, SimpleNamespace(store=store)), [Kind(name="look", do=do)])
+    with structlog.testing.capture_logs() as said:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+            group.create_task(worker.run())
+            await done.wait()
+            worker.stop()
+
+    waits = {"event": "work.waits", "why": "store: DeadlockDetectedError", "log_level": "warning"}
+    assert [it for it in said if it["event"] == "work.waits"] == [waits]
