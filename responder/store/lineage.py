@@ -1,6 +1,7 @@
 """Notice that the database goes on from a replica or a backup: it may lack what was committed last before that.
 
-Every connection is asked once, when it is made: those to the former primary have all ended.
+Every connection is asked once, when it is made: those to the former primary have all ended, and none is made to a
+replica before it is promoted (`target_session_attrs` in `store.py`).
 """
 
 from __future__ import annotations

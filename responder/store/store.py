@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import math
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -55,6 +56,8 @@ SESSION = {
 END_FROZEN = """select pid, pg_terminate_backend(pid) from pg_stat_activity where application_name = 'responder' and usename = current_user
                 and datname = current_database() and pid <> pg_backend_pid() and xact_start is not null
                 and wait_event = 'ClientRead' and state = 'active' and state_change < now() - interval '5 s'"""
+LESS_THAN_A_PRIMARY = ("any", "read-only", "standby", "prefer-standby")
+NO_PRIMARY = "only a standby or a read-only server answers; waiting for a primary: promote it, or add its address"
 log = structlog.get_logger()
 
 
@@ -116,6 +119,8 @@ class Store:
         except asyncpg.LockNotAvailableError as held:
             await self._end_frozen()
             raise StoreUnavailable(f"store: {type(held).__name__}") from held
+        except asyncpg.TargetServerAttributeNotMatched as standby:
+            raise StoreUnavailable(f"store: {NO_PRIMARY}") from standby
         except (*GONE, *NOT_LET_IN) as gone:
             raise StoreUnavailable(f"store: {type(gone).__name__}") from gone
 
@@ -190,6 +195,14 @@ def _refuse_wrong_address(dsn: str) -> None:
         raise UsageError(f"RESPONDER_DATABASE_URL: it names no host; {EXPECTED}")
 
 
+def _wanted(dsn: str) -> str:
+    """Which servers will do: a primary, or what the address asks for where that is no less. A session that began on a
+    standby would outlive its promotion, and nobody would notice the new timeline."""
+    of_the_environment = os.environ.get("PGTARGETSESSIONATTRS", "any")
+    said = parse_qs(urlsplit(dsn).query).get("target_session_attrs", [of_the_environment])[-1]
+    return "primary" if said in LESS_THAN_A_PRIMARY else said
+
+
 async def _pool(dsn: str, redact: Callable[[str], str]) -> asyncpg.Pool:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
@@ -201,10 +214,13 @@ async def _pool(dsn: str, redact: Callable[[str], str]) -> asyncpg.Pool:
                 command_timeout=COMMAND_SECONDS,
                 init=_prepared,
                 reset=_as_it_is,
+                target_session_attrs=_wanted(dsn),
                 server_settings=SESSION,
             )
     except asyncpg.exceptions.ClientConfigurationError as wrong:
         raise UsageError(f"RESPONDER_DATABASE_URL: {redact(str(wrong))}; {EXPECTED}") from wrong
+    except asyncpg.TargetServerAttributeNotMatched as standby:
+        raise StoreUnavailable(f"store: {NO_PRIMARY}") from standby
     except GONE as gone:
         raise StoreUnavailable(f"store: no answer from the database: {type(gone).__name__}") from gone
     except asyncpg.PostgresError as refused:

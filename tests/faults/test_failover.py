@@ -137,7 +137,7 @@ async def following(world: World, alertmanager: PlayedAlertmanager, primary: Clu
     """A daemon that goes where the primary is, and asks Alertmanager and PagerDuty."""
     hosts = ",".join(f"127.0.0.1:{it.port}" for it in (primary, standby))
     daemon = await world.daemon(
-        DATABASE_URL=f"postgresql://postgres@{hosts}/postgres?target_session_attrs=primary",
+        DATABASE_URL=f"postgresql://postgres@{hosts}/postgres",
         ALERTMANAGER_URLS=alertmanager.url,
     )
     subscription = world.pagerduty.subscribe(f"{daemon.url}/webhooks/pagerduty")
