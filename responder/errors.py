@@ -2,6 +2,7 @@
 
 ResponderError
 ├── UsageError            what the person asked for cannot be done; exit status 2
+│   └── RulesUnreadable   this version cannot read what an incident began with (in `work/began_with.py`)
 ├── UnreadableBody        a webhook's body is not what its sender sends (in `intake/source.py`, where it is raised); 400
 ├── StoreUnavailable      the database cannot take or give anything now; the sender is asked to come again
 ├── LeaseLost             another worker holds this work; stop without writing

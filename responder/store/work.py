@@ -127,6 +127,12 @@ async def finish(
         )
 
 
+async def payload_of(store: Store, kind: str, key: str) -> Mapping[str, Any]:
+    """What a row remembers; nothing where there is none."""
+    async with store.connection() as connection:
+        return await connection.fetchval("select payload from work where kind = $1 and key = $2", kind, key) or {}
+
+
 async def next_due_in(store: Store, kinds: Sequence[str]) -> float | None:
     """Seconds until the next row of these kinds is due (0 or less: now), None when there is none."""
     async with store.connection() as connection:

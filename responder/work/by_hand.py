@@ -7,8 +7,8 @@ from responder.errors import UsageError
 from responder.model.finding import Finding
 from responder.model.verdict import RuleVerdict, Unknown
 from responder.store import incidents
+from responder.work.began_with import pack_or_present
 from responder.work.desk import Desk
-from responder.work.look import pack_of
 from responder.work.situation import Situation
 
 NOT_YET = RuleVerdict(rule="", verdict=Unknown(why="not looked at yet"))
@@ -19,7 +19,7 @@ async def ask_again(desk: Desk, number: int) -> tuple[Finding, ...]:
     seen = await incidents.load(desk.store, number)
     if seen is None or seen.former is None:
         raise UsageError("no look was made at it yet; its timeline says why")
-    pack = await pack_of(desk, seen.incident, [])
+    pack = await pack_or_present(desk, seen.incident)
     if pack is None:
         raise UsageError("no pack takes it, so there is nothing to ask")
     situation = Situation(

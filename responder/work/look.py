@@ -16,17 +16,16 @@ import structlog
 from responder.clients.budget import Answered
 from responder.diagnostics.examine import Examination
 from responder.diagnostics.plan import Plan
-from responder.errors import UsageError
 from responder.incidents.flapping import flapping, turns_after
 from responder.model.finding import Finding, Outcome
 from responder.model.incident import WATCH, Incident, IncidentState
 from responder.model.pack import Pack, Rule
 from responder.model.verdict import Clear, RuleVerdict, key_of, rank
 from responder.rules.match import matching
-from responder.rules.packs import pack_for, pack_from_files
 from responder.store import incidents
 from responder.store.incidents import FINDING, READINGS, Seen
 from responder.store.watches import Watch, join, note_clear
+from responder.work.began_with import BeganWith, began_with
 from responder.work.desk import OVER, Desk, Next
 from responder.work.readings import Readings, ask_for_samples, take, wanted_by
 from responder.work.situation import Situation
@@ -38,18 +37,17 @@ EXAMINE_AGAIN_SECONDS = 300.0
 SHARED_SECONDS = 5.0
 STILL_TRUE_SECONDS = 120.0  # what an interrupted look learnt longer ago is learnt again
 GRACE_SECONDS = 1.0
-MOST_FORMER = 32  # sets that open incidents began with, kept at hand
 WAITS_FOR_ALERTS = "what its alerts say: PagerDuty was heard first"
 log = structlog.get_logger()
 
 
 @dataclass(slots=True, kw_only=True)
 class Look:
-    """`pack` None: no pack covers the incident. `kept`: what an interrupted look had learnt already."""
+    """`kept`: what an interrupted look had learnt already."""
 
     desk: Desk
     seen: Seen
-    pack: Pack | None
+    began_with: BeganWith
     kept: Mapping[str, Any]
     began: float
     took: dict[str, float] = field(default_factory=dict)
@@ -64,15 +62,15 @@ class Look:
         if seen is None or seen.incident.state is IncidentState.FOLDED:
             return None
         began = asyncio.get_running_loop().time()
-        notices: list[str] = []
-        pack = await pack_of(desk, seen.incident, notices)
+        rules = await began_with(desk, seen)
+        notices = list(rules.notices)
         kept = await incidents.steps(desk.store, number, seen.incident.run, younger_than_seconds=STILL_TRUE_SECONDS)
         incident = seen.incident
         if incident.state is IncidentState.RESOLVED and incident.settled_by and incident.firing:
             firing = len(incident.firing) + incident.more_firing
             what = "alert still fires" if firing == 1 else "alerts still fire"
             notices.append(f"{incident.settled_by} resolved it at PagerDuty while {firing} {what}.")
-        look = cls(desk=desk, seen=seen, pack=pack, kept=kept, began=began, notices=notices)
+        look = cls(desk=desk, seen=seen, began_with=rules, kept=kept, began=began, notices=notices)
         return look if await look._joined() else None
 
     async def _joined(self) -> bool:
@@ -88,6 +86,11 @@ class Look:
                 if goes_on != self.incident.id:
                     return False
         return True
+
+    @property
+    def pack(self) -> Pack | None:
+        """None: no pack covers the incident, or `waits` for who can read its rules."""
+        return self.began_with.pack
 
     @property
     def incident(self) -> Incident:
@@ -115,7 +118,9 @@ class Look:
 
     @property
     def waits(self) -> Next | None:
-        """PagerDuty was heard first: its alerts' own webhook, which says more, may come any second."""
+        """For who can read its rules; or PagerDuty was heard first: its alerts' own webhook may come any second."""
+        if self.began_with.waits is not None:
+            return self.began_with.waits
         until = self.incident.awaits_until
         if until is None or self.seen.former is not None:
             return None
@@ -304,7 +309,8 @@ class Look:
         clear = [self.clear_in] if self.clear_in is not None else []
         often = [it.watch_seconds for it in rules if it.watch_seconds is not None and self.incident.watched]
         seconds = min([self._routine_seconds(), *often, *decided, *clear])
-        return Next(in_seconds=max(seconds, 1.0), waits_for="looks again until resolved")
+        payload = self.began_with.payload
+        return Next(in_seconds=max(seconds, 1.0), waits_for="looks again until resolved", payload=payload)
 
     def _routine_seconds(self) -> float:
         """What has been open for hours is looked at less often: news and timers bring the next look in any case."""
@@ -329,37 +335,3 @@ class Look:
 
     async def _keep(self, name: str, outcome: Any) -> None:
         await incidents.save_step(self.desk.store, self.incident.id, self.incident.run, name, outcome)
-
-
-async def pack_of(desk: Desk, incident: Incident, notices: list[str]) -> Pack | None:
-    """The pack that the incident started with; chosen by its first alert at the first look. None: none takes it.
-
-    `notices`: what people should know of that is added to them."""
-    if incident.rule_set is not None:
-        return await _kept_pack(desk, incident, incident.rule_set, notices)
-    first = min(incident.alerts, key=lambda it: (it.first_seen, it.alert.fingerprint), default=None)
-    pack = pack_for(desk.packs, first.alert.labels) if first else None
-    if pack is None:
-        return None
-    chosen = await incidents.choose_rules(desk.store, incident.id, pack=pack.name, rule_set=pack.hash, files=pack.files)
-    return pack if chosen == pack.hash else await _kept_pack(desk, incident, chosen, notices)
-
-
-async def _kept_pack(desk: Desk, incident: Incident, rule_set: bytes, notices: list[str]) -> Pack | None:
-    """The rules that it started with; where this version cannot read them any more, the present ones, which is said."""
-    known = {it.hash: it for it in desk.packs} | desk.former_packs
-    if rule_set in known:
-        return known[rule_set]
-    name, files = await incidents.rule_files(desk.store, rule_set)
-    try:
-        pack = pack_from_files(name, files, desk.catalogue)
-    except UsageError as unreadable:
-        log.warning("rules.unreadable", incident=incident.slug, pack=name, why=str(unreadable))
-        notices.append(
-            f"The rules that this incident started with cannot be read any more; {name} is used as it is now."
-        )
-        return next((it for it in desk.packs if it.name == name), None)
-    if len(desk.former_packs) >= MOST_FORMER:  # rules are reloaded for as long as the daemon runs
-        desk.former_packs.clear()
-    desk.former_packs[rule_set] = pack
-    return pack

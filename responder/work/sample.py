@@ -30,7 +30,11 @@ async def sample(row: Claimed, desk: Desk) -> Next:
     """One sample of each signal with this step; due again a step after this one began, until the incident is over."""
     number, _, step = row.key.partition("/")
     look = await Look.begin(desk, int(number))
-    if look is None or look.incident.state is not IncidentState.OPEN or look.pack is None:
+    if look is None or look.incident.state is not IncidentState.OPEN:
+        return OVER
+    if look.began_with.waits is not None:
+        return Next(in_seconds=float(step), waits_for=look.began_with.waits.waits_for)
+    if look.pack is None:
         return OVER
     rules, situation = look.rules(), look.situation
     wanted = _of_step(sampled(wanted_by(look.pack, rules)), float(step))
