@@ -20,8 +20,11 @@ from responder.errors import StoreUnavailable, UsageError
 from responder.store.lineage import notice
 
 FOR_WEBHOOKS = 3  # connections that only acceptance takes: it must not stand in line behind hundreds of looks
-FOR_THE_REST = 6  # more would not end sooner, but keep the processors of the database from those who write webhooks
-POOL_SIZE = FOR_WEBHOOKS + FOR_THE_REST  # of the embedded server's 25: a second daemon may take over, people look
+# That only what keeps work going takes: were it to stand in line behind looks as well, leases would run out and `/readyz`
+# would call a store dead that is only busy. One listens for good.
+FOR_HOUSEKEEPING = 3
+FOR_THE_REST = 5  # more would not end sooner, but keep the processors of the database from those who write webhooks
+POOL_SIZE = FOR_WEBHOOKS + FOR_HOUSEKEEPING + FOR_THE_REST  # of the embedded server's 25: a second daemon may take over
 CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 30.0
 CLOSE_SECONDS = 2.0
@@ -61,6 +64,30 @@ NO_PRIMARY = "only a standby or a read-only server answers; waiting for a primar
 log = structlog.get_logger()
 
 
+class Line:
+    """So many at a time, first come first served; `waiting`: how many wait for their turn."""
+
+    def __init__(self, places: int) -> None:
+        self._places = asyncio.Semaphore(places)
+        self.waiting = 0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Raises StoreUnavailable when it does not come in time."""
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._places.acquire()
+        except TimeoutError as busy:
+            raise StoreUnavailable(f"store: no connection was free within {CONNECT_SECONDS:.0f} s") from busy
+        finally:
+            self.waiting -= 1
+        try:
+            yield
+        finally:
+            self._places.release()
+
+
 class Store:
     """Everything that is kept. `redact` stands between our text and the disk.
 
@@ -70,7 +97,8 @@ class Store:
     def __init__(self, pool: asyncpg.Pool | None = None, *, redact: Callable[[str], str]) -> None:
         self._pool = pool
         self._redact = redact
-        self._for_the_rest = asyncio.Semaphore(FOR_THE_REST)
+        self._for_the_rest = Line(FOR_THE_REST)
+        self._for_housekeeping = Line(FOR_HOUSEKEEPING)
 
     @classmethod
     async def open(cls, dsn: str, *, redact: Callable[[str], str]) -> Store:
@@ -94,20 +122,13 @@ class Store:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         """One connection; what means "the database is away" leaves as StoreUnavailable."""
-        async with self._turn(), self._one() as connection:
+        async with self._for_the_rest.turn(), self._one() as connection:
             yield connection
 
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await self._for_the_rest.acquire()
-        except TimeoutError as busy:
-            raise StoreUnavailable(f"store: no connection was free within {CONNECT_SECONDS:.0f} s") from busy
-        try:
-            yield
-        finally:
-            self._for_the_rest.release()
+    @property
+    def in_line(self) -> int:
+        """How many pieces of work wait for a connection."""
+        return self._for_the_rest.waiting
 
     @asynccontextmanager
     async def _one(self) -> AsyncIterator[Any]:
@@ -134,6 +155,12 @@ class Store:
     async def accepting(self) -> AsyncIterator[Any]:
         """The same for acceptance alone, which does not wait for a connection that other work has."""
         async with self._one() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def housekeeping(self) -> AsyncIterator[Any]:
+        """The same as `connection` for what keeps work going, which does not stand in line behind the work itself."""
+        async with self._for_housekeeping.turn(), self._one() as connection:
             yield connection
 
     async def _end_frozen(self) -> None:
@@ -163,7 +190,7 @@ class Store:
     async def writable(self) -> bool:
         """Whether a transaction can write now."""
         try:
-            async with asyncio.timeout(2), self.connection() as connection:
+            async with asyncio.timeout(2), self.housekeeping() as connection:
                 return not await connection.fetchval(
                     "select pg_is_in_recovery() or current_setting('transaction_read_only')::bool"
                 )

@@ -98,13 +98,13 @@ async def ask_once(connection: Any, asks: Sequence[Ask]) -> None:
 
 async def claim(store: Store, kind: str, *, limit: int, lease_seconds: float) -> list[Claimed]:
     """Take up to `limit` due rows of a kind, gravest first, then longest due."""
-    async with store.connection() as connection:
+    async with store.housekeeping() as connection:
         return [Claimed(**row) for row in await connection.fetch(CLAIM, kind, limit, lease_seconds)]
 
 
 async def renew(store: Store, row: Claimed, *, lease_seconds: float) -> None:
     """Go on holding a row; raises LeaseLost when somebody else holds it by now."""
-    async with store.connection() as connection:
+    async with store.housekeeping() as connection:
         if await connection.fetchval(RENEW, row.id, row.attempt, lease_seconds) is None:
             raise LeaseLost(f"{row.kind} {row.key}")
 
@@ -119,7 +119,7 @@ async def finish(
     payload: Mapping[str, Any] | None = None,
 ) -> None:
     """Let go of a row: it is over, unless it was asked for meanwhile, or `next_in` seconds say when it is due again."""
-    async with store.connection() as connection:
+    async with store.housekeeping() as connection:
         if next_in is None and await connection.fetchval(END, row.id, row.attempt) is not None:
             return
         await connection.fetchval(
@@ -135,7 +135,7 @@ async def payload_of(store: Store, kind: str, key: str) -> Mapping[str, Any]:
 
 async def next_due_in(store: Store, kinds: Sequence[str]) -> float | None:
     """Seconds until the next row of these kinds is due (0 or less: now), None when there is none."""
-    async with store.connection() as connection:
+    async with store.housekeeping() as connection:
         seconds: float | None = await connection.fetchval(NEXT_DUE, list(kinds))
         return seconds
 
@@ -149,5 +149,5 @@ async def backlog(store: Store, kinds: Sequence[str], *, lease_seconds: float) -
 
 async def behind(store: Store, kinds: Sequence[str], *, by_seconds: float) -> list[str]:
     """Of these kinds those with a row that has been due for longer than that."""
-    async with store.connection() as connection:
+    async with store.housekeeping() as connection:
         return [it["k"] for it in await connection.fetch(BEHIND, list(kinds), by_seconds)]

@@ -32,6 +32,7 @@ UNCLAIMED_SECONDS = LEASE_SECONDS + 6.0  # so long work may be due which this pr
 BUSY_SECONDS = 120.0  # the same while it does as much of the kind as it may: a sink or a target may be slow
 PRESSED_SECONDS = 0.2  # between claims of one row a kind, while acceptance needs the processor
 LEAST_NAP_SECONDS = 0.02  # a due row that somebody else has locked must not be asked for without end
+MOST_IN_LINE = 32  # pieces of work that wait for a connection: what is claimed behind them would only hold its lease
 AGAIN_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 log = structlog.get_logger()
 
@@ -84,10 +85,9 @@ class Worker:
         """Until `stop()`; then until what runs is done. Cancelling it abandons what runs to its lease."""
         self._stirred_at = dict.fromkeys(self._kinds, asyncio.get_running_loop().time())
         async with asyncio.TaskGroup() as group:
-            listener = group.create_task(self._listen())
+            beside = [group.create_task(self._listen()), group.create_task(self._watch_clock())]
             while not self._stopping.is_set():
                 try:
-                    await self._clock.look(self._desk.store)
                     await self._claim_all(group)
                     await self._sleep_until_due()
                 except StoreUnavailable as away:
@@ -96,7 +96,8 @@ class Worker:
                 except asyncpg.PostgresError as wrong:  # its text may quote what is kept
                     log.warning("work.waits", why=f"store: {type(wrong).__name__}")
                     await self._nap(POLL_SECONDS)
-            listener.cancel()
+            for it in beside:
+                it.cancel()
 
     def stop(self) -> None:
         """Claim nothing more."""
@@ -127,17 +128,24 @@ class Worker:
 
     async def _claim_all(self, group: asyncio.TaskGroup) -> None:
         self._woken.clear()
+        room = MOST_IN_LINE - self._desk.store.in_line
         for kind in self._kinds.values():
-            free = kind.at_once - self._running[kind.name]
+            free = self._may_claim(kind, room)
             if free <= 0:
                 continue
-            if self._is_pressed():
-                free = 1
-            for row in await rows.claim(self._desk.store, kind.name, limit=free, lease_seconds=LEASE_SECONDS):
+            claimed = await rows.claim(self._desk.store, kind.name, limit=free, lease_seconds=LEASE_SECONDS)
+            room -= len(claimed)
+            for row in claimed:
                 self._running[kind.name] += 1
                 self._stirred_at[kind.name] = asyncio.get_running_loop().time()
                 group.create_task(self._hold(kind, row), name=f"{row.kind} {row.key}")
         self.moved_at = asyncio.get_running_loop().time()
+
+    def _may_claim(self, kind: Kind, room: int) -> int:
+        """`room`: for how many more in the line for connections. A kind of which nothing runs goes on all the same."""
+        running = self._running[kind.name]
+        free = min(kind.at_once - running, room if running else max(room, 1))
+        return min(free, 1) if self._is_pressed() else free
 
     async def _sleep_until_due(self) -> None:
         if self._is_pressed():  # and no wake-up: every batch that is accepted would be one
@@ -215,6 +223,17 @@ class Worker:
         log.warning("work.lease_lost", row=str(lost))
         self._desk.metrics.leases_lost.labels(row.kind).inc()
 
+    async def _watch_clock(self) -> None:
+        """Beside the claiming, which is not to wait for it while the store is busy."""
+        while True:
+            try:
+                await self._clock.look(self._desk.store)
+            except StoreUnavailable as away:
+                log.warning("work.waits", why=str(away))
+            except asyncpg.PostgresError as wrong:  # its text may quote what is kept
+                log.warning("work.waits", why=f"store: {type(wrong).__name__}")
+            await asyncio.sleep(POLL_SECONDS)
+
     async def _listen(self) -> None:
         """Wake early when work is asked for; without it, polling finds the work a second later."""
 
@@ -223,7 +242,7 @@ class Worker:
 
         while True:
             try:
-                async with self._desk.store.connection() as connection:
+                async with self._desk.store.housekeeping() as connection:
                     closed = asyncio.Event()
                     connection.add_termination_listener(partial(_set, closed))
                     await connection.add_listener(CHANNEL, wake)

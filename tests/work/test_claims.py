@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,10 +14,10 @@ import structlog
 import structlog.testing
 
 from responder.store.clock import DatabaseClock
-from responder.store.store import Store
-from responder.store.work import Ask, Claimed, ask
+from responder.store.store import FOR_THE_REST, Store
+from responder.store.work import Ask, Claimed, ask, behind, claim, finish, next_due_in, renew
 from responder.work.desk import OVER, Desk, Next
-from responder.work.work import PRESSED_SECONDS, Kind, Worker
+from responder.work.work import MOST_IN_LINE, PRESSED_SECONDS, Kind, Worker
 
 ROWS = 20
 
@@ -79,3 +81,107 @@ async def test_an_error_of_the_database_is_waited_out(store: Store, monkeypatch:
 
     waits = {"event": "work.waits", "why": "store: DeadlockDetectedError", "log_level": "warning"}
     assert [it for it in said if it["event"] == "work.waits"] == [waits]
+
+
+@asynccontextmanager
+async def full(store: Store, *, waiting: int) -> AsyncIterator[None]:
+    """Every connection for work is taken, and so many more wait for one."""
+    over = asyncio.Event()
+
+    async def hold() -> None:
+        async with store.connection():
+            await over.wait()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(FOR_THE_REST + waiting):
+            group.create_task(hold())
+        while store.in_line < waiting:
+            await asyncio.sleep(0)
+        try:
+            yield
+        finally:
+            over.set()
+
+
+@asynccontextmanager
+async def working(store: Store, *kinds: Kind, may_end: asyncio.Event) -> AsyncIterator[Worker]:
+    worker = Worker(cast(Any, SimpleNamespace(store=store)), kinds)
+    running = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        may_end.set()
+        worker.stop()
+        await running
+
+
+async def asked(store: Store, kind: str, number: int) -> None:
+    async with store.transaction() as connection:
+        await ask(connection, [Ask(kind=kind, key=str(at)) for at in range(number)])
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not is_so():
+            await asyncio.sleep(0.01)
+
+
+async def test_what_keeps_work_going_does_not_stand_in_line_behind_it(store: Store) -> None:
+    await asked(store, "look", 2)
+    listening = asyncio.Event()
+
+    async def listen() -> None:
+        async with store.housekeeping():  # as who waits for news does, for good
+            listening.set()
+            await asyncio.Event().wait()
+
+    listener = asyncio.create_task(listen())
+    await listening.wait()
+    async with full(store, waiting=300), asyncio.timeout(9):  # sooner than the line gives up
+        assert await store.writable()
+        first, second = await claim(store, "look", limit=2, lease_seconds=9)
+        await renew(store, first, lease_seconds=9)
+        await finish(store, first, next_in=0)
+        assert await next_due_in(store, ["look"]) is not None
+        assert await behind(store, ["look"], by_seconds=-1) == ["look"]
+        await finish(store, second)
+        assert store.in_line == 300
+    listener.cancel()
+
+
+async def test_while_many_wait_for_a_connection_one_of_each_kind_is_taken_up_and_no_more(store: Store) -> None:
+    started: list[str] = []
+    may_end = asyncio.Event()
+
+    async def look(row: Claimed, _: Desk) -> Next:
+        started.append(row.kind)
+        await may_end.wait()
+        return OVER
+
+    await asked(store, "look", ROWS)
+    await asked(store, "other", ROWS)
+    async with full(store, waiting=MOST_IN_LINE):
+        kinds = [Kind(name=it, do=look, at_once=ROWS) for it in ("look", "other")]
+        async with working(store, *kinds, may_end=may_end) as worker:
+            await until(lambda: len(started) == 2)
+            turns, moved_at = 0, worker.moved_at
+            while turns < 3:  # it has looked for more
+                await asyncio.sleep(0.01)
+                turns, moved_at = turns + (worker.moved_at != moved_at), worker.moved_at
+            assert sorted(started) == ["look", "other"]
+
+
+async def test_hundreds_that_wait_for_something_else_are_held_at_once(store: Store) -> None:
+    started: list[str] = []
+    may_end = asyncio.Event()
+
+    async def look(row: Claimed, _: Desk) -> Next:
+        async with store.connection() as connection:
+            await connection.fetchval("select 1")
+        started.append(row.key)
+        await may_end.wait()
+        return OVER
+
+    await asked(store, "look", 256)
+    async with working(store, Kind(name="look", do=look, at_once=256), may_end=may_end):
+        await until(lambda: len(started) == 256)
