@@ -52,11 +52,10 @@ from responder.store.rates import SharedRate
 from responder.store.store import Store
 from responder.telemetry import Metrics
 from responder.web.server import application, malformed_requests
-from responder.work import reconcile
 from responder.work.asked import write_down
 from responder.work.desk import Desk
 from responder.work.vitals import Vitals
-from responder.work.work import Worker, kinds
+from responder.work.work import Worker, always_there, kinds
 
 REQUESTS_END_WITHIN_SECONDS = 4.0  # acceptance answers within three; aiohttp gives what it cuts off the same again
 WORK_ENDS_WITHIN_SECONDS = 8.0  # at the same time; longer than sending, which is not cut in the middle
@@ -209,12 +208,7 @@ async def _closed_behind(store: Store) -> AsyncIterator[Store]:
         await store.close()
 
 
-def _from_the_start(settings: Settings) -> list[tuple[str, str]]:
-    """(kind, key) of the work that nothing but a start asks for."""
-    return [("sweep", ""), ("audit", ""), ("watch", ""), *reconcile.asks(settings.alertmanagers)]
-
-
-async def _reached(store: Store, settings: Settings, embedded: EmbeddedPostgres | None, redactor: Redactor) -> None:
+async def _reached(desk: Desk, settings: Settings, embedded: EmbeddedPostgres | None) -> None:
     """Wait for the database as long as it takes: senders are told 503 and keep what they cannot bring.
 
     Nobody else gets at it before its schema is ours.
@@ -222,7 +216,7 @@ async def _reached(store: Store, settings: Settings, embedded: EmbeddedPostgres 
     dsn = embedded.dsn if embedded else settings.database_url.get_secret_value() if settings.database_url else ""
     while True:
         try:
-            store.take_over(await _opened(dsn, settings, redactor))
+            desk.store.take_over(await _opened(dsn, desk))
         except StoreUnavailable as away:
             log.warning("store.waits", why=str(away))
             await asyncio.sleep(STORE_AGAIN_SECONDS)
@@ -230,13 +224,13 @@ async def _reached(store: Store, settings: Settings, embedded: EmbeddedPostgres 
             return
 
 
-async def _opened(dsn: str, settings: Settings, redactor: Redactor) -> Store:
-    store = await Store.open(dsn, redact=redactor.text)
+async def _opened(dsn: str, desk: Desk) -> Store:
+    store = await Store.open(dsn, redact=desk.redactor.text)
     try:
         for name in await migrate(store):
             log.info("store.migrated", migration=name)
         async with store.connection() as connection:
-            await rows.ask(connection, [rows.Ask(kind=kind, key=key) for kind, key in _from_the_start(settings)])
+            await rows.ask(connection, always_there(kinds(desk)))
     except BaseException:  # cancelled too: a start that is given up leaves no session behind
         await store.close()
         raise
@@ -277,7 +271,7 @@ async def _serving(
             ) from taken
         with closing(listening):
             port = listening.sockets[0].getsockname()[1]
-            await _reached(desk.store, settings, embedded, desk.redactor)
+            await _reached(desk, settings, embedded)
             working.append(group.create_task(worker.run()))
             beside.append(group.create_task(reloader.watch()))
             beside.append(group.create_task(_learn_who_we_are(desk)))

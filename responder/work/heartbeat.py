@@ -13,9 +13,9 @@ from responder.clients.heartbeat import beat
 from responder.errors import CouldNotLook
 from responder.store import reconcile as asked
 from responder.store.overdue import Overdue, ask_again, overdue
-from responder.store.work import Claimed
+from responder.store.work import Claimed, ask_once
 from responder.work.desk import Desk, Next
-from responder.work.work import LEASE_SECONDS, Kind, kinds
+from responder.work.work import LEASE_SECONDS, Kind, always_there, kinds
 
 EVERY_SECONDS = 60.0
 MARGIN = timedelta(seconds=30)  # after the deadline of a first report
@@ -26,9 +26,12 @@ log = structlog.get_logger()
 
 async def audit(row: Claimed, desk: Desk) -> Next:
     """One round; due again in a minute."""
+    ours = kinds(desk)
+    async with desk.store.transaction() as connection:  # a replica that was set up otherwise may have ended one
+        await ask_once(connection, always_there(ours))
     late = await overdue(
         desk.store,
-        [kind.name for kind in kinds(desk)],
+        [kind.name for kind in ours],
         list(desk.told),
         lease_seconds=LEASE_SECONDS,
         within=timedelta(seconds=desk.first_report_within_seconds),
@@ -66,4 +69,4 @@ async def _beat(desk: Desk, url: str) -> None:
         log.info("heartbeat.sent", why="it failed before")
 
 
-KIND = Kind(name="audit", do=audit, at_once=1)
+KIND = Kind(name="audit", do=audit, at_once=1, keys=("",))

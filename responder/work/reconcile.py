@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -203,14 +203,12 @@ def _moments(kept: object) -> dict[str, datetime]:
     return {name: datetime.fromisoformat(at) for name, at in kept.items()} if isinstance(kept, dict) else {}
 
 
-def asks(alertmanagers: Iterable[str]) -> list[tuple[str, str]]:
-    """(kind, key) of the rows of work that a start asks for."""
-    return [("ask_alertmanager", source) for source in sorted(alertmanagers)] + [("ask_pagerduty", "")]
-
-
-def KIND(_: Desk) -> list[Kind]:  # noqa: N802 - the name that the registry looks for
-    """Alertmanager and PagerDuty do not wait for one another."""
-    return [
-        Kind(name="ask_alertmanager", do=ask_alertmanager, at_once=4),
-        Kind(name="ask_pagerduty", do=ask_pagerduty, at_once=1),
-    ]
+def KIND(desk: Desk) -> list[Kind]:  # noqa: N802 - the name that the registry looks for
+    """Alertmanager and PagerDuty do not wait for one another; whom this replica cannot ask it leaves to another."""
+    found: list[Kind] = []
+    if desk.alertmanagers:
+        sources = sorted(desk.alertmanagers)
+        found.append(Kind(name="ask_alertmanager", do=ask_alertmanager, at_once=4, keys=sources))
+    if desk.pagerduty is not None:
+        found.append(Kind(name="ask_pagerduty", do=ask_pagerduty, at_once=1, keys=("",)))
+    return found

@@ -47,4 +47,4 @@ async def _incidents(desk: Desk, older_than: timedelta) -> bool:
     return more
 
 
-KIND = Kind(name="sweep", do=sweep, at_once=1)
+KIND = Kind(name="sweep", do=sweep, at_once=1, keys=("",))

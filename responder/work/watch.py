@@ -115,4 +115,4 @@ def _paging(desk: Desk) -> Paging:
     return Paging(name=desk.name, sink=SINK, why_not=why_not, asks=desk.pagerduty is not None)
 
 
-KIND = Kind(name="watch", do=watch, at_once=16)
+KIND = Kind(name="watch", do=watch, at_once=16, keys=("",))

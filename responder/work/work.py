@@ -41,17 +41,22 @@ log = structlog.get_logger()
 class Kind:
     """One kind of work. `name` is that of its rows; `at_once` how many a process runs side by side.
 
-    `to_the_end`: not cut off when its lease is lost, because what it has begun outside must be tidied up behind it.
+    `keys`: of the rows that are always there, which a start asks for. `to_the_end`: not cut off when its lease is lost,
+    because what it has begun outside must be tidied up behind it.
     """
 
     name: str
     do: Callable[[Claimed, Desk], Awaitable[Next]]
     at_once: int = 8
     to_the_end: bool = False
+    keys: Sequence[str] = ()
 
 
 def kinds(desk: Desk) -> list[Kind]:
-    """Every kind of this folder; a module's `KIND` is one, or makes some from the desk (one queue a sink)."""
+    """Every kind of this folder; a module's `KIND` is one, or makes some from the desk (one queue a sink).
+
+    What a replica is not set up for is none of its kinds: it leaves such rows to those that are.
+    """
     found: list[Kind] = []
     package = importlib.import_module("responder.work")
     for module in pkgutil.iter_modules(package.__path__):
@@ -61,6 +66,11 @@ def kinds(desk: Desk) -> list[Kind]:
         elif kind is not None:
             found += kind(desk)
     return found
+
+
+def always_there(kinds: Sequence[Kind]) -> list[rows.Ask]:
+    """The rows that nothing but a start asks for, and the minute's audit where one is gone."""
+    return [rows.Ask(kind=kind.name, key=key) for kind in kinds for key in kind.keys]
 
 
 class Worker:

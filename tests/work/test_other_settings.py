@@ -1,0 +1,53 @@
+"""Replicas whose settings are changed one by one: who is not set up for a piece of work leaves it to who is."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from responder.work import heartbeat
+from tests.work.conftest import World
+from tests.work.test_measured import value
+
+Start = Callable[..., Awaitable[World]]
+OF_OTHERS = [("ask_alertmanager", "eu"), ("ask_pagerduty", ""), ("link", "1"), ("read_note", "1/P1/N1")]
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "EVERY_SECONDS", 0.1)
+
+
+async def audited(it: World, times: int = 3) -> None:
+    def audits() -> int:
+        return sum(one.get("work") == "audit" for one in it.events("work.finishing"))
+
+    before = audits()
+    await it.until(lambda: audits() >= before + times)
+
+
+async def test_a_replica_without_addresses_leaves_asking_to_the_others_and_misses_nothing_itself(world: Start) -> None:
+    it = await world(pagerduty=False)
+    for kind, key in OF_OTHERS:
+        await it.rows(
+            f"insert into work (kind, key, due_at) values ('{kind}', '{key}', now() - interval '1 hour') returning id"
+        )
+    await audited(it)
+
+    kinds = ", ".join(f"'{kind}'" for kind, _ in OF_OTHERS)
+    assert await it.rows(f"select kind, key from work where kind in ({kinds}) and attempt = 0 order by 1") == OF_OTHERS
+    assert await value(it, "responder_timers_overdue") == 0
+    assert await value(it, "responder_oldest_pending_seconds") == pytest.approx(0, abs=60)
+    assert await it.daemon.worker.stuck() == []
+    assert it.events("work.overdue") == []
+
+
+async def test_what_is_always_there_is_asked_for_again_where_it_is_gone(world: Start) -> None:
+    it = await world(alertmanager_urls="eu=http://127.0.0.1:1")
+    wanted = [("ask_alertmanager", "eu"), ("ask_pagerduty", ""), ("sweep", ""), ("watch", "")]
+    await audited(it)
+    await it.rows("delete from work where kind <> 'audit' returning id")
+    await audited(it)
+
+    assert await it.rows("select kind, key from work where kind <> 'audit' order by 1, 2") == wanted
