@@ -251,9 +251,10 @@ async def of_incident(store: Store, incident: int) -> Sequence[Mapping[str, Any]
 
 
 async def pending(store: Store) -> dict[str, int]:
-    """How many deliveries of each sink are not visible yet."""
+    """How many deliveries of each sink are not visible yet; what has no report has nothing to show."""
     async with store.connection() as connection:
         rows = await connection.fetch(
-            "select sink, count(*) filter (where state in ('due', 'sending', 'uncertain')) as n from deliveries group by sink"
+            """select sink, count(*) as n from deliveries join reports using (incident)
+               where state in ('due', 'sending', 'uncertain') group by sink"""
         )
         return {row["sink"]: row["n"] for row in rows}

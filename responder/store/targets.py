@@ -24,14 +24,16 @@ KEPT = """select l.pack, l.target, l.outcome, l.why, l.at, l.answered_at,
           coalesce((select sum(c.asked) from target_counts c where c.pack = l.pack and c.target = l.target
                     and c.since > now() - interval '1 hour'), 0)::int as asked_last_hour
           from target_looks l order by 1, 2"""
-# What is shown as waiting: the delivery that nobody can see for the longest.
-SINKS = """select s.sink, count(d.id) filter (where d.state in ('due', 'sending', 'uncertain'))::int as pending,
+# What is shown as waiting: the delivery that nobody can see for the longest. What has no report has nothing to show.
+SINKS = """with pending as (select d.id, d.sink, d.known_at, d.why from deliveries d join reports r on r.incident = d.incident
+                            where d.state in ('due', 'sending', 'uncertain'))
+           select s.sink, (select count(*) from pending p where p.sink = s.sink)::int as pending,
            count(d.id) filter (where d.state = 'waiting')::int as without_object, count(d.id) filter (where d.state = 'failed')::int as refused,
            max(d.delivered_at) as delivered_at,
-           (select min(p.known_at) from deliveries p where p.sink = s.sink and p.state in ('due', 'sending', 'uncertain')) as pending_since,
-           coalesce((select case when w.waits_for <> '' then w.waits_for else p.why end from deliveries p
+           (select min(p.known_at) from pending p where p.sink = s.sink) as pending_since,
+           coalesce((select case when w.waits_for <> '' then w.waits_for else p.why end from pending p
                      left join work w on w.kind = 'deliver:' || p.sink and w.key = p.id::text
-                     where p.sink = s.sink and p.state in ('due', 'sending', 'uncertain') order by p.known_at, p.id limit 1), '') as why
+                     where p.sink = s.sink order by p.known_at, p.id limit 1), '') as why
            from unnest($1::text[]) s (sink) left join deliveries d on d.sink = s.sink group by s.sink order by s.sink"""
 STATES = "select sink, state, count(*) as n from deliveries group by 1, 2"
 
