@@ -85,6 +85,7 @@ class Worker:
         self._is_pressed = is_pressed
         self._kinds = {kind.name: kind for kind in kinds}
         self._running: dict[str, int] = dict.fromkeys(self._kinds, 0)
+        self._is_full = dict.fromkeys(self._kinds, False)  # when it was last to be claimed
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._stirred_at = dict.fromkeys(self._kinds, 0.0)
@@ -133,7 +134,8 @@ class Worker:
         return [kind for kind in behind if self._stands_still(self._kinds[kind])]
 
     def _stands_still(self, kind: Kind) -> bool:
-        patience = UNCLAIMED_SECONDS if self._running[kind.name] < kind.at_once else BUSY_SECONDS
+        is_full = self._is_full[kind.name] or self._running[kind.name] >= kind.at_once
+        patience = BUSY_SECONDS if is_full else UNCLAIMED_SECONDS
         return asyncio.get_running_loop().time() - self._stirred_at[kind.name] > patience
 
     async def _claim_all(self, group: asyncio.TaskGroup) -> None:
@@ -141,6 +143,7 @@ class Worker:
         room = MOST_IN_LINE - self._desk.store.in_line
         for kind in self._kinds.values():
             free = self._may_claim(kind, room)
+            self._is_full[kind.name] = free <= 0
             if free <= 0:
                 continue
             claimed = await rows.claim(self._desk.store, kind.name, limit=free, lease_seconds=LEASE_SECONDS)

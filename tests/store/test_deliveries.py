@@ -59,7 +59,6 @@ async def test_an_older_fence_takes_nothing_up(store: Store, taken_over: Deliver
     assert await ledger.begin(store, 1, 2) is None
 
 
-<<<<<<< HEAD
 async def test_what_is_distrusted_is_asked_for_where_it_has_moved_to(store: Store, taken_over: Delivery) -> None:
     """The younger of two incidents had it when it was begun, the elder has it now."""
     async with store.transaction() as connection:
@@ -72,7 +71,8 @@ async def test_what_is_distrusted_is_asked_for_where_it_has_moved_to(store: Stor
     assert (found["digest"], found["shown_state"], found["verify"]) == (None, None, False)
     async with store.connection() as connection:
         assert await connection.fetchval("select kind || ' ' || key from work") == "deliver:pagerduty_note 1"
-=======
+
+
 async def test_what_has_no_report_is_not_pending_for_it_will_never_be_sent(store: Store, taken_over: Delivery) -> None:
     none_pending = await ledger.pending(store), await targets.sinks(store, ["pagerduty_note"])
     async with store.connection() as connection:
@@ -83,4 +83,3 @@ async def test_what_has_no_report_is_not_pending_for_it_will_never_be_sent(store
     assert [(it.pending, it.pending_since, it.why) for it in none_pending[1]] == [(0, None, "")]
     assert await ledger.pending(store) == {"pagerduty_note": 1}
     assert (kept.pending, kept.pending_since) == (1, taken_over.known_at)
->>>>>>> 86aae85 (Count no delivery as pending that has no report; tell of an incident that ends while responder fails on it)

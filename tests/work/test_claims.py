@@ -149,7 +149,9 @@ async def test_what_keeps_work_going_does_not_stand_in_line_behind_it(store: Sto
     listener.cancel()
 
 
-async def test_while_many_wait_for_a_connection_one_of_each_kind_is_taken_up_and_no_more(store: Store) -> None:
+async def test_while_many_wait_for_a_connection_one_of_each_kind_is_taken_up_and_no_more(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     started: list[str] = []
     may_end = asyncio.Event()
 
@@ -169,6 +171,8 @@ async def test_while_many_wait_for_a_connection_one_of_each_kind_is_taken_up_and
                 await asyncio.sleep(0.01)
                 turns, moved_at = turns + (worker.moved_at != moved_at), worker.moved_at
             assert sorted(started) == ["look", "other"]
+            monkeypatch.setattr("responder.work.work.UNCLAIMED_SECONDS", 0.0)
+            assert await worker.stuck() == []  # it is only busy
 
 
 async def test_hundreds_that_wait_for_something_else_are_held_at_once(store: Store) -> None:
