@@ -18,6 +18,7 @@ NAME_LABEL = "alertname"
 OUR_SENDERS = ("alertmanager", "grafana", "pagerduty")
 _SENDER_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FIRST_EVER = re.compile(r"\b(firstSeen|first_seen)\b")  # Sentry's and others': it never changes
 _NOTHING = parse_expression("''")  # in the place of what was refused, so that the rest is checked in the same run
 
 
@@ -80,6 +81,9 @@ def _sender(name: str, shape: GenericShape, at: At, complaints: Complaints) -> G
         complaints.error(
             at / "labels", f"missing required key `{NAME_LABEL}`; its text goes in single quotes", key=True
         )
+    if _FIRST_EVER.search(shape.started or ""):
+        never = "is the first time ever, so an alert that ended never fires again; expected the start of this outage"
+        complaints.warn(at / "started", f"`started`: `{shape.started}` {never}")
     return GenericSender(
         alerts=_optional(shape.alerts, at / "alerts", complaints),
         key=_expression(shape.key, at / "key", complaints),

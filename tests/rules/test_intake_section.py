@@ -27,7 +27,7 @@ intake:
       alerts: "[@]"
       key: data.issue.id
       firing: action != 'resolved'
-      started: data.issue.firstSeen
+      started: data.issue.lastSeen
       labels: {alertname: "'SentryErrorSpike'", project: data.issue.project.slug}
       annotations: {summary: data.issue.title}
     uptime: {key: monitorID, labels: {alertname: "'SiteDown'"}}
@@ -43,7 +43,7 @@ intake:
                 alerts=parse_expression("[@]"),
                 key=parse_expression("data.issue.id"),
                 firing=parse_expression("action != 'resolved'"),
-                started=parse_expression("data.issue.firstSeen"),
+                started=parse_expression("data.issue.lastSeen"),
                 labels={
                     "alertname": parse_expression("'SentryErrorSpike'"),
                     "project": parse_expression("data.issue.project.slug"),
@@ -90,6 +90,12 @@ def test_a_pack_without_the_section_says_nothing_of_senders(pack: Callable[[str]
         pytest.param("generic: {a: {labels: {alertname: b}}}", "1:20: missing required key `key`", id="no key"),
         pytest.param("generic: {a: {key: x}}", "1:20: missing required key `labels`", id="no labels"),
         pytest.param("generic: {a: x}", '1:23: `a`: expected a mapping, got "x"', id="no mapping"),
+        pytest.param(
+            "generic: {a: {key: x, started: data.issue.firstSeen, labels: {alertname: b}}}",
+            "1:41: warning: `started`: `data.issue.firstSeen` is the first time ever, so an alert that ended never "
+            "fires again; expected the start of this outage",
+            id="a start that never changes",
+        ),
         pytest.param(
             "generic: {a: {key: x, labels: {alertname: b}, ended: c}}",
             "1:56: unknown key `ended`; expected one of `alerts`, `annotations`, `firing`, `key`, `labels`, `started`",
