@@ -3,6 +3,9 @@
 State is ordered by (startsAt, firing < resolved). One exception, seen with Alertmanager 0.25: startsAt can go
 backwards between firing and resolve, so a resolve whose endsAt is not before the held startsAt ends the alert
 whatever its own startsAt.
+
+Without a start of its own (`starts_assumed`) an alert is ordered by its arrival alone: firing while it fires is the
+same again, resolved ends it, firing after that has begun anew.
 """
 
 from __future__ import annotations
@@ -63,13 +66,15 @@ def _told(group: GroupPlan, webhook: Webhook, alert: Alert, now: datetime, reope
         return Told.IGNORED
     if webhook.asked and _is_news_since(group, alert):
         return Told.STALE
-    return _take(group, alert, now, reopen_within)
+    return _take(group, webhook, alert, now, reopen_within)
 
 
 def told_by(alert: Alert, held: Held | None) -> Told:
     """Whether one statement about an alert is news, the same again, or stale."""
     if held is None:
         return Told.ACCEPTED
+    if alert.starts_assumed:
+        return Told.DUPLICATE if alert.status is held.status else Told.ACCEPTED
     if _same(alert, held):
         return Told.DUPLICATE
     if _ends(alert, held) or (alert.starts_at, alert.status) > (held.starts_at, held.status):
@@ -78,8 +83,13 @@ def told_by(alert: Alert, held: Held | None) -> Told:
 
 
 def state_after(alert: Alert, held: Held | None) -> Held:
-    """The state once this statement was accepted; startsAt never goes backwards."""
-    starts_at = alert.starts_at if held is None else max(alert.starts_at, held.starts_at)
+    """The state once this statement was accepted; startsAt never goes backwards, and an end without one leaves it."""
+    if held is None:
+        starts_at = alert.starts_at
+    elif alert.starts_assumed and alert.status is AlertStatus.RESOLVED:
+        starts_at = held.starts_at
+    else:
+        starts_at = max(alert.starts_at, held.starts_at)
     return Held(status=alert.status, starts_at=starts_at, ends_at=alert.ends_at)
 
 
@@ -100,9 +110,11 @@ def _plan_of(key: GroupKey, webhook: Webhook, held: HeldGroup | None) -> GroupPl
     )
 
 
-def _take(group: GroupPlan, alert: Alert, now: datetime, reopen_within: timedelta) -> Told:
+def _take(group: GroupPlan, webhook: Webhook, alert: Alert, now: datetime, reopen_within: timedelta) -> Told:
     held = group.states.get(alert.fingerprint)
     told = told_by(alert, held)
+    if told is Told.DUPLICATE and _is_another(group, webhook, alert):
+        told = Told.ACCEPTED
     if told is Told.ACCEPTED:
         group.states[alert.fingerprint] = state_after(alert, held)
         group.changed[alert.fingerprint] = alert
@@ -113,6 +125,11 @@ def _take(group: GroupPlan, alert: Alert, now: datetime, reopen_within: timedelt
     elif told is Told.DUPLICATE and alert.fingerprint not in group.changed:
         group.refreshed[alert.fingerprint] = alert
     return told
+
+
+def _is_another(group: GroupPlan, webhook: Webhook, alert: Alert) -> bool:
+    """Neither a start nor an end is ever told: once somebody settled the incident, the same words are news."""
+    return webhook.never_ends and alert.starts_assumed and not group.open_now
 
 
 def _is_news_since(group: GroupPlan, alert: Alert) -> bool:

@@ -4,7 +4,7 @@ The sender shows a token, or signs as https://github.com/standard-webhooks/stand
 says: `webhook-id`, `webhook-timestamp`, and `webhook-signature: v1,<base64>` over `id.timestamp.body`. A body may be
 
     {"action": "triggered", "data": {"issue": {"id": "1170820242", "title": "ZeroDivisionError",
-     "firstSeen": "2026-11-21T02:51:38.000000Z", "project": {"slug": "checkout"}}}}
+     "lastSeen": "2026-11-21T02:51:38.000000Z", "project": {"slug": "checkout"}}}}
 
 One body may hold alerts of several groups: each group is a Webhook of its own, the further ones in `others`.
 """
@@ -59,8 +59,8 @@ class Generic:
     def parse(self, post: Post, redactor: Redactor, limits: Limits) -> Webhook:
         """Every alert of the body, understood or quarantined; further groups in `others`.
 
-        An alert starts when it came in where the mapping does not say, and ends when it came in. Raises UnknownSender
-        for a name without a mapping, UnreadableBody for what is not JSON.
+        An alert starts when it came in where the mapping does not say (`starts_assumed`), and ends when it came in.
+        Raises UnknownSender for a name without a mapping, UnreadableBody for what is not JSON.
         """
         sender = post.intake.generic.get(post.source)
         if sender is None:
@@ -80,6 +80,7 @@ class Generic:
                 title=_title(members, limits),
                 alerts=tuple(members),
                 receipts=next(receipts),
+                never_ends=sender.firing is None,
             )
             for key, members in zip(groups, _clean(groups.values(), redactor, limits), strict=True)
         ]
@@ -151,6 +152,7 @@ def _alert(mapped: Mapped, labels: dict[str, str], annotations: dict[str, str], 
         status=mapped.status,
         starts_at=mapped.starts_at,
         ends_at=mapped.ends_at,
+        starts_assumed=mapped.starts_assumed,
         labels=labels,
         annotations=with_note(annotations, labels_cut, annotations_cut),
     )

@@ -35,6 +35,7 @@ class Mapped:
     fingerprint: str
     status: AlertStatus
     starts_at: datetime
+    starts_assumed: bool
     ends_at: datetime | None
     labels: Mapping[str, str]
     annotations: Mapping[str, Any]
@@ -93,12 +94,14 @@ def _mapped(sender: GenericSender, name: str, raw: Any, now: datetime) -> Mapped
     if NAME not in labels:
         raise ValueError(f"`labels.{NAME}`: expected text, found nothing")
     firing = _firing(sender, raw)
-    starts_at = _started(sender, raw, now)
+    started = _started(sender, raw)
+    starts_at = started or now
     return Mapped(
         key=hashlib.sha256(f"{name}/{key}".encode("utf-8", "surrogatepass")).digest(),
         fingerprint=fingerprint_of({**labels, _SOURCE: name}),
         status=AlertStatus.FIRING if firing else AlertStatus.RESOLVED,
         starts_at=starts_at,
+        starts_assumed=started is None,
         ends_at=None if firing else max(starts_at, now),
         labels=labels,
         annotations={it: found for it, path in sender.annotations.items() if (found := _said(it, path, raw)) != ""},
@@ -115,10 +118,10 @@ def _firing(sender: GenericSender, raw: Any) -> bool:
     return found
 
 
-def _started(sender: GenericSender, raw: Any, now: datetime) -> datetime:
+def _started(sender: GenericSender, raw: Any) -> datetime | None:
     found = _found("started", sender.started, raw) if sender.started is not None else None
     if found is None:
-        return now
+        return None
     try:
         return _MOMENT.validate_python(found).astimezone(UTC)
     except (ValidationError, OverflowError):

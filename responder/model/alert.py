@@ -28,7 +28,7 @@ class Alert:
     """One alert as its sender states it, text fields already redacted; never changed.
 
     `fingerprint`: 16 hex digits that depend on the labels alone, hashed before redaction.
-    `ends_at`: None while firing.
+    `ends_at`: None while firing. `starts_assumed`: its sender gave no start, `starts_at` is when it came in.
     """
 
     fingerprint: str
@@ -38,6 +38,7 @@ class Alert:
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     generator_url: str = ""
+    starts_assumed: bool = False
 
     @property
     def name(self) -> str:
@@ -54,6 +55,7 @@ class Alert:
             labels=labels,
             annotations=self.annotations,
             generator_url=self.generator_url,
+            starts_assumed=self.starts_assumed,
         )
 
 
@@ -83,6 +85,7 @@ class Webhook:
     be ignored as well, unless they end what was accepted before, or are about it.
     `receipts`: ids by which this very webhook is known again; one that was seen makes the whole a duplicate.
     `event`: what PagerDuty says happened to its incident; the whole then counts as one.
+    `never_ends`: its sender cannot say that an alert ended.
     `others`: further groups of the same body, each to be accepted like this one (`intake/arrange.py` lines them up).
     `asked`: nobody sent it: its sender was asked. What the timeline says of that; an alert that was heard of anew
     since then is left as it is.
@@ -100,6 +103,7 @@ class Webhook:
     ends_others_until: datetime | None = None
     receipts: tuple[str, ...] = ()
     event: PagedEvent | None = None
+    never_ends: bool = False
     others: tuple[Webhook, ...] = ()
     asked: str = ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -63,6 +64,68 @@ def test_a_statement_is_news_the_same_or_stale(
     alert: Callable[..., Alert], said: dict[str, float], kept: Held | None, told: Told
 ) -> None:
     assert told_by(alert(**said), kept) is told
+
+
+@pytest.mark.parametrize(
+    ("said", "kept", "told", "starts"),
+    [
+        pytest.param({"starts": 5}, held(), Told.DUPLICATE, 0, id="a repeat"),
+        pytest.param({"starts": -1}, held(), Told.DUPLICATE, 0, id="a repeat at a clock that is behind"),
+        pytest.param({"starts": 30, "resolved": 30}, held(), Told.ACCEPTED, 0, id="its end"),
+        pytest.param({"starts": -1, "resolved": -1}, held(), Told.ACCEPTED, 0, id="its end, by a clock that is behind"),
+        pytest.param({"starts": 35, "resolved": 35}, held(resolved=30), Told.DUPLICATE, 0, id="its end again"),
+        pytest.param({"starts": 40}, held(resolved=30), Told.ACCEPTED, 40, id="begins anew"),
+    ],
+)
+def test_without_a_start_of_its_own_an_alert_is_ordered_by_its_arrival(
+    alert: Callable[..., Alert],
+    webhook: Callable[..., Webhook],
+    said: dict[str, float],
+    kept: Held,
+    told: Told,
+    starts: float,
+) -> None:
+    it = replace(alert("aa", **said), starts_assumed=True)
+
+    (plan,) = folded(webhook(it), held=group(aa=kept))
+
+    assert plan.told == (told,)
+    assert plan.group is not None
+    assert plan.group.states[it.fingerprint].starts_at == START + timedelta(minutes=starts)
+    assert (it.fingerprint in plan.group.refreshed) is (told is Told.DUPLICATE)
+
+
+@pytest.mark.parametrize(
+    ("starts_assumed", "never_ends", "told"),
+    [
+        pytest.param(True, False, Told.DUPLICATE, id="a sender that tells of ends repeats itself"),
+        pytest.param(
+            True, True, Told.ACCEPTED, id="of a sender that tells neither start nor end it may be another one"
+        ),
+        pytest.param(False, True, Told.DUPLICATE, id="the same start is the same alert"),
+    ],
+)
+def test_the_same_again_after_somebody_settled_the_incident(
+    alert: Callable[..., Alert], webhook: Callable[..., Webhook], starts_assumed: bool, never_ends: bool, told: Told
+) -> None:
+    again = replace(alert("aa", starts=8 if starts_assumed else 0), starts_assumed=starts_assumed)
+    before = group(open_now=False, resolved=5, aa=held())
+
+    (plan,) = folded(replace(webhook(again), never_ends=never_ends), held=before, now=START + timedelta(minutes=8))
+
+    assert plan.told == (told,)
+    assert plan.group is not None
+    assert plan.group.reopens is (told is Told.ACCEPTED)
+
+
+def test_a_sender_that_tells_neither_start_nor_end_repeats_itself_while_the_incident_is_open(
+    alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    again = replace(alert("aa", starts=8), starts_assumed=True)
+
+    (plan,) = folded(replace(webhook(again), never_ends=True), held=group(aa=held()))
+
+    assert plan.told == (Told.DUPLICATE,)
 
 
 def test_the_first_firing_alert_opens_an_incident(alert: Callable[..., Alert], webhook: Callable[..., Webhook]) -> None:

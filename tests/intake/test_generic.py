@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from responder.intake import generic
+from responder.intake.arrange import arrange
 from responder.intake.fingerprint import fingerprint_of
 from responder.intake.generic import Generic
 from responder.intake.registry import sources
@@ -46,7 +47,7 @@ SENTRY = sender(
     alerts="[@]",
     key="data.issue.id",
     firing="action != 'resolved'",
-    started="data.issue.firstSeen",
+    started="data.issue.lastSeen",
     labels={"alertname": "'SentryErrorSpike'", "project": "data.issue.project.slug"},
     annotations={"summary": "data.issue.title"},
 )
@@ -56,7 +57,7 @@ SENTRY_BODY = {
         "issue": {
             "id": 1170820242,
             "title": "ZeroDivisionError",
-            "firstSeen": "2026-11-21T02:51:38.000000Z",
+            "lastSeen": "2026-11-21T02:51:38.000000Z",
             "project": {"slug": "checkout"},
         }
     },
@@ -119,6 +120,23 @@ def test_without_further_paths_the_body_is_one_alert_that_fires_from_now_on(read
     (alert,) = read({"id": "a"}, sender()).alerts
 
     assert (alert.status, alert.starts_at, alert.ends_at) == (AlertStatus.FIRING, NOW, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "assumed"),
+    [({"id": 1}, True), ({"id": 1, "since": None}, True), ({"id": 1, "since": NOW.isoformat()}, False)],
+)
+def test_a_start_that_nobody_gave_is_marked_under_any_labels(read: Read, body: Any, assumed: bool) -> None:
+    intake = sender(started="since")
+
+    (group,) = arrange(read(body, intake), intake)
+
+    assert [it.starts_assumed for it in group.alerts] == [assumed]
+
+
+def test_a_sender_without_an_expression_for_it_never_ends_an_alert(read: Read) -> None:
+    assert read({"id": 1}, sender()).never_ends
+    assert not read({"id": 1}, sender(firing="`true`")).never_ends
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,22 @@ async def test_an_incident_is_resolved_with_its_last_alert_and_reopened_by_the_n
     ]
 
 
+async def test_an_alert_without_a_start_of_its_own_keeps_the_first_until_it_begins_anew(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    said = [alert(), alert(starts=5), alert(starts=30, resolved=30), alert(starts=31, resolved=31), alert(starts=40)]
+    told, began = [], []
+    async with accepting(store) as acceptor:
+        for it in said:
+            answer = await acceptor.accept(webhook(replace(it, starts_assumed=True)))
+            told.append((answer.accepted, answer.duplicates))
+            began += await rows(store, "select status, starts_at from alerts")
+
+    first, anew = START, START + timedelta(minutes=40)
+    assert told == [(1, 0), (0, 1), (1, 0), (0, 1), (1, 0)]
+    assert began == [(0, first), (0, first), (1, first), (1, first), (0, anew)]
+
+
 async def test_what_fires_again_later_is_a_new_incident_that_names_the_former(
     store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
 ) -> None:
