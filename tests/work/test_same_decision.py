@@ -37,6 +37,7 @@ from responder.store.incidents import Seen
 from responder.store.work import Claimed
 from responder.telemetry import Metrics
 from responder.work import look as looking
+from responder.work.began_with import BeganWith
 from responder.work.look import Look
 from responder.work.rehearse import rehearse
 from responder.work.respond import respond
@@ -197,7 +198,7 @@ class Daemon:
         self._look = Look(
             desk=self.desk,
             seen=self._seen(),
-            pack=PACK,
+            began_with=BeganWith(pack=PACK),
             kept={},
             began=0.0,
         )
