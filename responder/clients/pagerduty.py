@@ -234,8 +234,8 @@ class PagerDutyApi(PagerDutyDoor):
         if isinstance(user, dict) and isinstance(user.get("id"), str):
             self.ourselves.add(user["id"])
 
-    async def incidents_of(self, dedup_key: str) -> list[PagedIncident]:
-        """Incidents that hold an alert with this key, open ones first, then newest first.
+    async def incidents_of(self, dedup_key: str) -> list[tuple[PagedIncident, Mapping[str, Any]]]:
+        """Incidents that hold an alert with this key, with their JSON, open ones first, then newest first.
 
         An empty `incident_key` is ignored by PagerDuty and returns every incident: it is refused here.
         """
@@ -245,8 +245,10 @@ class PagerDutyApi(PagerDutyDoor):
             "/incidents",
             [("incident_key", dedup_key), ("date_range", "all"), ("limit", "100"), ("sort_by", "created_at:desc")],
         )
-        incidents = [_incident(it) for it in found.get("incidents", [])]
-        return sorted(incidents, key=lambda it: (it.status is not PagedStatus.RESOLVED, it.created_at), reverse=True)
+        incidents = [(_incident(it), it) for it in found.get("incidents", [])]
+        return sorted(
+            incidents, key=lambda it: (it[0].status is not PagedStatus.RESOLVED, it[0].created_at), reverse=True
+        )
 
     async def incident(self, id: str) -> tuple[PagedIncident, Mapping[str, Any]]:  # noqa: A002 - PagerDuty's word
         """One incident, and the JSON that it was read from."""

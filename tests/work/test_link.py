@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from tests.contracts.pagerduty_openapi import PagerDutyContract
 from tests.work.conftest import World
 from tests.work.test_order_of_events import SECOND_SERVICE, marker, one_note, settled
 
@@ -79,3 +80,20 @@ async def test_an_incident_that_cannot_be_read_hides_no_other(world: Start, monk
     await it.until(lambda: it.notes(third))
 
     assert marker(it.notes(third)[0]) == "inc-0001"
+
+
+async def test_who_took_it_on_before_it_was_found_is_known(world: Start, pagerduty_contract: PagerDutyContract) -> None:
+    it = await world()
+    incident = await it.page()
+    it.pagerduty.acknowledge(incident)
+    await it.post()
+    await one_note(it, incident)
+    (raw,) = it.pagerduty.state()["incidents"]
+    lines = await it.rows("select what from timeline where what like 'acknowledged%'")
+
+    assert await it.rows("select acknowledged_by, acknowledged_at from incidents") == [
+        ("Alex Oncall", datetime.fromisoformat(raw["last_status_change_at"]))
+    ]
+    assert lines == [("acknowledged by Alex Oncall, found by asking PagerDuty",)]
+    for request in it.pagerduty.requests:
+        pagerduty_contract.check(request)
