@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from responder.clients.pagerduty import PagerDutyApi
+from responder.clients.pagerduty import MOST_ALERTS, PagerDutyApi
 from responder.errors import CouldNotLook
 from responder.incidents.join import join
 from responder.intake.arrange import arranged
@@ -127,8 +127,8 @@ class _Linking:
                 if paged.id in known:
                     found = Found.BY_KEY if paged.status is not PagedStatus.RESOLVED else found
                 elif not await self._is_of_before(paged, incident):
-                    alerts = await self._api.alerts(paged.id)
-                    if key not in (it.get("alert_key") for it in alerts):
+                    alerts = await self._alerts_with(key, paged.id)
+                    if not alerts:
                         continue
                     if await self._adopt(incident.id, paged, alerts, raw) != incident.id:
                         return Found.ALL
@@ -136,6 +136,14 @@ class _Linking:
                     known.add(paged.id)
                     found = Found.BY_KEY
         return found
+
+    async def _alerts_with(self, key: str, paged: str) -> list[Mapping[str, Any]]:
+        """The alerts of a PagerDuty incident that holds one with this key; none where it holds none."""
+        alerts = await self._api.alerts(paged)
+        if any(it.get("alert_key") == key for it in alerts):
+            return alerts
+        named = await self._api.alerts(paged, key=key) if len(alerts) >= MOST_ALERTS else []
+        return [*alerts, *named] if any(it.get("alert_key") == key for it in named) else []
 
     async def _is_of_before(self, paged: PagedIncident, incident: Incident) -> bool:
         """One that is over, and was before this incident or is another one's."""
