@@ -234,8 +234,8 @@ class PagerDutyApi(PagerDutyDoor):
         if isinstance(user, dict) and isinstance(user.get("id"), str):
             self.ourselves.add(user["id"])
 
-    async def incidents_of(self, dedup_key: str) -> list[PagedIncident]:
-        """Incidents that hold an alert with this key, open ones first, then newest first.
+    async def incidents_of(self, dedup_key: str) -> list[tuple[PagedIncident, Mapping[str, Any]]]:
+        """Incidents that hold an alert with this key, with their JSON, open ones first, then newest first.
 
         An empty `incident_key` is ignored by PagerDuty and returns every incident: it is refused here.
         """
@@ -245,8 +245,10 @@ class PagerDutyApi(PagerDutyDoor):
             "/incidents",
             [("incident_key", dedup_key), ("date_range", "all"), ("limit", "100"), ("sort_by", "created_at:desc")],
         )
-        incidents = [_incident(it) for it in found.get("incidents", [])]
-        return sorted(incidents, key=lambda it: (it.status is not PagedStatus.RESOLVED, it.created_at), reverse=True)
+        incidents = [(_incident(it), it) for it in found.get("incidents", [])]
+        return sorted(
+            incidents, key=lambda it: (it[0].status is not PagedStatus.RESOLVED, it[0].created_at), reverse=True
+        )
 
     async def incident(self, id: str) -> tuple[PagedIncident, Mapping[str, Any]]:  # noqa: A002 - PagerDuty's word
         """One incident, and the JSON that it was read from."""
@@ -256,10 +258,18 @@ class PagerDutyApi(PagerDutyDoor):
             raise Unreachable("PagerDuty answered without an incident")
         return _incident(raw), raw
 
-    async def alerts(self, incident: str) -> list[Mapping[str, Any]]:
-        """The alerts of an incident, at most a hundred."""
-        found = await self.get(f"/incidents/{incident}/alerts", [("limit", "100")])
-        return [it for it in found.get("alerts", []) if isinstance(it, dict)]
+    async def alerts(self, incident: str, *, key: str = "") -> list[Mapping[str, Any]]:
+        """The alerts of an incident, or those with this key, at most MOST_ALERTS; the log says where there are more."""
+        query = [("alert_key", key)] if key else []
+        found: list[Mapping[str, Any]] = []
+        for offset in range(0, MOST_ALERTS, PAGE):
+            page = [*query, ("limit", str(PAGE)), *([("offset", str(offset))] if offset else [])]
+            answer = await self.get(f"/incidents/{incident}/alerts", page)
+            found += [it for it in answer.get("alerts", []) if isinstance(it, dict)]
+            if not answer.get("more"):
+                return found
+        log.warning("pagerduty.alerts_cut", pagerduty=incident, at=MOST_ALERTS)
+        return found
 
     async def notes(self, incident: str) -> list[dict[str, Any]]:
         """All notes of an incident, oldest first; PagerDuty gives them in one answer.
@@ -340,6 +350,7 @@ def _decoded(text: bytes) -> Any:
 
 MOST_PAGES = 10
 PAGE = 100  # PagerDuty's most
+MOST_ALERTS = MOST_PAGES * PAGE
 
 
 async def open_incidents(

@@ -13,6 +13,7 @@ from responder.model.alert import Alert, AlertStatus, Webhook
 from responder.model.folding import GroupPlan, Heard, Held, Told
 from responder.model.paged import PagedEvent, PagedStatus
 
+ACKNOWLEDGED = "incident.acknowledged"
 RESOLVED = "incident.resolved"
 
 
@@ -35,8 +36,9 @@ def hear(group: GroupPlan, webhook: Webhook, event: PagedEvent, now: datetime, r
     elif not is_open and not event.merged_into and (was_open or event.type == RESOLVED):
         heard.settled_by = event.agent_name or "PagerDuty"
     _note_people(heard, event, was=group.status)
+    is_told = _is_told(group, event)
     group.status, group.told_at = event.status, event.at
-    if event.line and (group.incident is not None or group.opens):
+    if event.line and not is_told and (group.incident is not None or group.opens):
         group.lines.append(event.line)
     for alert in webhook.alerts:
         _mirror(group, alert, event)
@@ -65,12 +67,19 @@ def _heard(group: GroupPlan, event: PagedEvent) -> Heard:
 
 def _note_people(heard: Heard, event: PagedEvent, was: PagedStatus | None) -> None:
     """Who took it on, and which priority a person gave it."""
-    if event.status is PagedStatus.ACKNOWLEDGED and was is not PagedStatus.ACKNOWLEDGED:
+    is_first = heard.acknowledged_by is None and event.type == ACKNOWLEDGED  # REST may have shown it before
+    if event.status is PagedStatus.ACKNOWLEDGED and (was is not PagedStatus.ACKNOWLEDGED or is_first):
         heard.acknowledged_by, heard.unacknowledged = event.agent_name, False
     elif event.status is PagedStatus.TRIGGERED and was is PagedStatus.ACKNOWLEDGED:
         heard.acknowledged_by, heard.unacknowledged = None, True
     if event.type == "incident.priority_updated" and event.by_person:
         heard.priority = (event.priority or "", event.agent_name)
+
+
+def _is_told(group: GroupPlan, event: PagedEvent) -> bool:
+    """Whether asking PagerDuty put this acknowledgement on the timeline before: REST's times are of whole seconds."""
+    is_known = event.type == ACKNOWLEDGED and group.status is PagedStatus.ACKNOWLEDGED
+    return is_known and group.told_at == event.at.replace(microsecond=0)
 
 
 def _mirror(group: GroupPlan, alert: Alert, event: PagedEvent) -> None:

@@ -43,7 +43,7 @@ HEARD = """update links l set state = n.state, told_at = n.told_at, heard = true
            from unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::boolean[]) as n (id, state, told_at, again) where l.id = n.id"""
 
 TAKEN = """update incidents set acknowledged_at = $2::timestamptz, acknowledged_by = $3
-           where id = $1 and (acknowledged_at is null or $2::timestamptz is null)"""
+           where id = $1 and (acknowledged_at is null or $2::timestamptz is null) returning id"""
 
 PRIORITY = "update incidents set priority = $2, priority_by = $3 where id = $1"
 

@@ -16,10 +16,10 @@ from responder.model.alert import Alert
 from responder.model.folding import ALSO_AT_PAGERDUTY, RESERVED
 from responder.model.incident import slug_of
 from responder.model.joining import Adopted, Join, Joining, JoinPlan, PagedAlerts
-from responder.model.paged import PagedIncident, PagedStatus
+from responder.model.paged import PagedEvent, PagedIncident, PagedStatus
 from responder.store import adopt_sql as sql
 from responder.store.accept import lock_of
-from responder.store.accept_sql import ALERTS, END_PAGED, LOCK, LOCK_INCIDENTS, READ_AGAIN, REOPEN, SETTLE_PAGED
+from responder.store.accept_sql import ALERTS, END_PAGED, LOCK, LOCK_INCIDENTS, READ_AGAIN, REOPEN, SETTLE_PAGED, TAKEN
 from responder.store.accept_write import LOOK_ANEW, NEW, AlertRow, alert_row, rows_as_json
 from responder.store.afresh import afresh, all_locked
 from responder.store.fold import fold
@@ -33,17 +33,25 @@ log = structlog.get_logger()
 
 
 async def adopt(
-    store: Store, incident: int, paged: PagedIncident, held: Sequence[PagedAlerts], join: Join, *, sink: str | None
+    store: Store,
+    incident: int,
+    paged: PagedIncident,
+    held: Sequence[PagedAlerts],
+    join: Join,
+    *,
+    sink: str | None,
+    acknowledged: PagedEvent | None = None,
 ) -> Adopted:
     """Link a PagerDuty incident, with the alerts that it holds, to the incident that was asked for.
 
-    `sink`: the one that reports on PagerDuty incidents, None when there is none. Answers which incident goes on.
+    `sink`: the one that reports on PagerDuty incidents, None when there is none. `acknowledged`: what told that it was
+    taken on there, if it is so now. Answers which incident goes on.
     Raises LeaseLost where none of them is in the store any more: a failover has lost it, and the work on it.
     """
 
     async def once() -> Adopted:
         async with store.transaction() as connection:
-            adoption = _Adoption(connection, store, paged, held, sink)
+            adoption = _Adoption(connection, store, paged, held, sink, acknowledged)
             return await adoption.run(incident, join)
 
     return await afresh(once)
@@ -53,9 +61,16 @@ class _Adoption:
     """One transaction's worth of it."""
 
     def __init__(
-        self, connection: Any, store: Store, paged: PagedIncident, held: Sequence[PagedAlerts], sink: str | None
+        self,
+        connection: Any,
+        store: Store,
+        paged: PagedIncident,
+        held: Sequence[PagedAlerts],
+        sink: str | None,
+        acknowledged: PagedEvent | None,
     ) -> None:
         self._connection, self._store, self._paged, self._held, self._sink = connection, store, paged, held, sink
+        self._acknowledged = acknowledged
 
     async def run(self, incident: int, join: Join) -> Adopted:
         keys = [it.group for it in self._held]
@@ -75,12 +90,14 @@ class _Adoption:
             await self._connection.execute(sql.CONTINUES, elder, former)
         await self._connection.execute(sql.GIVE_GROUPS, elder, keys)
         link = await self._link(elder)
+        taken = await self._take_on(elder, link)
         kept, awaits = await self._keep_alerts(elder, groups, is_heard=link["heard"])
         settled = link["heard"] and await self._settle(elder, link)
         goes_on = not awaits and await self._connection.fetchval(sql.AWAITS_NO_MORE, elder) is not None
         if self._sink is not None and not self._paged.merged_into:
             await self._open_delivery(elder, self._sink)
-        if folded or plan.reopens or plan.leaves or kept or goes_on or settled:  # there is more to see than before
+        # There is more to see than before.
+        if folded or plan.reopens or plan.leaves or kept or goes_on or taken or settled:
             await ask(self._connection, [Ask(kind="respond", key=str(elder), gravity=NEW)])
         if folded or plan.reopens or plan.leaves:
             await self._look_on(elder, for_others=bool(folded))
@@ -143,6 +160,16 @@ class _Adoption:
             await self._say(elder, f"pagerduty incident {paged.id} found")
         log.debug("adopt.linked", pagerduty=paged.id)
         return link
+
+    async def _take_on(self, elder: int, link: Any) -> bool:
+        """Note that it is acknowledged at PagerDuty; whether the incident was not taken on before."""
+        event = self._acknowledged
+        if event is None or link["state"] != PagedStatus.ACKNOWLEDGED:
+            return False
+        taken = await self._connection.fetchval(TAKEN, elder, self._paged.as_of, event.agent_name) is not None
+        if taken or link["before"] != PagedStatus.ACKNOWLEDGED:
+            await self._say(elder, event.line)
+        return taken
 
     async def _settle(self, elder: int, link: Any) -> bool:
         """End what is known of it through PagerDuty alone, if it is over there; whether that settled the incident.

@@ -67,14 +67,15 @@ CONTINUES = "update incidents set continues = coalesce(continues, $2) where id =
 
 GIVE_GROUPS = """update links set incident = $1 where incident is null and kind in ('alertmanager', 'grafana') and key = any($2::bytea[])"""
 
-# Its times are of whole seconds: within one, what is over is the newer news.
+# Its times are of whole seconds: within one, what is over is the newer news. `before`: the state until now, null for none.
 LINK_PAGED = """insert into links as l (kind, source, key, incident, external_id, url, state, told_at, read_at)
                 values ('pagerduty', '', $1, $2, $3, $4, $5, $6, now())
                 on conflict (kind, source, key) do update set incident = $2, seen_at = now(), read_at = now(),
                   url = case when $4 = '' then l.url else $4 end, external_id = $3,
                   state = case when l.told_at is null or l.told_at < $6 or (l.told_at = $6 and l.state <> 'resolved') then $5 else l.state end,
                   told_at = greatest(l.told_at, $6)
-                returning (xmax = 0) as is_new, heard, state, told_at"""
+                returning (xmax = 0) as is_new, heard, state, told_at,
+                  (select b.state from links b where b.kind = 'pagerduty' and b.source = '' and b.key = $1) as before"""
 
 RESERVE = """insert into links as l (kind, source, key, incident, external_id) values ($1, '', $2, $3, $4)
              on conflict (kind, source, key) do update set incident = $3, external_id = $4, seen_at = now() returning id"""

@@ -38,7 +38,7 @@ class DatabaseClock:
         before = self._clock()
         if self._last is not None and before - self._last[1] < EVERY_SECONDS:
             return
-        async with store.connection() as connection:
+        async with store.housekeeping() as connection:
             now: datetime = await connection.fetchval("select clock_timestamp()")
         after = self._clock()
         back = self._set_back_by(now, before)

@@ -15,17 +15,18 @@ from typing import Any
 
 import structlog
 
-from responder.clients.pagerduty import PagerDutyApi
+from responder.clients.pagerduty import MOST_ALERTS, PagerDutyApi
 from responder.errors import CouldNotLook
 from responder.incidents.join import join
 from responder.intake.arrange import arranged
 from responder.intake.pagerduty import labels_of
 from responder.intake.pagerduty_alerts import alerts_of, is_from_alertmanager
+from responder.intake.pagerduty_asked import webhook_of
 from responder.intake.source import Limits
 from responder.model.folding import ALSO_AT_PAGERDUTY
 from responder.model.incident import PAGERDUTY, Incident, IncidentState, Link
 from responder.model.joining import PagedAlerts
-from responder.model.paged import PagedIncident, PagedStatus
+from responder.model.paged import PagedEvent, PagedIncident, PagedStatus
 from responder.rules.packs import is_ignored
 from responder.store import deliveries as ledger
 from responder.store import incidents
@@ -122,19 +123,27 @@ class _Linking:
         known = {it.external_id for it in incident.links if it.kind == PAGERDUTY}
         found = Found.NOTHING
         for key in (it.key.hex() for it in groups):
-            for paged in await self._api.incidents_of(key):
+            for paged, raw in await self._api.incidents_of(key):
                 if paged.id in known:
                     found = Found.BY_KEY if paged.status is not PagedStatus.RESOLVED else found
                 elif not await self._is_of_before(paged, incident):
-                    alerts = await self._api.alerts(paged.id)
-                    if key not in (it.get("alert_key") for it in alerts):
+                    alerts = await self._alerts_with(key, paged.id)
+                    if not alerts:
                         continue
-                    if await self._adopt(incident.id, paged, alerts, {}) != incident.id:
+                    if await self._adopt(incident.id, paged, alerts, raw) != incident.id:
                         return Found.ALL
                     log.info("incident.linked", incident=incident.slug, pagerduty=paged.id)
                     known.add(paged.id)
                     found = Found.BY_KEY
         return found
+
+    async def _alerts_with(self, key: str, paged: str) -> list[Mapping[str, Any]]:
+        """The alerts of a PagerDuty incident that holds one with this key; none where it holds none."""
+        alerts = await self._api.alerts(paged)
+        if any(it.get("alert_key") == key for it in alerts):
+            return alerts
+        named = await self._api.alerts(paged, key=key) if len(alerts) >= MOST_ALERTS else []
+        return [*alerts, *named] if any(it.get("alert_key") == key for it in named) else []
 
     async def _is_of_before(self, paged: PagedIncident, incident: Incident) -> bool:
         """One that is over, and was before this incident or is another one's."""
@@ -156,8 +165,15 @@ class _Linking:
             [self._held(it, labels) for it in alerts if it.get("alert_key")],
             partial(join, reopen_within=desk.reopen_within),
             sink=SINK if SINK in desk.told else None,
+            acknowledged=self._acknowledged(paged, raw),
         )
         return adopted.incident
+
+    def _acknowledged(self, paged: PagedIncident, raw: Mapping[str, Any]) -> PagedEvent | None:
+        """As the webhook would have told it."""
+        if paged.status is not PagedStatus.ACKNOWLEDGED:
+            return None
+        return webhook_of(raw, "incident.acknowledged", paged.as_of, self._desk.redactor, Limits()).event
 
     def _held(self, raw: Mapping[str, Any], labels: Mapping[str, str]) -> PagedAlerts:
         desk = self._desk

@@ -44,6 +44,11 @@ def event(what: str, status: PagedStatus | None = None, *, minute: float = 0, **
     return Webhook(kind="pagerduty", source="", key=b"Q1", event=said, alerts=(mirror,) if status else ())
 
 
+def at_moment(webhook: Webhook, at: datetime) -> Webhook:
+    assert webhook.event is not None
+    return replace(webhook, event=replace(webhook.event, at=at))
+
+
 TRIGGERED = event("triggered", PagedStatus.TRIGGERED)
 ACKNOWLEDGED = event("acknowledged", PagedStatus.ACKNOWLEDGED, minute=1, agent_name="Ann", by_person=True)
 RESOLVED = event("resolved", PagedStatus.RESOLVED, minute=2, agent_name="Ann", by_person=True)
@@ -176,6 +181,21 @@ def test_a_change_that_is_no_beginning_reopens_nothing() -> None:
 
     assert plan.group is not None
     assert (plan.group.reopens, plan.group.opens) == (False, False)
+
+
+def test_who_took_it_on_is_heard_though_rest_showed_it_first_and_is_not_told_twice() -> None:
+    seen = START + timedelta(minutes=1)
+    taken, again = folded(
+        at_moment(ACKNOWLEDGED, seen + timedelta(milliseconds=300)),
+        event("acknowledged", PagedStatus.ACKNOWLEDGED, minute=5, agent_name="Bea", by_person=True),
+        held=held(status=PagedStatus.ACKNOWLEDGED, told_at=seen),
+    )
+
+    assert taken.group is again.group
+    assert taken.group is not None
+    assert taken.group.heard is not None
+    assert taken.group.heard.acknowledged_by == "Ann"
+    assert taken.group.lines == ["acknowledged"]  # the second one's
 
 
 def test_who_took_it_on_and_who_let_go() -> None:

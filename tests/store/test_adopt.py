@@ -27,6 +27,7 @@ from tests.store.test_accept import accepting, rows
 START = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 AFTER = timedelta(minutes=20)
 SINK = "pagerduty_note"
+TAKEN_ON = "select acknowledged_at, acknowledged_by from incidents where id = 1"
 JOIN = partial(join, reopen_within=timedelta(minutes=10))
 WebhookOf = Callable[..., Webhook]
 AlertOf = Callable[..., Alert]
@@ -443,6 +444,31 @@ async def test_alerts_that_were_read_before_their_end_was_heard_do_not_fire_agai
 
     assert await rows(store, "select state from incidents") == [("resolved",)]
     assert await rows(store, "select count(*) from alerts where status = 0") == [(0,)]
+
+
+async def test_who_took_it_on_is_known_whether_asking_or_the_webhook_told_it_first(store: Store) -> None:
+    seen = paged(status=PagedStatus.ACKNOWLEDGED)
+    said = heard("acknowledged", PagedStatus.ACKNOWLEDGED, minute=0.005, agent_name="Ann", by_person=True)
+    await accepted(store, TRIGGERED)
+    for _ in range(2):
+        await adopt(store, 1, seen, (), JOIN, sink=SINK, acknowledged=said.event)
+    asked = await rows(store, TAKEN_ON)
+    await accepted(store, said)
+
+    assert asked == [(START, "Ann")]
+    assert await rows(store, TAKEN_ON) == asked
+    assert await rows(store, "select what from timeline where what like 'ack%'") == [("acknowledged",)]
+
+
+async def test_who_took_it_on_at_pagerduty_still_has_it_once_it_is_reopened(store: Store) -> None:
+    said = heard("acknowledged", PagedStatus.ACKNOWLEDGED, minute=0, agent_name="Ann", by_person=True)
+    await accepted(store, said)
+    await rows(
+        store, "update incidents set acknowledged_at = null, acknowledged_by = '' returning id"
+    )  # as REOPEN does
+    await adopt(store, 1, paged(status=PagedStatus.ACKNOWLEDGED), (), JOIN, sink=SINK, acknowledged=said.event)
+
+    assert await rows(store, TAKEN_ON) == [(START, "Ann")]
 
 
 async def test_who_took_it_on_stays_when_the_elder_is_reopened_by_it(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
+from tests.contracts.pagerduty_openapi import PagerDutyContract
 from tests.work.conftest import World
 from tests.work.test_order_of_events import SECOND_SERVICE, marker, one_note, settled
 
@@ -79,3 +81,54 @@ async def test_an_incident_that_cannot_be_read_hides_no_other(world: Start, monk
     await it.until(lambda: it.notes(third))
 
     assert marker(it.notes(third)[0]) == "inc-0001"
+
+
+async def test_who_took_it_on_before_it_was_found_is_known(world: Start, pagerduty_contract: PagerDutyContract) -> None:
+    it = await world()
+    incident = await it.page()
+    it.pagerduty.acknowledge(incident)
+    await it.post()
+    await one_note(it, incident)
+    (raw,) = it.pagerduty.state()["incidents"]
+    lines = await it.rows("select what from timeline where what like 'acknowledged%'")
+
+    assert await it.rows("select acknowledged_by, acknowledged_at from incidents") == [
+        ("Alex Oncall", datetime.fromisoformat(raw["last_status_change_at"]))
+    ]
+    assert lines == [("acknowledged by Alex Oncall, found by asking PagerDuty",)]
+    for request in it.pagerduty.requests:
+        pagerduty_contract.check(request)
+
+
+@pytest.mark.parametrize(
+    ("most", "asked"),
+    [
+        pytest.param(1000, [None, "100"], id="on a later page"),
+        pytest.param(100, [None, "key"], id="behind what is read"),
+    ],
+)
+async def test_a_group_is_found_in_an_incident_of_more_than_a_hundred_alerts(
+    world: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    pagerduty_contract: PagerDutyContract,
+    most: int,
+    asked: list[str | None],
+) -> None:
+    for reader in ("responder.clients.pagerduty", "responder.work.link"):
+        monkeypatch.setattr(f"{reader}.MOST_ALERTS", most)
+    it = await world()
+    it.pagerduty.account.default_service.groups_alerts = True
+    incident = await it.page("another group")
+    alerts = it.pagerduty.account.incidents[incident].alerts
+    alerts += [replace(alerts[0], id=f"P{number}", key=f"storm-{number}") for number in range(110)]
+    assert await it.page() == incident
+    await it.post()
+    await one_note(it, incident)
+    queries = [dict(request.query) for request in it.pagerduty.asked("GET /incidents/*/alerts")]
+
+    assert [("key" if "alert_key" in query else query.get("offset")) for query in queries[:2]] == asked
+    assert [(line["pagerduty"], line["at"]) for line in it.events("pagerduty.alerts_cut")][:1] == (
+        [(incident, 100)] if most == 100 else []
+    )
+    for request in it.pagerduty.requests:
+        pagerduty_contract.check(request)
