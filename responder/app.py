@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from responder.delivery.sink import Outlets, sinks
 from responder.diagnostics.catalogue import catalogue, specs
 from responder.doctor.refuse import WriteAccess
 from responder.embedded.server import LOW_DISK_BYTES, EmbeddedPostgres
-from responder.errors import CouldNotLook, NotConfigured, StoreUnavailable, UsageError, the_one
+from responder.errors import CouldNotLook, DeliveryPostponed, NotConfigured, StoreUnavailable, UsageError, the_one
 from responder.incidents.fold import fold
 from responder.intake.arrange import arrange
 from responder.intake.registry import sources
@@ -45,6 +44,7 @@ from responder.rules.in_force import RulesInForce, with_clean_words
 from responder.rules.packs import Loaded, load_packs
 from responder.settings import Settings, not_acted_on
 from responder.site import credentials_of, site_of
+from responder.spool import Spool
 from responder.store import work as rows
 from responder.store.accept import Acceptor
 from responder.store.migrate import migrate
@@ -61,6 +61,8 @@ REQUESTS_END_WITHIN_SECONDS = 4.0  # acceptance answers within three; aiohttp gi
 WORK_ENDS_WITHIN_SECONDS = 8.0  # at the same time; longer than sending, which is not cut in the middle
 LET_GO_SECONDS = 1.0
 STORE_AGAIN_SECONDS = 2.0
+STANDARD_OUTPUT = 1
+PRINTED_AGAIN_SECONDS = 30.0
 AWAITS_ALERTS_FOR = timedelta(seconds=10)  # an incident that PagerDuty opened, for its alerts' own webhook
 AWAITS_AT_MOST = 2 / 3  # of the time to the first report: the rest is for looking
 WHO_ARE_WE_AGAIN_SECONDS = 60.0
@@ -157,7 +159,7 @@ async def serve(settings: Settings, loaded: Loaded, redactor: Redactor, metrics:
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hung_up.set)
     started = False
     try:
-        async with running(settings, loaded, redactor, metrics, _print) as daemon:
+        async with running(settings, loaded, redactor, metrics, _printing()) as daemon:
             started = True
             _on_signals(stop.set)
             log.info("daemon.started", url=daemon.url, rules=daemon.desk.rules.rules, sinks=list(daemon.desk.told))
@@ -433,6 +435,16 @@ def acceptor_of(settings: Settings, store: Store, room: Callable[[], bool] = lam
     )
 
 
-def _print(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+def _printing() -> Callable[[str], None]:
+    """Standard output for reports: whoever reads it may stall, and delays no more than the next one."""
+
+    def failed(reports: int, why: OSError) -> None:
+        log.error("report.not_printed", reports=reports, why=why.strerror)
+
+    spool = Spool(STANDARD_OUTPUT, say_failed=failed)
+
+    def write(text: str) -> None:
+        if not spool.write(text):
+            raise DeliveryPostponed("standard output is not read", after_seconds=PRINTED_AGAIN_SECONDS)
+
+    return write

@@ -16,7 +16,9 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from responder import __version__
+from responder.spool import Spool
 
+STANDARD_ERROR = 2
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0)
 REFUSALS = ("400", "401", "403", "404", "413", "415", "503")
 REFUSED_BECAUSE = ("not_configured", "store", "full", "disk", "slow")  # 503
@@ -126,6 +128,7 @@ def set_up_log(
     renderer: Any = (
         structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
+    lines = _Lines(Spool(STANDARD_ERROR, say_lost=_say_lost))
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -137,7 +140,7 @@ def set_up_log(
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(_Lossy()),  # type: ignore[arg-type] # it prints, no more
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )
 
@@ -183,16 +186,21 @@ def _uncaught(error: BaseException | None, where: str) -> None:
     structlog.get_logger().critical("bug.uncaught", where=where, exc_info=error)
 
 
-class _Lossy:
-    """Standard error, less what it does not take: a full disk behind it must not stop the work."""
+class _Lines:
+    """Standard error, less what it does not take: neither a full disk nor a reader that stalls may stop the work."""
 
-    def write(self, text: str) -> None:
-        with contextlib.suppress(OSError):
-            sys.stderr.write(text)
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
 
-    def flush(self) -> None:
-        with contextlib.suppress(OSError):
-            sys.stderr.flush()
+    def msg(self, line: str) -> None:
+        """One event."""
+        self._spool.write(line + "\n")
+
+    debug = info = warning = error = critical = msg
+
+
+def _say_lost(lines: int) -> None:
+    structlog.get_logger().error("log.lost", lines=lines, why="standard error was not read, or its disk was full")
 
 
 def _clean(value: Any, redact: Callable[[str], str]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import sys
 
@@ -34,6 +35,7 @@ def cli() -> None:
 
 def main() -> int:
     """0 done, 1 findings (a failed check), 2 usage or settings."""
+    _open_what_is_closed()
     try:
         status = cli(standalone_mode=False)
         return status if isinstance(status, int) else 0
@@ -48,6 +50,17 @@ def main() -> int:
     except ResponderError as failed:
         click.echo(f"responder: {failed}", err=True)
         return 1
+
+
+def _open_what_is_closed() -> None:
+    """Standard descriptors that whoever started us has closed: Python has None for them, and the next file that is
+    opened would get their number, and our log written into it."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - until the process ends
 
 
 if __name__ == "__main__":

@@ -59,6 +59,15 @@ def test_version(run: Run) -> None:
     assert json.loads(run("version", "--json").stdout)["responder"] == __version__
 
 
+def test_a_command_works_whose_error_output_was_closed(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "RESPONDER_RULES": str(REPOSITORY / "rules/starter")}
+    command = f"{sys.executable} -m responder.cli.main explain nothing.json"
+
+    done = subprocess.run(["sh", "-c", f"exec {command} <&- 2>&-"], cwd=tmp_path, env=environment, timeout=60)
+
+    assert done.returncode == 2  # no such file, as ever
+
+
 @pytest.mark.parametrize("group", [(), ("incidents",), ("quarantine",), ("store",)], ids=str)
 def test_help_says_each_command_whole_on_80_columns(run: Run, group: tuple[str, ...]) -> None:
     said = run(*group, "--help", COLUMNS="80").stdout
