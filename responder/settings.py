@@ -222,7 +222,10 @@ def load_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
     environment = os.environ if environment is None else environment
     written = {name: value or "" for name, value in _dotenv().items()}
     problems = _unknown_names({**written, **environment})
-    given = _from_files(environment, problems) | given
+    behind = {
+        name: value for name, value in written.items() if not _is_settled(name.removesuffix("_FILE"), environment)
+    }
+    given = _from_files(behind, problems) | _from_files(environment, problems) | given
     try:
         settings = Settings(**given)
     except ValidationError as invalid:
@@ -292,6 +295,11 @@ def _unknown_names(environment: Mapping[str, str]) -> list[str]:
             + (f"; did you mean {near[0]}?" if near else "; `responder settings` lists them")
         )
     return problems
+
+
+def _is_settled(variable: str, environment: Mapping[str, str]) -> bool:
+    """Whether the environment says it, in one form or the other: then `.env` has no say."""
+    return bool(environment.get(variable) or environment.get(f"{variable}_FILE"))
 
 
 def _from_files(environment: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
