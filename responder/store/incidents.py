@@ -104,13 +104,6 @@ async def load(store: Store, number: int) -> Seen | None:
     )
 
 
-async def number_of(store: Store, slug: str) -> int | None:
-    """The number behind a slug."""
-    async with store.connection() as connection:
-        number: int | None = await connection.fetchval("select id from incidents where slug = $1", slug)
-        return number
-
-
 async def is_linked(store: Store, kind: str, key: bytes) -> bool:
     """Whether a foreign incident belongs to one of ours already."""
     async with store.connection() as connection:

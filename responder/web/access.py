@@ -7,7 +7,6 @@ loopback host (a web page elsewhere cannot make a browser read it by DNS rebindi
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import ipaddress
 from collections.abc import Mapping
@@ -40,10 +39,15 @@ class Access:
         return bool(self.proxy_header and headers.get(self.proxy_header) and remote in self.trusted_proxies)
 
     def _has_token(self, headers: Mapping[str, str]) -> bool:
-        given = _token_in(headers.get("Authorization", "")).encode()
+        given = _bytes_of(_token_in(headers.get("Authorization", "")))
         return any(
-            tuple(hmac.compare_digest(given, token.encode()) for token in self.tokens if token)
+            tuple(hmac.compare_digest(given, _bytes_of(token)) for token in self.tokens if token)
         )  # every one, always
+
+
+def _bytes_of(text: str) -> bytes:
+    """As they were sent, or stand in the environment: both may be no UTF-8."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _token_in(header: str) -> str:
@@ -54,7 +58,7 @@ def _token_in(header: str) -> str:
     if scheme.lower() == "basic":
         try:
             return base64.b64decode(value, validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # no base64, not ASCII, or no UTF-8 inside
             return ""
     return ""
 

@@ -50,7 +50,7 @@ class Views:
     async def incident(self, request: web.Request) -> tuple[int, str]:
         """`/incidents/{slug}`."""
         slug = request.match_info["slug"]
-        number = await incidents.number_of(self._store, slug)
+        number = await look_up.number_of(self._store, slug)
         seen = await incidents.load(self._store, number) if number is not None else None
         if seen is None or number is None:
             return 404, self._pages.not_found(slug)

@@ -17,10 +17,10 @@ from responder.incidents.join import join
 from responder.model.alert import Alert, AlertStatus, Webhook
 from responder.model.joining import Adopted, PagedAlerts
 from responder.model.paged import PagedEvent, PagedIncident, PagedStatus
-from responder.store import incidents
 from responder.store.accept import lock_of
 from responder.store.accept_sql import LOCK
 from responder.store.adopt import adopt
+from responder.store.look_up import number_of
 from responder.store.store import Store
 from tests.store.test_accept import accepting, rows
 
@@ -166,7 +166,7 @@ async def test_a_new_pagerduty_incident_soon_after_reopens_and_much_later_is_ano
                 "update incidents set resolved_at = now() - make_interval(mins => $1) where state = 'resolved'", minutes
             )
         (opened,) = await accepted(store, heard("triggered", PagedStatus.TRIGGERED, id_=f"Q{minutes}"))
-        number = await incidents.number_of(store, opened.incidents[0])
+        number = await number_of(store, opened.incidents[0])
         assert number is not None
         await adopted(store, number, paged(f"Q{minutes}"), under(group))
 

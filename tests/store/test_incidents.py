@@ -14,6 +14,7 @@ from responder.model.reading import Reading, Sample
 from responder.store import incidents
 from responder.store.accept import Acceptor
 from responder.store.incidents import READINGS
+from responder.store.look_up import number_of
 from responder.store.store import Store
 from tests.conftest import START
 
@@ -49,7 +50,7 @@ async def test_a_storm_in_one_group_is_counted_whole_though_not_loaded_whole(
 
 async def test_an_incident_that_is_not_there_is_none(store: Store) -> None:
     assert await incidents.load(store, 9) is None
-    assert await incidents.number_of(store, "inc-0009") is None
+    assert await number_of(store, "inc-0009") is None
 
 
 async def test_each_alert_is_handled_once(

@@ -37,6 +37,13 @@ LOCAL = {"Host": "127.0.0.1:8080"}
         ),
         pytest.param(Access(tokens=("t",)), {"Authorization": "Basic !!!"}, 401, id="no base64"),
         pytest.param(
+            Access(tokens=("t",)), {"Authorization": "Bearer \udcff"}, 401, id="no UTF-8, as aiohttp hands it on"
+        ),
+        pytest.param(Access(tokens=("t",)), {"Authorization": "Basic \udcff"}, 401, id="base64 that is no UTF-8"),
+        pytest.param(
+            Access(tokens=("\udcff",)), {"Authorization": "Bearer \udcff"}, None, id="a token that is no UTF-8"
+        ),
+        pytest.param(
             Access(tokens=("",), loopback=False), {"Authorization": "Bearer "}, 403, id="an empty token is none"
         ),
         pytest.param(

@@ -164,6 +164,10 @@ async def test_problems_say_what_was_expected(kept: Kept, path: str, status: int
     assert says in body["detail"]
 
 
+async def test_a_page_of_what_can_be_no_incident_is_not_found(kept: Kept) -> None:
+    assert (await kept.get("/incidents/%00"))[0] == 404
+
+
 async def test_before_the_first_report_there_is_none(kept: Kept) -> None:
     async with kept.daemon.desk.store.connection() as connection:
         await connection.execute("insert into incidents (id, slug, first_report_due) values (7, 'inc-0007', now())")
