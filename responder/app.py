@@ -51,6 +51,7 @@ from responder.store.migrate import migrate
 from responder.store.rates import SharedRate
 from responder.store.store import Store
 from responder.telemetry import Metrics
+from responder.web.room import ask_for_descriptors
 from responder.web.server import application, malformed_requests
 from responder.work.asked import write_down
 from responder.work.desk import Desk
@@ -117,6 +118,7 @@ async def running(
     settings: Settings, loaded: Loaded, redactor: Redactor, metrics: Metrics, write: Callable[[str], None]
 ) -> AsyncIterator[Running]:
     """A daemon, from the store up; leaving the block drains it. Raises UsageError for what cannot start."""
+    ask_for_descriptors()
     for name in not_acted_on(settings):
         log.warning("setting.not_acted_on", setting=name, why="this version does not use it yet")
     if not settings.pagerduty_token and not settings.report_webhook_url and not settings.prints_reports:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import subprocess
@@ -84,8 +85,10 @@ def may_be_postmaster(pid: int, cluster: Path) -> bool:
         return _exists(pid)
     try:
         arguments = PROC.joinpath(str(pid), "cmdline").read_bytes().split(b"\0")
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
+    except OSError:  # no descriptor is left to read with: a server that lives must not be taken for dead
+        return _exists(pid)
     if os.path.basename(arguments[0]) != b"postgres":
         return False  # a zombie has no command line; a backend's begins with "postgres: "
     folders = [it for before, it in itertools.pairwise(arguments) if before == b"-D"]
@@ -102,13 +105,36 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def _children(pid: int) -> Iterator[int]:
+def reap_strays(*, but: int) -> None:
+    """As the first process of a container, take leave of what a server that died has left: nobody else is there to.
+
+    Each child that we started has somebody who waits for it, and is no backend; `but`: our server.
+    """
+    if os.getpid() != 1 or not _somebody_ended():
+        return
+    for pid in _children(1, ended="postgres"):
+        if pid != but:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+
+
+def _somebody_ended() -> bool:
+    """Whether there is a child to take leave of; it stays for whoever waits for it."""
+    try:
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return False
+
+
+def _children(pid: int, *, ended: str = "") -> Iterator[int]:
+    """All of them, or those of a name that have ended and were not waited for."""
     for folder in PROC.glob("[0-9]*"):
         try:
-            after_name = folder.joinpath("stat").read_text("utf-8", "replace").rpartition(")")[2]
+            before, _, after = folder.joinpath("stat").read_text("utf-8", "replace").rpartition(")")
         except OSError:
             continue  # it ended meanwhile
-        if int(after_name.split()[1]) == pid:
+        state, parent = after.split()[:2]
+        if int(parent) == pid and (not ended or (state == "Z" and before.endswith(f"({ended}"))):
             yield int(folder.name)
 
 

@@ -28,7 +28,7 @@ from responder.embedded.cluster import (
     postmaster_file,
     system_identifier,
 )
-from responder.embedded.postmaster import Postmaster, launch, may_be_postmaster
+from responder.embedded.postmaster import Postmaster, launch, may_be_postmaster, reap_strays
 from responder.embedded.preflight import DataDirLock, ServerUser
 from responder.embedded.programs import Programs, installed_programs, reachable_programs
 from responder.embedded.server_log import QUIET, ServerLog
@@ -142,6 +142,7 @@ class EmbeddedPostgres:
             self._log.trim()
             if not self._running.is_alive():
                 await self._revive()
+            reap_strays(but=self.pid)
 
     async def stop(self) -> None:
         """End the server, an adopted one too: sessions are cut off, what is committed is kept."""

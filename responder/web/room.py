@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -16,7 +17,10 @@ import structlog
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-MOST_CONNECTIONS = 512  # with the rest of the daemon below the 1,024 descriptors that many systems give
+MOST_CONNECTIONS = 512
+LEAST_CONNECTIONS = 32  # senders and a few who look
+FOR_THE_REST = 200  # descriptors of the daemon: the store, targets, sinks, files
+DESCRIPTORS = 4096
 MOST_BYTES = 32 * 1024 * 1024
 TAKEN_AT_ONCE = 64  # new connections before any of them is served
 QUEUE = 4096  # in the kernel; a connection that finds it full comes again after a second
@@ -27,6 +31,25 @@ SAID_AGAIN_SECONDS = 60.0
 log = structlog.get_logger()
 
 
+def ask_for_descriptors() -> None:
+    """Take as many as this process may have, of those that are of use. It is no harm where the system gives none."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def connections_that_fit() -> int:
+    """How many connections leave the rest of the daemon its descriptors."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= MOST_CONNECTIONS + FOR_THE_REST:
+        return MOST_CONNECTIONS
+    fit = max(LEAST_CONNECTIONS, soft - FOR_THE_REST)
+    log.warning("connections.few", connections=fit, descriptors=soft, cure=f"ulimit -n {DESCRIPTORS}")
+    return fit
+
+
 class NoRoom(Exception):
     """As much is being parsed as we have memory and time for; the sender is told 503."""
 
@@ -34,8 +57,9 @@ class NoRoom(Exception):
 class Room:
     """Counts what is there; belongs to one event loop."""
 
-    def __init__(self, *, most_connections: int = MOST_CONNECTIONS, most_bytes: int = MOST_BYTES) -> None:
-        self._most_connections, self._most_bytes = most_connections, most_bytes
+    def __init__(self, *, most_connections: int | None = None, most_bytes: int = MOST_BYTES) -> None:
+        self._most_connections = connections_that_fit() if most_connections is None else most_connections
+        self._most_bytes = most_bytes
         self._answering: set[asyncio.BaseProtocol] = set()
         self._arriving: dict[asyncio.Timeout, int] = {}  # and its bytes; oldest first
         self._bytes = 0

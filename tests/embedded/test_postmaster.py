@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,22 @@ def test_a_zombie_is_not_alive(tmp_path: Path, eventually: Callable[[Callable[[]
         eventually(lambda: not orphan.is_alive())
         os.kill(process.pid, 0)  # still there for those who only ask for the number
     assert alive_before
+
+
+@needs_proc
+def test_a_server_that_cannot_be_looked_at_is_not_taken_for_dead(tmp_path: Path) -> None:
+    given = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with running_as("postgres", "-D", str(tmp_path)) as process:
+        orphan = Postmaster(process.pid, tmp_path, child=None)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, given[1]))  # none is left
+        try:
+            alive = orphan.is_alive()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, given)
+        process.communicate()
+
+    assert alive
+    assert not may_be_postmaster(process.pid, tmp_path)
 
 
 async def test_a_process_that_stays_is_waited_for_no_longer_than_said(tmp_path: Path) -> None:

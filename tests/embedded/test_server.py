@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import pwd
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +28,7 @@ from responder.errors import StoreUnavailable, UsageError
 
 pytestmark = pytest.mark.system
 
+FIRST_PROCESS = Path(__file__).with_name("first_process.py")
 Wait = Callable[[Callable[[], object]], None]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root drops its rights")
 
@@ -336,6 +339,22 @@ async def test_an_orphan_is_adopted_after_our_own_death_supervised_and_stopped(
     assert (adopted, pid, version, answer) == (True, orphan, "18.6", 1)
     assert (restarted["former_pid"], restarted["exit_status"]) == (orphan, None)
     assert not exists(orphan)
+
+
+def test_as_the_first_process_of_a_container_we_take_leave_of_what_a_dead_server_left(used_dir: Path) -> None:
+    enter = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*enter, "true"], capture_output=True).returncode != 0:
+        pytest.skip("no processes of one's own may be made here (unshare)")
+
+    done = subprocess.run(
+        [*enter, sys.executable, str(FIRST_PROCESS), str(used_dir)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+
+    assert json.loads(done.stdout.splitlines()[-1]) == {"process": 1, "left": ["sh"], "status": 7}, done.stderr
 
 
 async def test_a_server_that_ends_while_its_database_is_looked_for_is_started_again(

@@ -4,15 +4,48 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
-from responder.web.room import Room
+from responder.web.room import Room, ask_for_descriptors, connections_that_fit
 
 REQUEST = cast(web.Request, SimpleNamespace(transport=None, content_length=1))
+
+
+@pytest.fixture
+def descriptors() -> Iterator[Callable[[int], None]]:
+    """Allow so many; what was allowed comes back."""
+    given = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield lambda soft: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, given[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, given)
+
+
+@pytest.mark.parametrize(("allowed", "connections"), [(712, 512), (711, 511), (256, 56), (210, 32)])
+def test_connections_leave_the_rest_of_the_daemon_its_descriptors(
+    descriptors: Callable[[int], None], allowed: int, connections: int
+) -> None:
+    descriptors(allowed)
+
+    with capture_logs() as said:
+        fit = connections_that_fit()
+
+    assert fit == connections
+    assert [it["event"] for it in said] == (["connections.few"] if connections < 512 else [])
+
+
+def test_as_many_descriptors_are_asked_for_as_there_may_be(descriptors: Callable[[int], None]) -> None:
+    descriptors(256)
+
+    ask_for_descriptors()
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert soft == (4096 if hard == resource.RLIM_INFINITY else min(4096, hard))
 
 
 async def test_one_body_that_is_given_up_makes_room_for_more_than_its_next_piece() -> None:
