@@ -20,6 +20,7 @@ from tests.faults.world import Case, World, noted, until
 
 RUNS = size(full=10, short=1)  # of each shape
 IN_TIME_SECONDS = 15.0 + 5.0  # FIRST_REPORT_WITHIN, from the sender's side and on a busy machine
+ASKED_A_SECOND = 900 / 60  # that is PagerDuty's rate, which refused ones take their part of
 
 
 def said(message: str, *errors: str) -> str:
@@ -88,7 +89,7 @@ async def test_what_is_refused_is_tried_short_put_aside_and_told_and_others_are_
         assert await metric(world, daemon, "responder_deliveries_pending") == 0
         assert daemon.events("work.failed") == []
         print(f"the slowest of {len(others)} others came after {max(filter(None, late)):.1f} s")
-        assert max(filter(None, late)) <= IN_TIME_SECONDS
+        assert max(filter(None, late)) <= IN_TIME_SECONDS + len(world.pagerduty.requests) / ASKED_A_SECOND
 
         await mended_and_changed(world, daemon, *refused["a list of errors"][0])
 
