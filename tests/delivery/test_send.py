@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -420,6 +421,17 @@ async def test_a_sleeper_that_wakes_after_its_time_sends_nothing(desk: Desk) -> 
         await desk.send(within=Deadline(6.0, clock=lambda: next(moments)))
 
     assert desk.pagerduty.asked("POST *") == []
+
+
+@pytest.mark.parametrize("jump_seconds", [86_400.0, -86_400.0])
+def test_the_time_to_send_runs_by_a_clock_that_nobody_sets(
+    jump_seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deadline = Deadline(6.0)
+    before = time.time()
+    monkeypatch.setattr(time, "time", lambda: before + jump_seconds)
+
+    assert 0 < deadline.left() <= 6.0
 
 
 async def test_a_fence_that_has_moved_stops_the_send(desk: Desk) -> None:
