@@ -1,58 +1,44 @@
-"""Wiring, once: what is made from what, what starts, and in which order it stops."""
+"""The daemon: what starts, and in which order it stops."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import partial
-from pathlib import Path
 
 import structlog
 from aiohttp import web
 
-from responder.clients.alertmanager import AlertmanagerDoor
-from responder.clients.doors import Doors
-from responder.clients.known_secrets import secrets_of
-from responder.clients.pagerduty import PagerDutyApi, PagerDutyDoor, rate_of
-from responder.clients.pagerduty_around import LEFT_TO_REPORTS, Account
-from responder.delivery.pagerduty_event import PagerDutyEvent, rate_of_events
+from responder.delivery.pagerduty_event import PagerDutyEvent
 from responder.delivery.report_webhook import ReportWebhook
-from responder.delivery.sink import Outlets, sinks
-from responder.diagnostics.catalogue import catalogue, specs
 from responder.doctor.refuse import WriteAccess
 from responder.embedded.server import LOW_DISK_BYTES, EmbeddedPostgres
-from responder.errors import CouldNotLook, DeliveryPostponed, NotConfigured, StoreUnavailable, UsageError, the_one
-from responder.incidents.fold import fold
+from responder.errors import CouldNotLook, DeliveryPostponed, StoreUnavailable, UsageError, the_one
 from responder.intake.arrange import arrange
 from responder.intake.registry import sources
 from responder.loop_watch import watched_loop
 from responder.model.assessment import Said
 from responder.model.finding import Outcome
 from responder.model.incident import IncidentState, marker_of
-from responder.model.pack import Pack
 from responder.model.verdict import Level
 from responder.redaction.patterns import KINDS
 from responder.redaction.redact import Redactor
 from responder.reload.reloader import Reloader
 from responder.rules.ignored import without_ignored
-from responder.rules.in_force import RulesInForce, with_clean_words
-from responder.rules.packs import Loaded, load_packs
+from responder.rules.packs import Loaded
 from responder.settings import Settings, not_acted_on
 from responder.site import credentials_of, site_of
 from responder.spool import Spool
 from responder.store import work as rows
 from responder.store.accept import Acceptor
 from responder.store.migrate import migrate
-from responder.store.rates import SharedRate
 from responder.store.store import Store
 from responder.telemetry import Metrics
 from responder.web.room import ask_for_descriptors
 from responder.web.server import application, malformed_requests
+from responder.wiring import acceptor_of, clock, desk_of, reloader_of
 from responder.work.asked import write_down
 from responder.work.desk import Desk
 from responder.work.vitals import Vitals
@@ -64,8 +50,6 @@ LET_GO_SECONDS = 1.0
 STORE_AGAIN_SECONDS = 2.0
 STANDARD_OUTPUT = 1
 PRINTED_AGAIN_SECONDS = 30.0
-AWAITS_ALERTS_FOR = timedelta(seconds=10)  # an incident that PagerDuty opened, for its alerts' own webhook
-AWAITS_AT_MOST = 2 / 3  # of the time to the first report: the rest is for looking
 WHO_ARE_WE_AGAIN_SECONDS = 60.0
 IDLE_SECONDS = 9.0  # also what a sender has for its headers
 UNREAD_SECONDS = 2.0  # for a sender that is still sending what was refused to read why
@@ -82,35 +66,6 @@ class Running:
     reloader: Reloader
     worker: Worker
     embedded: EmbeddedPostgres | None
-
-
-def clock() -> datetime:
-    """The one wall clock; everything below is handed it."""
-    return datetime.now(UTC)  # noqa: TID251 - this is the clock that is handed in
-
-
-def redactor_of(settings: Settings, packs: tuple[Pack, ...] = (), metrics: Metrics | None = None) -> Redactor:
-    """Redaction that knows our own secrets: those of the settings, and those that targets take from the environment."""
-    targets = (it for pack in packs for it in pack.targets.values())
-    secrets = [*settings.secret_values(), *secrets_of(targets, os.environ)]
-    counted = (lambda kind, n: metrics.redactions.labels(kind).inc(n)) if metrics else None
-    return Redactor(secrets, counted)
-
-
-def load_rules(settings: Settings) -> Loaded:
-    """The rules in force; raises UsageError that names every mistake."""
-    loaded = _read_rules(settings.rules)
-    if loaded.problems:
-        told = "\n".join(f"{it.position}: {it.text}" for it in loaded.problems)
-        raise UsageError(
-            f"the rules cannot be used:\n{told}\n`responder check {settings.rules}` shows them with their lines; "
-            "RESPONDER_RULES says where the rules are"
-        )
-    return loaded
-
-
-def _read_rules(path: Path) -> Loaded:
-    return load_packs(path, specs(), os.environ)
 
 
 @asynccontextmanager
@@ -133,8 +88,8 @@ async def running(
         async with asyncio.TaskGroup() as group:
             watching = [group.create_task(embedded.supervise())] if embedded else []
             async with _closed_behind(Store(redact=redactor.text)) as store:
-                desk = _desk(settings, loaded, redactor, metrics, store, write)
-                reloader = _reloader(desk, loaded)
+                desk = desk_of(settings, loaded, redactor, metrics, store, write)
+                reloader = reloader_of(desk, loaded)
                 if write_access is not None:
                     write_access.looked_through = desk.doors
                     watching.append(group.create_task(write_access.watch(lambda: desk.packs)))
@@ -318,123 +273,11 @@ async def _drained(working: asyncio.Task[None]) -> None:
         await asyncio.wait(late, timeout=LET_GO_SECONDS)
 
 
-def doors_of(settings: Settings, store: Store | None = None) -> Doors:
-    """What checks and signals read through. `store`: where the rate of PagerDuty's key is shared with reports."""
-    if not settings.pagerduty_token:
-        return Doors(os.environ)
-    token = settings.pagerduty_token.get_secret_value()
-    turns = SharedRate(store, rate_of(token), leaves=LEFT_TO_REPORTS) if store else None
-    return Doors(os.environ, Account(token=token, url=settings.pagerduty_url, turns=turns))
-
-
-def _desk(
-    settings: Settings, loaded: Loaded, redactor: Redactor, metrics: Metrics, store: Store, write: Callable[[str], None]
-) -> Desk:
-    def on_write(what: str) -> None:
-        metrics.writes.labels("pagerduty", what).inc()
-
-    pagerduty = _pagerduty(settings, store, on_write)
-    return Desk(
-        name=settings.name,
-        store=store,
-        doors=doors_of(settings, store),
-        catalogue=specs(),
-        diagnostics=catalogue(),
-        sinks=sinks(
-            Outlets(
-                pagerduty=pagerduty,
-                write=write if settings.prints_reports else None,
-                report_webhook_url=settings.report_webhook_url,
-                events=_events(settings, store, on_write),
-                routing_key=settings.pagerduty_routing_key,
-            )
-        ),
-        pagerduty=pagerduty,
-        metrics=metrics,
-        clock=clock,
-        redactor=redactor,
-        rules=RulesInForce.begin(settings.rules, with_clean_words(loaded, redactor.text), clock()),
-        page_url=settings.public_url.rstrip("/"),
-        first_report_within_seconds=settings.first_report_within.total_seconds(),
-        diagnostic_timeout_seconds=settings.diagnostic_timeout.total_seconds(),
-        reopen_within=settings.reopen_within,
-        deliver=not settings.shadow,
-        alertmanagers=_alertmanagers(settings),
-        hears_pagerduty=bool(settings.pagerduty_webhook_secrets),
-        heartbeat_url=settings.heartbeat_url.get_secret_value() if settings.heartbeat_url else "",
-        retain={
-            "webhooks": settings.retain_webhooks,
-            "quarantine": settings.retain_quarantine,
-            "samples": settings.retain_samples,
-            "steps": settings.retain_samples,
-            "findings": settings.retain_findings,
-            "incidents": settings.retain_incidents,
-        },
-    )
-
-
-def _reloader(desk: Desk, loaded: Loaded) -> Reloader:
-    return Reloader(
-        desk.rules,
-        loaded.stamp,
-        _read_rules,
-        redactor=desk.redactor,
-        doors=desk.doors,
-        store=desk.store,
-        metrics=desk.metrics,
-        environment=os.environ,
-        clock=clock,
-    )
-
-
-def _alertmanagers(settings: Settings) -> Mapping[str, tuple[AlertmanagerDoor, ...]]:
-    try:
-        return {
-            source: tuple(AlertmanagerDoor.at(source, url) for url in urls)
-            for source, urls in settings.alertmanagers.items()
-        }
-    except NotConfigured as wrong:
-        raise UsageError(f"RESPONDER_ALERTMANAGER_URLS: {wrong}") from None
-
-
-def _pagerduty(settings: Settings, store: Store, on_write: Callable[[str], None]) -> PagerDutyApi | None:
-    if not settings.pagerduty_token:
-        return None
-    token = settings.pagerduty_token.get_secret_value()
-    return PagerDutyApi(
-        token=token,
-        sender=settings.pagerduty_from,
-        url=settings.pagerduty_url,
-        turns=SharedRate(store, rate_of(token)),
-        on_write=on_write,
-    )
-
-
-def _events(settings: Settings, store: Store, on_write: Callable[[str], None]) -> PagerDutyDoor | None:
-    if not settings.pagerduty_routing_key:
-        return None
-    rate = rate_of_events(settings.pagerduty_routing_key.get_secret_value())
-    turns = SharedRate(store, rate)
-    return PagerDutyDoor(url=settings.pagerduty_events_url, rate=rate, turns=turns, on_write=on_write)
-
-
 def _acceptor(settings: Settings, desk: Desk, embedded: EmbeddedPostgres | None) -> Acceptor:
     def room() -> bool:
         return embedded is None or embedded.free_disk_bytes() >= LOW_DISK_BYTES
 
     return acceptor_of(settings, desk.store, room)
-
-
-def acceptor_of(settings: Settings, store: Store, room: Callable[[], bool] = lambda: True) -> Acceptor:
-    """The door for webhooks; `responder quarantine retry` goes through the same one."""
-    return Acceptor(
-        store,
-        partial(fold, reopen_within=settings.reopen_within),
-        first_report_within=settings.first_report_within,
-        asks_pagerduty=settings.pagerduty_token is not None,
-        awaits_alerts_for=min(AWAITS_ALERTS_FOR, settings.first_report_within * AWAITS_AT_MOST),
-        room=room,
-    )
 
 
 def _printing() -> Callable[[str], None]:

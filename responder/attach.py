@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import click
 
-from responder import app
+from responder import wiring
 from responder.embedded.cluster import SUPERUSER, postmaster_file
 from responder.embedded.postmaster import may_be_postmaster
 from responder.embedded.preflight import ELSEWHERE, DataDirLock, data_dir_of
@@ -53,7 +53,7 @@ class Attached:
 def with_store(do: Callable[[Attached], Awaitable[int]]) -> int:
     """Run a command on the store; its exit status is that of `do`. Raises UsageError, StoreUnavailable."""
     settings = load_settings()
-    redactor = app.redactor_of(settings)
+    redactor = wiring.redactor_of(settings)
     log_everything(as_json=False, level="error", redact=redactor.text)
 
     async def run() -> int:

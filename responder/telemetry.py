@@ -1,6 +1,6 @@
 """Metrics of responder about itself (spec: "Self metrics"), and how its log is set up.
 
-One `Metrics` is made in `app.py` and handed down; nothing is created at import.
+One `Metrics` is made by the command that serves, and handed down; nothing is created at import.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from responder import app
+from responder import app, wiring
 from responder.app import Running
 from responder.demo.local_server import LocalServer
 from responder.settings import load_settings
@@ -104,8 +104,8 @@ async def kept_in(database: str, monkeypatch: pytest.MonkeyPatch, **settings: An
             report_webhook_url=f"{server.url}/{URL_SECRET}",
             **({"rules": PACK} | settings),
         )
-        loaded, metrics = app.load_rules(wanted), Metrics()
-        redactor = app.redactor_of(wanted, loaded.packs, metrics)
+        loaded, metrics = wiring.load_rules(wanted), Metrics()
+        redactor = wiring.redactor_of(wanted, loaded.packs, metrics)
         set_up_log(as_json=True, level="error", redact=redactor.text)
         daemon = await stack.enter_async_context(app.running(wanted, loaded, redactor, metrics, print))
         http = await stack.enter_async_context(aiohttp.ClientSession())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from responder import app, terminal
+from responder import terminal, wiring
 from responder.delivery.as_json import finding_as_json
 from responder.diagnostics.catalogue import catalogue, specs
 from responder.diagnostics.examine import examined, not_asked
@@ -38,10 +38,10 @@ def command(check: str | None, given: tuple[str, ...], as_json: bool) -> int:
         return 0
     settings = load_settings()
     values, labels = parsed(given)
-    packs = app.load_rules(settings).packs
+    packs = wiring.load_rules(settings).packs
     pack = chosen(packs, check, values.get("target"), values.pop("pack", None))
     made, rule = compiled(pack, check, values, specs())
-    redactor = app.redactor_of(settings, packs)
+    redactor = wiring.redactor_of(settings, packs)
     log_everything(as_json=False, level="error", redact=redactor.text)
     breach = RuleVerdict(rule=rule.name, verdict=Breach(level=Level.CRITICAL))
     asked = plan(made, [(rule, breach)], [labels])
@@ -68,11 +68,11 @@ async def _findings(asked: Plan, settings: Settings) -> list[Finding]:
     async def heard(finding: Finding) -> None:
         waiting.remove(finding.name)
 
-    doors = app.doors_of(settings)
+    doors = wiring.doors_of(settings)
     try:
         async with terminal.progress(lambda: f"asking {', '.join(waiting)}"):
             found = await examined(
-                asked.asks, catalogue(), doors, timeout_seconds=seconds, clock=app.clock, on_finding=heard
+                asked.asks, catalogue(), doors, timeout_seconds=seconds, clock=wiring.clock, on_finding=heard
             )
     finally:
         await doors.close()
@@ -87,5 +87,5 @@ def _tell(findings: Sequence[Finding], redact: Callable[[str], str], *, as_json:
     for number, it in enumerate(findings):
         if number:
             click.echo("")
-        for line in lines_of(it, app.clock(), terminal.width()):
+        for line in lines_of(it, wiring.clock(), terminal.width()):
             click.echo(redact(line))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from responder import app, terminal
+from responder import terminal, wiring
 from responder.attach import attached
 from responder.clients.doors import Doors
 from responder.clients.pagerduty import PagerDutyApi
@@ -43,7 +43,7 @@ def command(as_json: bool) -> int:
     """
     settings = load_settings()
     loaded = load_packs(settings.rules, specs(), os.environ)
-    redactor = app.redactor_of(settings, loaded.packs)
+    redactor = wiring.redactor_of(settings, loaded.packs)
     log_everything(as_json=False, level="critical", redact=redactor.text)
     lines = asyncio.run(_looked(settings, loaded, redactor))
     if as_json:
@@ -97,7 +97,7 @@ async def _store(settings: Settings, redactor: Redactor) -> list[Line]:
         return [*disk, warning(kept.STORE, "no store yet; the first start makes it")]
     try:
         async with attached(settings, redactor) as store:
-            return [*disk, *await kept.lines(store.store, app.clock)]
+            return [*disk, *await kept.lines(store.store, wiring.clock)]
     except (UsageError, StoreUnavailable) as why:
         return [*disk, wrong(kept.STORE, str(why))]
 
@@ -115,7 +115,7 @@ async def _targets(settings: Settings, loaded: Loaded) -> list[Line]:
     try:
         judged = await asyncio.gather(
             *(
-                targets.judge(pack, it, doors, app.clock, within_seconds=within)
+                targets.judge(pack, it, doors, wiring.clock, within_seconds=within)
                 for pack, it in targets.all_targets(loaded.packs)
             )
         )

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import click
 
-from responder import app, drill, terminal
+from responder import drill, terminal, wiring
 from responder.attach import Attached, with_store
 from responder.delivery.as_json import moment
 from responder.drill import Drill, Followed
@@ -47,7 +47,7 @@ def command(labels: tuple[str, ...], url: str | None, routing_key: str, within: 
         planned = Drill(
             number=uuid4().hex[:12],
             labels=given,
-            began=app.clock(),
+            began=wiring.clock(),
             url=(url or _own_address(settings)).rstrip("/"),
             routing_key=routing_key,
         )
@@ -64,7 +64,7 @@ def command(labels: tuple[str, ...], url: str | None, routing_key: str, within: 
                     attached.store, slug, within_seconds=within, is_paged=bool(routing_key), told=told
                 )
             finally:
-                await drill.end(planned, settings, app.clock())
+                await drill.end(planned, settings, wiring.clock())
         if as_json:
             terminal.say_json(_as_json(followed))
         else:
@@ -76,7 +76,7 @@ def command(labels: tuple[str, ...], url: str | None, routing_key: str, within: 
 
 
 def _refuse_what_no_rule_takes(settings: Settings, labels: Mapping[str, str]) -> None:
-    packs = app.load_rules(settings).packs
+    packs = wiring.load_rules(settings).packs
     known = {**labels, "source": "alertmanager"}
     pack = pack_for(packs, known)
     if pack is None or is_ignored(packs, known) or not matching(pack.rules, [known]):

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 import click
 
-from responder import app, terminal
+from responder import terminal, wiring
 from responder.clients.doors import Doors
 from responder.delivery.plain_text import plain_text
 from responder.diagnostics.catalogue import catalogue
@@ -73,11 +73,11 @@ def command(alert: TextIO, kind: str, diagnose: bool, as_json: bool) -> None:
     ALERT is the body of a webhook, - for standard input.
     """
     settings = load_settings()
-    loaded = app.load_rules(settings)
-    redactor = app.redactor_of(settings, loaded.packs)
+    loaded = wiring.load_rules(settings)
+    redactor = wiring.redactor_of(settings, loaded.packs)
     log_everything(as_json=False, level="error", redact=redactor.text)
     webhook = _webhook(alert, kind, redactor, merged(it.intake for it in loaded.packs))
-    explained = asyncio.run(explain(webhook, loaded.packs, app.clock(), settings, diagnose=diagnose))
+    explained = asyncio.run(explain(webhook, loaded.packs, wiring.clock(), settings, diagnose=diagnose))
     if as_json:
         click.echo(redactor.text(json.dumps(_as_json(explained), default=str, indent=2, ensure_ascii=False)))
         return
@@ -98,7 +98,7 @@ async def explain(
     rules = situation.rules()
     if not rules:
         return Explanation(webhook=webhook, ignored=ignored, pack=pack)
-    doors = app.doors_of(settings)
+    doors = wiring.doors_of(settings)
     try:
         wanted = {pack.signals[name]: seconds for name, seconds in windows(pack, rules).items()}
         readings = await read(
@@ -137,7 +137,7 @@ async def _findings(asks: Sequence[Ask], doors: Doors, settings: Settings) -> tu
 
     seconds = settings.diagnostic_timeout.total_seconds()
     async with terminal.progress(lambda: f"asking {', '.join(waiting)}"):
-        return await examined(asks, catalogue(), doors, timeout_seconds=seconds, clock=app.clock, on_finding=heard)
+        return await examined(asks, catalogue(), doors, timeout_seconds=seconds, clock=wiring.clock, on_finding=heard)
 
 
 def _webhook(file: TextIO, sender: str, redactor: Redactor, intake: Intake) -> Webhook:

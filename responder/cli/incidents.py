@@ -7,7 +7,7 @@ from datetime import datetime
 
 import click
 
-from responder import app, terminal
+from responder import terminal, wiring
 from responder.attach import Attached, with_store
 from responder.delivery.plain_text import inert, plain_text
 from responder.model.incident import IncidentState, marker_of
@@ -39,7 +39,7 @@ def list_(state: str | None, limit: int, as_json: bool) -> int:
         if as_json:
             terminal.say_json(answers.listing(found, more=more))
         else:
-            for line in lines_of(found, app.clock(), terminal.width(), more=more):
+            for line in lines_of(found, wiring.clock(), terminal.width(), more=more):
                 click.echo(line)
         return 0
 
@@ -66,7 +66,7 @@ def show(incident: str, as_json: bool) -> int:
             report = answers.report(found, name=attached.settings.name)
             terminal.say_json(answers.one(found) | answers.timeline(found) | {"report": report})
         else:
-            for line in lines_of_one(found, app.clock(), terminal.width(), name=attached.settings.name):
+            for line in lines_of_one(found, wiring.clock(), terminal.width(), name=attached.settings.name):
                 click.echo(line)
         return 0
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import click
 
-from responder import app, terminal
+from responder import terminal, wiring
 from responder.attach import Attached, with_store
 from responder.diagnostics.catalogue import specs
 from responder.errors import UsageError
@@ -69,7 +69,7 @@ async def _heard(attached: Attached, number: int, packs: dict[bytes, Pack | None
     pack = packs.get(began) if began is not None else None
     said = replayed(found, pack, pack) if pack is not None and found.moments else None
     again = await reopened(attached.store, number)
-    return heard(found.incident, said, pack, reopened=again, now=app.clock())
+    return heard(found.incident, said, pack, reopened=again, now=wiring.clock())
 
 
 async def _pack(attached: Attached, began: bytes) -> Pack | None:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import click
 
-from responder import app, terminal
+from responder import terminal, wiring
 from responder.attach import Attached, with_store
 from responder.delivery.plain_text import inert
 from responder.errors import UsageError, the_one
@@ -52,7 +52,7 @@ def list_(every: bool, limit: int, as_json: bool) -> int:
         if as_json:
             terminal.say_json(answers.quarantine(rows, more=more))
         else:
-            click.echo("\n".join(_table(rows, app.clock(), more=more)))
+            click.echo("\n".join(_table(rows, wiring.clock(), more=more)))
         return 0
 
     return with_store(do)
@@ -72,7 +72,7 @@ def show(number: int, as_json: bool) -> int:
         if as_json:
             terminal.say_json(answers.put_aside(found))
         else:
-            click.echo("\n".join(_lines(found, app.clock())))
+            click.echo("\n".join(_lines(found, wiring.clock())))
         return 0
 
     return with_store(do)
@@ -169,9 +169,9 @@ class Retrying:
 
 @asynccontextmanager
 async def _retrying(attached: Attached) -> AsyncIterator[Retrying]:
-    loaded = app.load_rules(attached.settings)
-    redactor = app.redactor_of(attached.settings, loaded.packs)
-    acceptor = app.acceptor_of(attached.settings, attached.store, attached.room)
+    loaded = wiring.load_rules(attached.settings)
+    redactor = wiring.redactor_of(attached.settings, loaded.packs)
+    acceptor = wiring.acceptor_of(attached.settings, attached.store, attached.room)
     try:
         async with asyncio.TaskGroup() as group:
             committing = group.create_task(acceptor.run())

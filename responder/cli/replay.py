@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from responder import app, terminal
+from responder import terminal, wiring
 from responder.attach import Attached, with_store
 from responder.diagnostics.catalogue import specs
 from responder.errors import UsageError
@@ -59,7 +59,7 @@ def command(rules: Path | None, since: str, wants_all: bool, as_json: bool) -> i
 
     async def do(attached: Attached) -> int:
         settings = attached.settings.model_copy(update={"rules": rules}) if rules else attached.settings
-        packs = app.load_rules(settings).packs
+        packs = wiring.load_rules(settings).packs
         told = [await _replayed(attached, number, packs) for number in await numbers(attached.store, span)]
         found = [it for it in told if it is not None]
         if as_json:

@@ -16,14 +16,14 @@ GARBAGE_LOOKED_FOR_AFTER = 20_000  # objects; Python's 700 are there after one l
 @click.command("serve")
 def command() -> None:
     """Run the daemon until it is told to stop (SIGTERM, Ctrl-C)."""
-    from responder import app  # the commands that need no daemon start without it
+    from responder import app, wiring  # the commands that need no daemon start without it
     from responder.settings import load_settings
     from responder.telemetry import Metrics, log_everything
 
     settings = load_settings()
     metrics = Metrics()
-    loaded = app.load_rules(settings)
-    redactor = app.redactor_of(settings, loaded.packs, metrics)
+    loaded = wiring.load_rules(settings)
+    redactor = wiring.redactor_of(settings, loaded.packs, metrics)
     log_everything(as_json=settings.log_as_json, level=settings.log_level, redact=redactor.again)
     gc.freeze()  # rules and code stay
     gc.set_threshold(GARBAGE_LOOKED_FOR_AFTER)

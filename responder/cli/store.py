@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from responder import app, terminal
+from responder import terminal, wiring
 from responder.attach import Attached, with_store
 from responder.delivery.as_json import moment
 from responder.diagnostics.text import size
@@ -70,7 +70,7 @@ def _where(attached: Attached) -> str:
 
 
 def _lines(attached: Attached, found: Contents) -> Iterator[str]:
-    now = app.clock()
+    now = wiring.clock()
     yield f"PostgreSQL {found.version}, {_where(attached)}"
     yield f"{size(found.bytes)}, schema {found.schema:04}, {found.open} open incident{'' if found.open == 1 else 's'}"
     yield ""

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from responder import app, terminal
+from responder import terminal, wiring
 from responder.attach import Attached, with_store
 from responder.cli.incidents import deliveries
 from responder.model.quantities import several
@@ -42,7 +42,7 @@ def command(name: str, as_json: bool) -> int:
         if as_json:
             terminal.say_json(answers.trace(found))
         else:
-            for line in lines_of(found, app.clock(), terminal.width()):
+            for line in lines_of(found, wiring.clock(), terminal.width()):
                 click.echo(line)
         return 0
 

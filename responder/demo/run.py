@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from responder import app
+from responder import app, wiring
 from responder.app import Running
 from responder.demo.alerting import Alerting
 from responder.demo.alerting_plan import ERROR_RATIO
@@ -101,8 +101,8 @@ async def _stage(*, real: bool | None, narrator: Narrator) -> AsyncIterator[Stag
 @asynccontextmanager
 async def _daemon(settings: Settings, narrator: Narrator) -> AsyncIterator[Running]:
     metrics = Metrics()
-    loaded = app.load_rules(settings)
-    redactor = app.redactor_of(settings, loaded.packs, metrics)
+    loaded = wiring.load_rules(settings)
+    redactor = wiring.redactor_of(settings, loaded.packs, metrics)
     log_everything(as_json=False, level="info", redact=redactor.again, also=narrator.event)
     async with app.running(settings, loaded, redactor, metrics, print) as daemon:
         yield daemon

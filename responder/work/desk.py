@@ -1,4 +1,4 @@
-"""Everything that work needs, in one hand; wired once in `app.py`."""
+"""Everything that work needs, in one hand; wired once in `wiring.py`."""
 
 from __future__ import annotations
 

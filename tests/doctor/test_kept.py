@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from responder import app
+from responder import wiring
 from responder.doctor import kept
 from responder.doctor.line import Line, State
 from responder.store import reconcile, work
@@ -23,7 +23,7 @@ def by_name(lines: list[Line]) -> dict[str, Line]:
 
 
 async def test_a_store_that_is_well_is_told_so(store: Store) -> None:
-    found = by_name(await kept.lines(store, app.clock))
+    found = by_name(await kept.lines(store, wiring.clock))
 
     assert {name: it.state for name, it in found.items()} == dict.fromkeys(("store", "clock", "timers"), State.OK)
     assert found["store"].says.endswith(", 0 open incidents")
@@ -31,7 +31,7 @@ async def test_a_store_that_is_well_is_told_so(store: Store) -> None:
 
 @pytest.mark.parametrize(("seconds", "way"), [(-60, "ahead of"), (60, "behind")])
 async def test_a_clock_that_is_not_like_ours_is_wrong(seconds: int, way: str, store: Store) -> None:
-    found = by_name(await kept.lines(store, lambda: app.clock() + timedelta(seconds=seconds)))
+    found = by_name(await kept.lines(store, lambda: wiring.clock() + timedelta(seconds=seconds)))
 
     assert found["clock"].state is State.WRONG
     assert found["clock"].says == f"the database's clock is 60 s {way} ours: dates in reports will not fit"
@@ -42,7 +42,7 @@ async def test_work_that_nobody_does_is_wrong(store: Store) -> None:
         await work.ask(connection, [work.Ask(kind="respond", key="1")])
         await connection.execute("update work set due_at = now() - interval '2 minutes'")
 
-    found = by_name(await kept.lines(store, app.clock))
+    found = by_name(await kept.lines(store, wiring.clock))
 
     assert (found["timers"].state, found["timers"].says) == (
         State.WRONG,
@@ -53,10 +53,10 @@ async def test_work_that_nobody_does_is_wrong(store: Store) -> None:
 async def test_what_the_daemon_was_not_told_is_repeated_while_it_is_news(store: Store) -> None:
     await reconcile.answered(store, "alertmanager/default", "http://am:9093: connection refused", None)
 
-    found = by_name(await kept.lines(store, app.clock))
+    found = by_name(await kept.lines(store, wiring.clock))
     async with store.connection() as connection:
         await connection.execute("update asked set at = now() - interval '1 hour'")
-    later = by_name(await kept.lines(store, app.clock))
+    later = by_name(await kept.lines(store, wiring.clock))
 
     about = "daemon's asking of alertmanager/default"
     assert found[about].says.endswith("http://am:9093: connection refused")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from responder import app
+from responder import wiring
 from responder.clients.doors import Doors, as_written
 from responder.diagnostics.parameters import Nothing
 from responder.diagnostics.redis_ping import DIAGNOSTIC
@@ -70,11 +70,11 @@ async def test_what_may_only_look_and_what_does_not_answer_is_no_reason_not_to_s
     good = Target(name="cache", kind="redis", address=f"redis://responder:pw@{LOOPBACK}:{redis_server.port}")
     down = Target(name="other", kind="redis", address=f"redis://127.0.0.1:{free_port()}")
 
-    await WriteAccess(clock=app.clock, environment={}).refuse((pack_of(good, down),))
+    await WriteAccess(clock=wiring.clock, environment={}).refuse((pack_of(good, down),))
 
     everything = Target(name="all", kind="redis", address=redis_server.address)
     with pytest.raises(UsageError, match="target shop/all: may run set"):
-        await WriteAccess(clock=app.clock, environment={}).refuse((pack_of(good, everything),))
+        await WriteAccess(clock=wiring.clock, environment={}).refuse((pack_of(good, everything),))
 
 
 async def test_what_answers_later_and_can_write_is_shut_and_opened_again_when_it_cannot(
@@ -85,7 +85,7 @@ async def test_what_answers_later_and_can_write_is_shut_and_opened_again_when_it
     port = free_port()
     target = Target(name="it", kind="redis", address=f"redis://responder:pw@{LOOPBACK}:{port}", per_minute=60_000)
     doors = Doors({})
-    watching = WriteAccess(clock=app.clock, looked_through=doors, environment={})
+    watching = WriteAccess(clock=wiring.clock, looked_through=doors, environment={})
     await watching.refuse((pack_of(target),))
 
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from responder import app
+from responder import app, wiring
 from responder.delivery.send import Deadline
 from responder.settings import load_settings
 from responder.telemetry import Metrics, set_up_log
@@ -25,8 +25,8 @@ def main(strike: dict[str, Any]) -> None:
     """As `responder serve` does it."""
     settings = load_settings()
     metrics = Metrics()
-    loaded = app.load_rules(settings)
-    redactor = app.redactor_of(settings, loaded.packs, metrics)
+    loaded = wiring.load_rules(settings)
+    redactor = wiring.redactor_of(settings, loaded.packs, metrics)
     struck = striking(strike)
     if strike["event"] == AFTER_THE_LAST_LOOK_AT_THE_CLOCK:
         strike_after_the_last_look_at_the_clock(struck)

@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from responder.app import clock
 from responder.clients.doors import Doors
 from responder.clients.pagerduty import PagerDutyApi, rate_of
 from responder.delivery.pagerduty_note import PagerDutyNote
@@ -36,6 +35,7 @@ from responder.store.rates import SharedRate
 from responder.store.store import Store
 from responder.store.work import Claimed
 from responder.telemetry import Metrics
+from responder.wiring import clock
 from responder.work.deliver import deliver
 from responder.work.desk import Desk, Next
 from responder.work.link import link

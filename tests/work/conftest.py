@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from responder import app
+from responder import app, wiring
 from responder.app import Running
 from responder.demo.local_server import LocalServer
 from responder.demo.pagerduty import TOKEN, StandInPagerDuty
@@ -204,8 +204,8 @@ async def world(
             )
             said: list[dict[str, Any]] = []
             printed: list[str] = []
-            loaded, metrics = app.load_rules(made), Metrics()
-            redactor = app.redactor_of(made, loaded.packs, metrics)
+            loaded, metrics = wiring.load_rules(made), Metrics()
+            redactor = wiring.redactor_of(made, loaded.packs, metrics)
             set_up_log(as_json=True, level="debug", redact=redactor.text, also=said.append)
             daemon = await stack.enter_async_context(app.running(made, loaded, redactor, metrics, printed.append))
             http = await stack.enter_async_context(aiohttp.ClientSession())
