@@ -22,12 +22,12 @@ from aiolimiter import AsyncLimiter
 from responder.errors import Refused, StoreUnavailable, Throttled, Unreachable
 from responder.model.asked import Scope, Subscription
 from responder.model.paged import PagedIncident, PagedStatus
-from responder.model.rate import Rate
+from responder.model.rate import MINUTE_SECONDS, Rate
 
 PUBLIC_URL = "https://api.pagerduty.com"
 ACCEPT = "application/vnd.pagerduty+json;version=2"
 PER_MINUTE = 880  # PagerDuty allows a key 960; below 900 even where some of one minute arrive in the next
-BURST = 30
+BURST = 750  # at once in a minute that began quiet; the others evenly, for whoever comes then
 WITHIN_SECONDS = 8.0
 TURN_SHARE = 2 / 3  # of the time for a request may go by until its turn; the rest is for its answer
 BUSY_SECONDS = 1.0  # after a 429 that says nothing
@@ -67,7 +67,7 @@ class PagerDutyDoor:
     """One key's door to one of PagerDuty's APIs; every caller shares its rate.
 
     `turns`: the rate that other processes with this key share; without it, and while the store is away, this process
-    keeps to the rate alone. `headers`: of each request, `sender`: beside them of each that writes.
+    keeps to the rate alone, one after the other. `headers`: of each request, `sender`: beside them of each that writes.
     `on_write`: told of each request that changes something there, what: `note`, `event` or `other`.
     """
 
@@ -86,7 +86,7 @@ class PagerDutyDoor:
         self._sender = dict(sender or {})
         self._turns = turns
         self._on_write = on_write
-        self._alone = AsyncLimiter(rate.burst, rate.burst * rate.every_seconds)
+        self._alone = AsyncLimiter(1, MINUTE_SECONDS / rate.per_minute)
         self._session: aiohttp.ClientSession | None = None
 
     async def request(

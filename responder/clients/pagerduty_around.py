@@ -28,7 +28,7 @@ T = TypeVar("T")
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MOST = 100  # PagerDuty's most for one answer
 CONCURRENCY, PER_MINUTE = 2, 240
-LEFT_TO_REPORTS = 25  # turns of the key's burst that are never taken for a look
+LEFT_TO_REPORTS = 200  # turns of the key's burst that are never taken for a look
 TURN_WITHIN_SECONDS, TURN_AGAIN_SECONDS = 5.0, 0.25
 SETTING = "RESPONDER_PAGERDUTY_TOKEN"
 

@@ -21,7 +21,7 @@ from responder.model.report import Report
 
 PATH = "/v2/enqueue"
 PER_MINUTE = 110  # PagerDuty takes about 120 of one key
-BURST = 10
+BURST = 80
 SEVERITIES = ("critical", "error", "warning")  # by rank of our severity, gravest first; the rest is `info`
 MAX_SUMMARY = 1024  # characters
 NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.InvalidURL)

@@ -17,5 +17,5 @@ class Rate:
 
     @property
     def every_seconds(self) -> float:
-        """Between two turns when the burst is used up; the burst may fall into the same minute."""
+        """Between two turns at most, when the burst is used up: it may fall into the same minute."""
         return MINUTE_SECONDS / (self.per_minute - self.burst)

@@ -1,30 +1,69 @@
 """A rate that all replicas share: each asks the store for its turn before it asks the outside.
 
-One row a name (a generic cell rate algorithm, https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm): `next_at`
-moves on by one interval a turn, and may be as far ahead of the database's clock as the burst allows.
+One row a name says how many turns each of the last 61 seconds gave. While they are fewer than the burst, a turn comes
+at once; then one after the other, spread evenly until those of the burst are a minute old: whoever comes in the middle
+of a storm waits for one turn, not for the minute to end.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from responder.model.rate import Rate
 from responder.store.store import Store
 
 LONGEST_PAUSE_SECONDS = 300.0
-
-TAKE = """insert into rates as r (name, next_at) values ($1, now() + make_interval(secs => $2))
-          on conflict (name) do update set
-              waits_seconds = greatest(extract(epoch from r.next_at - now())::float8 - $3, 0),
-              next_at = case when greatest(extract(epoch from r.next_at - now())::float8 - $3, 0) <= $4
-                        then greatest(r.next_at, now()) + make_interval(secs => $2) else r.next_at end
-          returning waits_seconds"""
-PAUSE = """insert into rates as r (name, next_at) values ($1, now() + make_interval(secs => $2))
-           on conflict (name) do update set next_at = greatest(r.next_at, excluded.next_at)"""
+NOW = "clock_timestamp()"  # of when the row was locked, not of when we began to wait for it
+BEGIN = "insert into rates (name, next_at) values ($1, to_timestamp(0)) on conflict (name) do nothing"
+# The row, the moment that it is about, and what each second of the minute before it gave.
+HELD = f"""with held as (select next_at, newest, given from rates where name = $1 for update),
+    clock as (select {NOW} as now from held),
+    moment as (
+        select now, at, extract(epoch from at)::float8 as seconds, floor(extract(epoch from at))::bigint as second
+        from (select now, greatest(next_at, now + make_interval(secs => {{later}})) as at from held, clock) as it),
+    seconds as (
+        select it.turns, newest - it.ago + 1 as second, sum(it.turns) over (order by it.ago desc) as so_far
+        from held, moment, unnest(given) with ordinality as it(turns, ago)
+        where it.turns > 0 and newest - it.ago + 1 > moment.second - 61),
+    used as (select coalesce(sum(turns), 0)::int as turns, min(second) as oldest from seconds)"""
+SHIFTED = "select it.*, (array_fill(0, array[least(it.second - newest, 61)::int]) || given)[1:61] as given"
+# $2 turns a minute, $3 the burst, $4 what of it is for others, $5 seconds between turns at most, $6 those one may wait
+TAKE = f"""{HELD.format(later=0)},
+    turn as (
+        select used.turns + 1 as turns, oldest, now, greatest(at, to_timestamp(61 + (
+            select min(second) from seconds
+            where $4 > 0 and used.turns >= $3 - $4 and so_far > used.turns - ($3 - $4)))) as at
+        from moment, used),
+    here as (
+        select turn.*, extract(epoch from at)::float8 as seconds, floor(extract(epoch from at))::bigint as second,
+            (select min(second) from seconds where so_far > turn.turns - $3) as of_burst
+        from turn),
+    taken as (
+        update rates r set
+            next_at = it.at + make_interval(secs => case
+                when it.turns < $3 then 0
+                when it.turns >= $2 then greatest(coalesce(it.oldest, it.second) + 61 - it.seconds, 0)
+                else least($5::float8, (coalesce(it.of_burst, it.second) + 61 - it.seconds) / ($2 - it.turns)) end),
+            newest = it.second,
+            given = array[it.given[1] + 1] || it.given[2:]
+        from ({SHIFTED} from here as it, held) as it
+        where r.name = $1 and it.at <= it.now + make_interval(secs => $6))
+    select extract(epoch from at - now)::float8 from turn"""
+# $2 seconds of rest, $3 the burst
+PAUSE = f"""{HELD.format(later="$2")}
+    update rates r set
+        next_at = it.at,
+        newest = it.second,
+        given = array[it.given[1] + greatest($3 - used.turns, 0)] || it.given[2:]
+    from ({SHIFTED} from moment as it, held) as it, used
+    where r.name = $1
+    returning true"""
 
 
 class SharedRate:
     """Turns under one name. Both raise StoreUnavailable; how long they may take is the caller's to say.
 
-    `leaves`: so many turns of the burst are for others, who come first: while they wait, nothing is left for this one.
+    `leaves`: so many turns of the burst are for others, who come first: when only they are left, this one waits.
     """
 
     def __init__(self, store: Store, rate: Rate, *, leaves: int = 0) -> None:
@@ -35,18 +74,19 @@ class SharedRate:
     async def take(self, *, within: float) -> float:
         """Seconds until a turn. It is ours where that is not more than `within`; else nothing was taken."""
         rate = self._rate
-        ahead = max(self._ahead_seconds - self._leaves * rate.every_seconds, 0.0)
-        waits: float = await self._ask(TAKE, rate.name, rate.every_seconds, ahead, within)
+        every = rate.every_seconds
+        waits: float = await self._ask(TAKE, rate.per_minute, rate.burst, self._leaves, every, within)
         return waits
 
     async def pause(self, seconds: float) -> None:
         """Give nobody a turn for so long, five minutes at most; then one after the other, without a burst."""
-        await self._ask(PAUSE, self._rate.name, min(seconds, LONGEST_PAUSE_SECONDS) + self._ahead_seconds)
+        await self._ask(PAUSE, min(seconds, LONGEST_PAUSE_SECONDS), self._rate.burst)
 
-    @property
-    def _ahead_seconds(self) -> float:
-        return (self._rate.burst - 1) * self._rate.every_seconds
-
-    async def _ask(self, statement: str, *values: str | float) -> float:
+    async def _ask(self, statement: str, *values: float) -> Any:
+        name = self._rate.name
         async with self._store.connection() as connection:
-            return await connection.fetchval(statement, *values) or 0.0
+            answer = await connection.fetchval(statement, name, *values)
+            if answer is None:  # nobody took a turn before
+                await connection.execute(BEGIN, name)
+                answer = await connection.fetchval(statement, name, *values)
+            return answer

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from responder.clients.pagerduty import BURST, LONGEST_BUSY_SECONDS, PagerDutyApi, Turns, rate_of
+from responder.clients.pagerduty import LONGEST_BUSY_SECONDS, PagerDutyApi, Turns, rate_of
 from responder.demo.pagerduty import TOKEN, StandInPagerDuty
 from responder.errors import StoreUnavailable, Throttled
 
@@ -74,9 +74,9 @@ async def test_a_store_that_hangs_costs_the_time_for_the_turn_and_nothing_is_sen
 @pytest.mark.parametrize("turns", [None, Shared(is_away=True)], ids=["none is shared", "the store is away"])
 async def test_alone_it_keeps_to_the_rate_by_itself(pagerduty: StandInPagerDuty, turns: Turns | None) -> None:
     with pytest.raises(Throttled):
-        await asked(pagerduty, turns, times=BURST + 20, within=0.6)
+        await asked(pagerduty, turns, times=50, within=0.6)
 
-    assert BURST <= len(pagerduty.requests) <= BURST + 10
+    assert 1 <= len(pagerduty.requests) <= 10
 
 
 @pytest.mark.parametrize(
@@ -105,4 +105,4 @@ def test_the_name_of_a_rate_does_not_tell_the_key_and_its_minute_stays_under_900
     assert TOKEN not in rate.name
     assert rate == rate_of(TOKEN)
     assert rate != rate_of("another")
-    assert 60 / rate.every_seconds + rate.burst <= 900
+    assert rate.per_minute < 900

@@ -43,7 +43,7 @@ TOO_MANY = size(full=2400, short=600)  # connections; there is room for 512
 CONNECTED_AT_ONCE = 60  # fewer than wait in the kernel's queue, from which a connection is tried again after seconds
 DISTINCT = size(full=1000, short=60)
 DISTINCT_WITHIN_SECONDS = size(full=60, short=4)
-PER_MINUTE, PER_SECOND, BURST = 900, 15, 30
+PER_MINUTE = 900
 ANSWERED_WITHIN_SECONDS = 3.0
 SLACK_SECONDS = 2.0  # of a busy machine
 MOST_MIB = 256
@@ -471,11 +471,10 @@ async def test_three_replicas_keep_one_rate_between_them_while_a_thousand_incide
             f"{minute} in the fullest minute, {burst} in the fullest 5 s; {', '.join(peaks)} MiB at most"
         )
         assert minute <= PER_MINUTE
-        assert burst <= BURST + 5 * PER_SECOND + BURST / 2  # three that knew nothing of each other would ask 300
-        assert len(moments) > 2 * BURST
         for case, incident in paged.items():
             check_one_note(case, incident)
         if FULL:
+            assert len(moments) > 3 * PER_MINUTE  # which three that knew nothing of each other would ask in a minute
             assert gravest_first(cases, paged) >= 0.8
 
 

@@ -7,17 +7,35 @@ import asyncio
 import pytest
 
 from responder.model.rate import Rate
+from responder.store import rates
 from responder.store.rates import SharedRate
 from responder.store.store import Store
 
-RATE = Rate(name="pagerduty/of-a-key", per_minute=90, burst=30)  # one a second
+RATE = Rate(name="pagerduty/of-a-key", per_minute=90, burst=30)  # thirty at once, then one a second
 SLACK = Rate(name="slack/of-a-channel", per_minute=60)
+
+
+@pytest.fixture(autouse=True)
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time passes but by `seconds_pass`."""
+    for statement in ("TAKE", "PAUSE"):
+        told = getattr(rates, statement).replace(rates.NOW, "timestamptz '2026-11-30 03:12:00.25Z'")
+        assert rates.NOW not in told
+        monkeypatch.setattr(rates, statement, told)
 
 
 async def waits_of(*replicas: SharedRate, turns: int, within: float = 3600) -> list[float]:
     """What so many who ask at once are told, the soonest first."""
     asked = (replicas[n % len(replicas)].take(within=within) for n in range(turns))
     return sorted(await asyncio.gather(*asked))
+
+
+async def seconds_pass(store: Store, seconds: float) -> None:
+    """For what is kept of turns."""
+    async with store.connection() as connection:
+        await connection.execute(
+            "update rates set newest = newest - $1::int, next_at = next_at - make_interval(secs => $1)", seconds
+        )
 
 
 def most_in_a_minute(waits: list[float]) -> int:
@@ -32,6 +50,44 @@ async def test_three_replicas_together_keep_to_the_rate_in_every_minute(store: S
 
     assert sum(it == 0 for it in waits) == rate.burst
     assert rate.per_minute - 3 <= most_in_a_minute(waits) <= rate.per_minute
+
+
+async def test_however_they_come_no_minute_has_more(store: Store) -> None:
+    """Five seconds after five seconds, as many as come at once and some that wait."""
+    rate = Rate(name="pagerduty/of-a-key", per_minute=90, burst=75)
+    shared, given = SharedRate(store, rate), []
+    for begins in range(0, 300, 5):
+        waits = await waits_of(shared, turns=25, within=4)
+        given += [begins + it for it in waits if it <= 4]
+        await seconds_pass(store, 5)
+
+    assert most_in_a_minute(sorted(given)) <= rate.per_minute
+    assert len(given) > 5 * rate.per_minute * 0.9  # and what there is is used
+
+
+async def test_the_burst_comes_back_when_its_minute_is_over(store: Store) -> None:
+    shared = SharedRate(store, RATE)
+    await waits_of(shared, turns=RATE.burst)
+    await seconds_pass(store, 55)
+    still = await waits_of(shared, turns=3)
+    await seconds_pass(store, 7)
+    back = await waits_of(shared, turns=RATE.burst)
+
+    assert [round(it, 1) for it in still] == [0, 0.1, 0.2]  # what is left is spread over the six seconds until then
+    assert sum(it == 0 for it in back) == RATE.burst - len(still)
+
+
+async def test_what_is_left_to_others_is_not_taken(store: Store) -> None:
+    """Ten at ten seconds' distance each: the first minute's go as its seconds do."""
+    modest, first = SharedRate(store, RATE, leaves=10), SharedRate(store, RATE)
+    assert await waits_of(modest, turns=20) == [0] * 20
+    await seconds_pass(store, 20)
+
+    assert 40 <= await modest.take(within=0) <= 41
+    assert await waits_of(first, turns=10) == [0] * 10
+    assert 40 <= await modest.take(within=0) <= 41
+    await seconds_pass(store, 42)
+    assert await modest.take(within=0) == 0
 
 
 async def test_a_turn_that_comes_too_late_is_left_to_others(store: Store) -> None:
@@ -71,8 +127,7 @@ async def test_names_do_not_share(store: Store) -> None:
 async def test_nothing_of_a_pause_is_left_when_it_is_over(store: Store) -> None:
     shared = SharedRate(store, RATE)
     await shared.take(within=0)
-    async with store.connection() as connection:
-        await connection.execute("update rates set next_at = now() - interval '1 hour'")
+    await seconds_pass(store, 3600)
 
     waits = await waits_of(shared, turns=RATE.burst + 2)
 
