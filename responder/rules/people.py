@@ -12,9 +12,9 @@ from responder.model.people import TEMPLATES, Calendar, Channels, Contact, Pager
 from responder.model.quantities import parse_number
 from responder.rules.complaints import At, Complaints, suggestion
 from responder.rules.looked_at import Signals
+from responder.rules.people_shapes import CalendarShape, ChannelsShape, ContactShape, SloShape
 from responder.rules.promises import Promises
 from responder.rules.sections import Sections, Written
-from responder.rules.shapes import CalendarShape, ChannelsShape, ContactShape, SloShape
 from responder.rules.texts import wrong_in
 
 T = TypeVar("T")

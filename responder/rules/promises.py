@@ -8,8 +8,8 @@ from itertools import pairwise
 from responder.model.people import Deadline, EscalationStep, LevelPromises, Notify, Update, Within
 from responder.model.quantities import parse_duration, show_duration
 from responder.rules.complaints import At, Complaints, suggestion
+from responder.rules.people_shapes import LevelShape, StepOfEscalationShape, UpdateShape, WithinShape
 from responder.rules.sections import Sections
-from responder.rules.shapes import LevelShape, StepOfEscalationShape, UpdateShape, WithinShape
 
 NOW = "now"
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from responder.rules.complaints import At, Complaints, suggestion, what_is
-from responder.rules.shapes import LATER
+from responder.rules.shape import LATER
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, Tag
 
-from responder.rules.shapes import Seconds, Shape, Text, Texts, YesNo
+from responder.rules.shape import Seconds, Shape, Text, Texts, YesNo
 
 
 def _is_mapping(value: Any) -> str:

@@ -10,20 +10,9 @@ from pydantic import ValidationError
 
 from responder.model.located_yaml import MAX_DEPTH, Document, Loc, without
 from responder.rules.complaints import At, Complaints, what_is
+from responder.rules.people_shapes import CalendarShape, ChannelsShape, ContactShape, SloShape, StepOfEscalationShape
 from responder.rules.reading_shapes import complain, warn_of_later
-from responder.rules.shapes import (
-    CalendarShape,
-    ChannelsShape,
-    ContactShape,
-    FileShape,
-    IntakeShape,
-    RuleShape,
-    SeverityShape,
-    SignalShape,
-    SloShape,
-    StepOfEscalationShape,
-    TargetShape,
-)
+from responder.rules.shapes import FileShape, IntakeShape, RuleShape, SeverityShape, SignalShape, TargetShape
 
 T = TypeVar("T")
 

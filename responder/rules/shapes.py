@@ -7,78 +7,23 @@ a line in the file that compiles its section.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from responder.model.quantities import parse_duration
-
-LATER = "later"
-
-
-def _by_type(value: Any) -> str:
-    return "list" if isinstance(value, list) else "mapping" if isinstance(value, dict) else "text"
-
-
-def _duration(value: Any) -> Any:
-    if not isinstance(value, str):
-        raise ValueError(f"expected a duration such as 30s, 5m or 1h30m, got {_shown(value)}")
-    return parse_duration(value)
-
-
-def _one_or_more(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+from responder.rules.people_shapes import (
+    CalendarShape,
+    ChannelsShape,
+    ContactShape,
+    LevelShape,
+    SloShape,
+    StepOfEscalationShape,
+)
+from responder.rules.shape import Seconds, Shape, Step, Text, Texts, Timeout, Watch, YesNo
 
 
 def _reading(value: Any) -> Any:
     return {"reading": value} if isinstance(value, str) else value
-
-
-def _bool(value: Any) -> Any:
-    words = {"yes": True, "true": True, "no": False, "false": False}
-    if isinstance(value, str) and value.lower() in words:
-        return words[value.lower()]
-    raise ValueError(f"expected yes or no, got {_shown(value)}")
-
-
-def _shown(value: Any) -> str:
-    return (
-        f'"{value[:60]}"'
-        if isinstance(value, str)
-        else {"list": "a list", "mapping": "a mapping"}.get(_by_type(value), "nothing")
-    )
-
-
-def _not_blank(value: str) -> str:
-    if not value.strip():
-        raise ValueError("expected text, got nothing")
-    return value
-
-
-def _at_least(seconds: float) -> Callable[[float], float]:
-    def check(value: float) -> float:
-        if value < seconds:
-            raise ValueError(f"expected at least {seconds:g}s, got {value:g}s")
-        return value
-
-    return check
-
-
-Later: TypeAlias = Annotated[Any, LATER]
-Text: TypeAlias = Annotated[str, AfterValidator(_not_blank)]
-Seconds: TypeAlias = Annotated[float, BeforeValidator(_duration, json_schema_input_type=str)]
-Step: TypeAlias = Annotated[Seconds, AfterValidator(_at_least(5))]
-Watch: TypeAlias = Annotated[Seconds, AfterValidator(_at_least(5))]
-Timeout: TypeAlias = Annotated[Seconds, AfterValidator(_at_least(0.1))]
-YesNo: TypeAlias = Annotated[bool, BeforeValidator(_bool, json_schema_input_type=bool | Literal["yes", "no"])]
-Texts: TypeAlias = Annotated[list[Text], BeforeValidator(_one_or_more, json_schema_input_type=Text | list[Text])]
-
-
-class Shape(BaseModel):
-    """A mapping of the language: unknown keys are refused, keys may have the name of a Python word by an alias."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class TargetShape(Shape):
@@ -274,100 +219,6 @@ class EntryShape(Shape):
 
 
 ENTRY_KEYS = frozenset(field.alias or name for name, field in EntryShape.model_fields.items())
-
-
-class WithinShape(Shape):
-    """A span of time, counted in the hours of a calendar."""
-
-    within: Seconds
-    in_: Text | None = Field(default=None, alias="in")
-
-
-class UpdateShape(Shape):
-    """How often news is owed, and to whom."""
-
-    internal: Seconds | None = None
-    customer: Seconds | None = None
-
-
-Span: TypeAlias = Annotated[
-    Annotated[WithinShape, Tag("mapping")] | Annotated[Seconds, Tag("text")],
-    Discriminator(lambda value: "mapping" if isinstance(value, dict) else "text"),
-]
-Updates: TypeAlias = Annotated[
-    Annotated[UpdateShape, Tag("mapping")] | Annotated[Seconds, Tag("text")],
-    Discriminator(lambda value: "mapping" if isinstance(value, dict) else "text"),
-]
-
-
-class LevelShape(Shape):
-    """What a level asks of people; the levels' order is their gravity. `notify`: `now` or a duration → contacts."""
-
-    acknowledge: Span | None = None
-    respond: Span | None = None
-    notify: dict[str, Texts] = Field(default_factory=dict)
-    update: Updates | None = None
-    roles: dict[str, Texts] = Field(default_factory=dict)
-    channel: YesNo = False
-    deadlines: dict[str, Span] = Field(default_factory=dict)
-
-
-class PagerDutyShape(Shape):
-    """Whom PagerDuty tells, by its ids."""
-
-    escalation_policy: Text | None = None
-    schedule: Text | None = None
-    user: Text | None = None
-    page: YesNo = False
-
-
-class ContactShape(Shape):
-    """Ways to one person or place; or a group of other contacts."""
-
-    slack: Text | None = None
-    email: Texts = Field(default_factory=list)
-    pagerduty: PagerDutyShape | None = None
-    page: YesNo = False
-    group: Texts | None = None
-
-
-class CalendarShape(Shape):
-    """Hours that count."""
-
-    zone: Text
-    days: Texts | None = None
-    hours: Texts | None = None
-    except_: Texts = Field(default_factory=list, alias="except")
-
-
-class StepOfEscalationShape(Shape):
-    """Who is told when nobody acts."""
-
-    after: Seconds
-    to: Texts
-    unless: Literal["acknowledged", "resolved"] = "resolved"
-
-
-class SlackChannelsShape(Shape):
-    """Channels of Slack."""
-
-    incidents: Text | None = None
-    private: Text | None = None
-    incident_channel: Text | None = None
-
-
-class ChannelsShape(Shape):
-    """Places for all incidents of a pack."""
-
-    slack: SlackChannelsShape | None = None
-
-
-class SloShape(Shape):
-    """An objective."""
-
-    objective: Text
-    window: Seconds
-    signal: Text
 
 
 class ByVerdictShape(Shape):

@@ -25,9 +25,11 @@ from responder.rules.complaints import MAX_PROBLEMS
 from responder.rules.entries import MAX_BUNDLES
 from responder.rules.include import MAX_INCLUDES
 from responder.rules.packs import Loaded, load_packs, pack_from_files
+from responder.rules.people_shapes import LevelShape
 from responder.rules.rehearsal_shapes import ExpectShape, FindingShape, SeriesShape, StepShape
 from responder.rules.rehearsals import parse_rehearsals
-from responder.rules.shapes import LATER, FileShape, IntakeShape, LevelShape, RuleShape, SeverityShape, SignalShape
+from responder.rules.shape import LATER
+from responder.rules.shapes import FileShape, IntakeShape, RuleShape, SeverityShape, SignalShape
 from responder.settings import NOT_YET, PREFIX, Settings
 from responder.work.rehearse import rehearse
 

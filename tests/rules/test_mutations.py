@@ -14,12 +14,17 @@ import yaml
 
 from responder.diagnostics.catalogue import specs
 from responder.model.pack import Pack, Position, Rules
-from responder.rules import shapes
+from responder.rules import people_shapes, shapes
 from responder.rules.packs import load_packs
 
 MUTATIONS = 600
 AT = Position(file="x", line=1, column=1)
-SHAPES = [it for it in vars(shapes).values() if isinstance(it, type) and issubclass(it, shapes.Shape)]
+SHAPES = [
+    it
+    for module in (shapes, people_shapes)
+    for it in vars(module).values()
+    if isinstance(it, type) and issubclass(it, shapes.Shape)
+]
 KEYS = {field.alias or name for it in SHAPES for name, field in it.model_fields.items()}
 PACK = """\
 pack: shop

@@ -15,7 +15,9 @@ from responder.clients.doors import SCHEMES
 from responder.model.pack import Position
 from responder.rules import pending as pending_
 from responder.rules.pending import NOT_ACTED_ON, Pending, pending
-from responder.rules.shapes import LATER, FileShape, LevelShape, RuleShape, SeverityShape, SignalShape
+from responder.rules.people_shapes import LevelShape
+from responder.rules.shape import LATER
+from responder.rules.shapes import FileShape, RuleShape, SeverityShape, SignalShape
 
 RULES = """\
 targets: {broker: {kafka: "host:9092"}, api: {http: "https://a", headers: {X: "${SECRET}"}}, t: {postgres: "postgresql://t"}}
