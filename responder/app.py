@@ -13,9 +13,10 @@ from aiohttp import web
 
 from responder.delivery.pagerduty_event import PagerDutyEvent
 from responder.delivery.report_webhook import ReportWebhook
+from responder.delivery.sink import Print
 from responder.doctor.refuse import WriteAccess
 from responder.embedded.server import LOW_DISK_BYTES, EmbeddedPostgres
-from responder.errors import CouldNotLook, DeliveryPostponed, StoreUnavailable, UsageError, the_one
+from responder.errors import CouldNotLook, StoreUnavailable, UsageError, the_one
 from responder.intake.arrange import arrange
 from responder.intake.registry import sources
 from responder.loop_watch import watched_loop
@@ -23,6 +24,7 @@ from responder.model.assessment import Said
 from responder.model.finding import Outcome
 from responder.model.incident import IncidentState, marker_of
 from responder.model.verdict import Level
+from responder.printing import printing
 from responder.redaction.patterns import KINDS
 from responder.redaction.redact import Redactor
 from responder.reload.reloader import Reloader
@@ -30,7 +32,6 @@ from responder.rules.ignored import without_ignored
 from responder.rules.packs import Loaded
 from responder.settings import Settings, not_acted_on
 from responder.site import credentials_of, site_of
-from responder.spool import Spool
 from responder.store import work as rows
 from responder.store.accept import Acceptor
 from responder.store.migrate import migrate
@@ -48,8 +49,6 @@ REQUESTS_END_WITHIN_SECONDS = 4.0  # acceptance answers within three; aiohttp gi
 WORK_ENDS_WITHIN_SECONDS = 8.0  # at the same time; longer than sending, which is not cut in the middle
 LET_GO_SECONDS = 1.0
 STORE_AGAIN_SECONDS = 2.0
-STANDARD_OUTPUT = 1
-PRINTED_AGAIN_SECONDS = 30.0
 WHO_ARE_WE_AGAIN_SECONDS = 60.0
 IDLE_SECONDS = 9.0  # also what a sender has for its headers
 UNREAD_SECONDS = 2.0  # for a sender that is still sending what was refused to read why
@@ -70,7 +69,7 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, loaded: Loaded, redactor: Redactor, metrics: Metrics, write: Callable[[str], None]
+    settings: Settings, loaded: Loaded, redactor: Redactor, metrics: Metrics, write: Print
 ) -> AsyncIterator[Running]:
     """A daemon, from the store up; leaving the block drains it. Raises UsageError for what cannot start."""
     ask_for_descriptors()
@@ -116,7 +115,7 @@ async def serve(settings: Settings, loaded: Loaded, redactor: Redactor, metrics:
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hung_up.set)
     started = False
     try:
-        async with running(settings, loaded, redactor, metrics, _printing()) as daemon:
+        async with running(settings, loaded, redactor, metrics, printing()) as daemon:
             started = True
             _on_signals(stop.set)
             log.info("daemon.started", url=daemon.url, rules=daemon.desk.rules.rules, sinks=list(daemon.desk.told))
@@ -278,18 +277,3 @@ def _acceptor(settings: Settings, desk: Desk, embedded: EmbeddedPostgres | None)
         return embedded is None or embedded.free_disk_bytes() >= LOW_DISK_BYTES
 
     return acceptor_of(settings, desk.store, room)
-
-
-def _printing() -> Callable[[str], None]:
-    """Standard output for reports: whoever reads it may stall, and delays no more than the next one."""
-
-    def failed(reports: int, why: OSError) -> None:
-        log.error("report.not_printed", reports=reports, why=why.strerror)
-
-    spool = Spool(STANDARD_OUTPUT, say_failed=failed)
-
-    def write(text: str) -> None:
-        if not spool.write(text):
-            raise DeliveryPostponed("standard output is not read", after_seconds=PRINTED_AGAIN_SECONDS)
-
-    return write

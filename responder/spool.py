@@ -8,6 +8,8 @@ import select
 import threading
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
 from itertools import accumulate
 
 MOST_BYTES = 4 * 1024 * 1024  # that wait; what comes on top of them is dropped
@@ -15,12 +17,30 @@ AT_ONCE_BYTES = 64 * 1024  # handed over in one go, as much as a pipe holds
 LEFT_AT_EXIT_SECONDS = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    text: bytes
+    told: Future[None] | None
+
+    def begins(self) -> bool:
+        """False where whoever waited for it has given it up."""
+        return self.told is None or self.told.set_running_or_notify_cancel()
+
+    def settle(self, refused: OSError | None) -> None:
+        if self.told is None:
+            return
+        if refused is None:
+            self.told.set_result(None)
+        else:
+            self.told.set_exception(refused)
+
+
 class Spool:
     """Takes pieces of text from any thread, and one thread of its own writes them, whole and in their order, as soon as
     the descriptor takes them. `kill -9` loses the few that the thread has not come to.
 
     The descriptor blocks, since others share it: only the thread is held up. `say_lost`: told how many pieces were
-    dropped, when the descriptor takes some again. `say_failed`: told at once what the descriptor refused, and why.
+    dropped, when the descriptor takes some again.
     """
 
     def __init__(
@@ -28,13 +48,12 @@ class Spool:
         descriptor: int,
         *,
         say_lost: Callable[[int], None] | None = None,
-        say_failed: Callable[[int, OSError], None] | None = None,
         most_bytes: int = MOST_BYTES,
     ) -> None:
         self._descriptor, self._most_bytes = descriptor, most_bytes
-        self._say_lost, self._say_failed = say_lost, say_failed
+        self._say_lost = say_lost
         self._changed = threading.Condition()  # may be entered again: a finalizer may log in the middle of `write`
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[_Piece] = deque()
         self._bytes = 0  # that wait, and those that are being written
         self._lost = 0
         self._torn = False
@@ -42,13 +61,24 @@ class Spool:
 
     def write(self, text: str) -> bool:
         """False when there is no room for it."""
-        piece = text.encode("utf-8", "backslashreplace")
+        return self._add(text, None)
+
+    def hand_over(self, text: str) -> Future[None] | None:
+        """What comes of it: done when it is written, an OSError when it is refused. None when there is no room for it.
+
+        Cancelled before its turn has come it is not written; afterwards it cannot be cancelled any more.
+        """
+        told: Future[None] = Future()
+        return told if self._add(text, told) else None
+
+    def _add(self, text: str, told: Future[None] | None) -> bool:
+        piece = _Piece(text.encode("utf-8", "backslashreplace"), told)
         with self._changed:
-            if self._bytes + len(piece) > self._most_bytes and threading.current_thread() is not self._writer:
+            if self._bytes + len(piece.text) > self._most_bytes and threading.current_thread() is not self._writer:
                 self._lost += 1
                 return False
             self._waiting.append(piece)
-            self._bytes += len(piece)
+            self._bytes += len(piece.text)
             if self._writer is None:
                 self._begin()
             self._changed.notify_all()
@@ -67,27 +97,28 @@ class Spool:
     def _run(self) -> None:
         while True:
             pieces = self._take()
-            lost, refused = self._put(pieces)
+            begun = [it for it in pieces if it.begins()]
+            lost, refused = self._put([it.text for it in begun])
+            for position, it in enumerate(begun):
+                it.settle(refused if position >= len(begun) - lost else None)
             with self._changed:
                 self._lost += lost
                 to_say = 0 if refused else self._lost
                 self._lost -= to_say
-            if refused and self._say_failed:
-                self._say_failed(lost, refused)
             if to_say and self._say_lost:
                 self._say_lost(to_say)
             with self._changed:  # after that was said: who drains waits for it too
-                self._bytes -= sum(map(len, pieces))
+                self._bytes -= sum(len(it.text) for it in pieces)
                 self._changed.notify_all()
 
-    def _take(self) -> list[bytes]:
+    def _take(self) -> list[_Piece]:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting)
             pieces = [self._waiting.popleft()]
-            size = len(pieces[0])
-            while self._waiting and size + len(self._waiting[0]) <= AT_ONCE_BYTES:
+            size = len(pieces[0].text)
+            while self._waiting and size + len(self._waiting[0].text) <= AT_ONCE_BYTES:
                 pieces.append(self._waiting.popleft())
-                size += len(pieces[-1])
+                size += len(pieces[-1].text)
             return pieces
 
     def _put(self, pieces: list[bytes]) -> tuple[int, OSError | None]:

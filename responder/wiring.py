@@ -14,7 +14,7 @@ from responder.clients.known_secrets import secrets_of
 from responder.clients.pagerduty import PagerDutyApi, PagerDutyDoor, rate_of
 from responder.clients.pagerduty_around import LEFT_TO_REPORTS, Account
 from responder.delivery.pagerduty_event import rate_of_events
-from responder.delivery.sink import Outlets, sinks
+from responder.delivery.sink import Outlets, Print, sinks
 from responder.diagnostics.catalogue import catalogue, specs
 from responder.errors import NotConfigured, UsageError
 from responder.incidents.fold import fold
@@ -73,7 +73,7 @@ def doors_of(settings: Settings, store: Store | None = None) -> Doors:
 
 
 def desk_of(
-    settings: Settings, loaded: Loaded, redactor: Redactor, metrics: Metrics, store: Store, write: Callable[[str], None]
+    settings: Settings, loaded: Loaded, redactor: Redactor, metrics: Metrics, store: Store, write: Print
 ) -> Desk:
     def on_write(what: str) -> None:
         metrics.writes.labels("pagerduty", what).inc()

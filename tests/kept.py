@@ -17,6 +17,7 @@ from aiohttp import web
 from responder import app, wiring
 from responder.app import Running
 from responder.demo.local_server import LocalServer
+from responder.printing import printing
 from responder.settings import load_settings
 from responder.telemetry import Metrics, set_up_log
 
@@ -107,7 +108,7 @@ async def kept_in(database: str, monkeypatch: pytest.MonkeyPatch, **settings: An
         loaded, metrics = wiring.load_rules(wanted), Metrics()
         redactor = wiring.redactor_of(wanted, loaded.packs, metrics)
         set_up_log(as_json=True, level="error", redact=redactor.text)
-        daemon = await stack.enter_async_context(app.running(wanted, loaded, redactor, metrics, print))
+        daemon = await stack.enter_async_context(app.running(wanted, loaded, redactor, metrics, printing()))
         http = await stack.enter_async_context(aiohttp.ClientSession())
         made.append(Kept(database=database, daemon=daemon, http=http))
         yield made[0]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from functools import partial
 
 import pytest
 
-from responder import app
-from responder.errors import DeliveryPostponed
 from responder.spool import Spool
 
 PIPE_HOLDS = 64 * 1024
@@ -112,17 +110,27 @@ def test_a_descriptor_that_somebody_made_non_blocking_is_waited_for(pipe: tuple[
     assert got.decode() == text
 
 
-def test_who_prints_is_told_at_once_that_it_was_refused() -> None:
-    told = threading.Event()
+def test_who_hands_over_is_told_that_it_was_refused() -> None:
     with open("/dev/full", "wb") as full:
-        spool = Spool(
-            full.fileno(), say_failed=lambda pieces, why: told.set() if (pieces, why.errno) == (1, 28) else None
-        )
+        handed = Spool(full.fileno()).hand_over("a report\n")
 
-        assert spool.write("a report\n")
+        assert handed is not None
+        assert getattr(handed.exception(30), "errno", None) == errno.ENOSPC
 
-        assert told.wait(30)
-        assert spool.drain(30)
+
+def test_what_is_given_up_before_its_turn_is_not_written(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    spool = Spool(writing)
+    spool.write("x" * 3 * PIPE_HOLDS)
+    given_up, kept = spool.hand_over("given up"), spool.hand_over("kept")
+
+    assert given_up is not None
+    assert kept is not None
+    assert given_up.cancel()
+    got = b""
+    while not kept.done():
+        got += os.read(reading, PIPE_HOLDS)
+    assert (got + os.read(reading, PIPE_HOLDS) if not got.endswith(b"kept") else got).endswith(b"xkept")
 
 
 def test_what_there_is_no_room_for_is_refused(pipe: tuple[int, int]) -> None:
@@ -131,10 +139,3 @@ def test_what_there_is_no_room_for_is_refused(pipe: tuple[int, int]) -> None:
     assert spool.write("0123456789")
     assert spool.drain(30)
     assert not spool.write("0123456789+")
-
-
-def test_a_report_that_standard_output_has_no_room_for_is_printed_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "Spool", partial(Spool, most_bytes=10))
-
-    with pytest.raises(DeliveryPostponed, match="standard output is not read"):
-        app._printing()("a report of more than ten bytes\n")

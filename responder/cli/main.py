@@ -54,13 +54,17 @@ def main() -> int:
 
 def _open_what_is_closed() -> None:
     """Standard descriptors that whoever started us has closed: Python has None for them, and the next file that is
-    opened would get their number, and our log written into it."""
-    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+    opened would get their number, and our log written into it. What writes reports past Python is refused there."""
+    closed = []
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free
-            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - until the process ends
+            access = os.O_RDONLY if name == "stdout" else os.O_RDWR
+            os.set_inheritable(os.open(os.devnull, access), True)  # the lowest number that is free
+            closed.append(name)
+    for name in closed:
+        setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115 - until the process ends
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +12,9 @@ from pydantic import SecretStr
 
 from responder.clients.pagerduty import PagerDutyApi, PagerDutyDoor
 from responder.model.report import Report
+
+Print = Callable[[str, float], Awaitable[None]]
+"""Writes a text, begun within so many seconds or not at all; raises DeliveryError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +78,7 @@ class Outlets:
     """What sinks are made from; a sink that needs what is not there does not exist."""
 
     pagerduty: PagerDutyApi | None = None
-    write: Callable[[str], None] | None = None
+    write: Print | None = None
     report_webhook_url: SecretStr | None = None
     events: PagerDutyDoor | None = None
     routing_key: SecretStr | None = None

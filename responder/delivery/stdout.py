@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from responder.delivery.plain_text import plain_text
-from responder.delivery.sink import Outlets, Posted, Rendering, Sink
+from responder.delivery.sink import Outlets, Posted, Print, Rendering, Sink
 from responder.model.report import Report
 
 
@@ -17,7 +17,7 @@ class Stdout:
     reads_back = False
     repeats_safely = False
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    def __init__(self, write: Print) -> None:
         self._write = write
 
     def render(self, report: Report, said: Rendering) -> str:
@@ -32,12 +32,12 @@ class Stdout:
 
     async def post(self, object: str, text: str, *, within: float) -> str:  # noqa: A002 - the ledger's word
         """Print it."""
-        self._write(f"\n{text}\n")
+        await self._write(f"\n{text}\n", within)
         return "printed"
 
     async def edit(self, object: str, id: str, text: str, *, within: float) -> None:  # noqa: A002 - the ledger's word
         """Print it again."""
-        self._write(f"\n{text}\n")
+        await self._write(f"\n{text}\n", within)
 
     async def delete(self, object: str, id: str) -> None:  # noqa: A002 - the ledger's word
         """What was printed stays."""

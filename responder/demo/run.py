@@ -22,6 +22,7 @@ from responder.demo.pagerduty import TOKEN, StandInPagerDuty
 from responder.demo.pagerduty_account import BOT_EMAIL
 from responder.demo.played_prometheus import error_ratio
 from responder.demo.sample_service import SampleService
+from responder.printing import printing
 from responder.settings import Settings, load_settings
 from responder.telemetry import Metrics, log_everything
 
@@ -104,7 +105,7 @@ async def _daemon(settings: Settings, narrator: Narrator) -> AsyncIterator[Runni
     loaded = wiring.load_rules(settings)
     redactor = wiring.redactor_of(settings, loaded.packs, metrics)
     log_everything(as_json=False, level="info", redact=redactor.again, also=narrator.event)
-    async with app.running(settings, loaded, redactor, metrics, print) as daemon:
+    async with app.running(settings, loaded, redactor, metrics, printing()) as daemon:
         yield daemon
 
 

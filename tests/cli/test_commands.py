@@ -68,6 +68,24 @@ def test_a_command_works_whose_error_output_was_closed(tmp_path: Path) -> None:
     assert done.returncode == 2  # it holds no alert
 
 
+def test_a_standard_output_that_was_closed_takes_what_is_said_and_refuses_a_report(tmp_path: Path) -> None:
+    prints = (
+        "import asyncio; from responder.cli import main; from responder.printing import printing; "
+        "main._open_what_is_closed(); print('said', flush=True); asyncio.run(printing()('a report', 30))"
+    )
+
+    done = subprocess.run(
+        ["sh", "-c", f'exec {sys.executable} -c "{prints}" >&-'],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.stderr.splitlines()[-1].endswith("DeliveryRefused: standard output refused it: Bad file descriptor")
+
+
 @pytest.mark.parametrize("group", [(), ("incidents",), ("quarantine",), ("store",)], ids=str)
 def test_help_says_each_command_whole_on_80_columns(run: Run, group: tuple[str, ...]) -> None:
     said = run(*group, "--help", COLUMNS="80").stdout

@@ -204,10 +204,14 @@ async def world(
             )
             said: list[dict[str, Any]] = []
             printed: list[str] = []
+
+            async def write(text: str, _: float) -> None:
+                printed.append(text)
+
             loaded, metrics = wiring.load_rules(made), Metrics()
             redactor = wiring.redactor_of(made, loaded.packs, metrics)
             set_up_log(as_json=True, level="debug", redact=redactor.text, also=said.append)
-            daemon = await stack.enter_async_context(app.running(made, loaded, redactor, metrics, printed.append))
+            daemon = await stack.enter_async_context(app.running(made, loaded, redactor, metrics, write))
             http = await stack.enter_async_context(aiohttp.ClientSession())
             return World(pagerduty=account, target=target, daemon=daemon, http=http, said=said, printed=printed)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
 
+from responder.printing import printing
 from responder.store.work import Claimed
 from responder.work.deliver import deliver
 from tests.work.conftest import World
@@ -49,3 +51,20 @@ async def test_one_that_is_asked_for_meanwhile_is_still_made_later(world: Start)
     assert 800 < after.in_seconds <= 900
     assert "answered 400" in after.waits_for
     assert it.notes(incident) == []
+
+
+async def test_a_report_that_standard_output_refused_is_not_called_shown(
+    world: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    it = await world(pagerduty=False, report_stdout=True)
+    monkeypatch.setattr(it.daemon.desk.sinks["stdout"], "_write", printing(writing))
+    await it.post()
+    await it.until(lambda: it.events("delivery.refused"))
+    await settled(it)
+    os.close(writing)
+
+    assert await it.rows("select state, why, delivered_at from deliveries") == [
+        ("failed", "standard output refused it: Broken pipe", None)
+    ]
