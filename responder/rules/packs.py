@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import posixpath
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from responder.errors import UsageError
@@ -20,6 +22,7 @@ from responder.rules.intake_section import check_together
 from responder.rules.parse import parse_pack
 from responder.rules.stamp import PACK_NAME, Stamp, is_pack, packs_beside, rule_files, stamp, stamp_of
 
+NO_FILE = "found a pipe or a device; expected a file: write the rules into one, or move it out of the pack"
 MAX_FILES = 2_000  # of one pack; above it, a wrong folder was named
 
 
@@ -174,7 +177,8 @@ def _pack_folders(path: Path, complaints: Complaints) -> list[Path]:
         return [path]
     below = sorted(it for it in path.iterdir() if os.path.isdir(it) and not it.name.startswith("."))
     if not any(is_pack(it) for it in below):
-        if not any(rule_files(path)):
+        closed: list[OSError] = []
+        if not any(rule_files(path, closed.append)) and not closed:
             complaints.mistake(here, "no rule files; expected *.yaml below it")
             return []
         return [path]
@@ -192,7 +196,7 @@ def _texts(folder: Path, complaints: Complaints) -> dict[str, str]:
         text = text_of(folder, complaints)
         return {} if text is None else {folder.as_posix(): text}
     texts: dict[str, str] = {}
-    for file in rule_files(folder):
+    for file in rule_files(folder, partial(_complain_of_closed, complaints=complaints)):
         here = Position(file=file.as_posix(), line=1, column=1)
         if file.suffix == ".yml":
             complaints.mistake(here, f"rule files end in .yaml; expected the name {file.stem}.yaml")
@@ -206,11 +210,23 @@ def _texts(folder: Path, complaints: Complaints) -> dict[str, str]:
     return texts
 
 
+def _complain_of_closed(wrong: OSError, complaints: Complaints) -> None:
+    """What it holds may be the rule that an alert needs."""
+    complaints.mistake(
+        Position(file=os.fsdecode(wrong.filename), line=1, column=1),
+        f"found a folder that cannot be listed: {wrong.strerror}; expected one that responder may read: "
+        "let its user list it, or move it out of the pack",
+    )
+
+
 def text_of(file: Path, complaints: Complaints) -> str | None:
     """What a file holds; None, with a complaint, where it cannot be read."""
     here = Position(file=file.as_posix(), line=1, column=1)
     try:
-        with file.open("rb") as opened:
+        with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:  # a pipe would keep us
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                complaints.mistake(here, NO_FILE)
+                return None
             # One byte more than can be right shows that there is more; four bytes make the longest character.
             content = opened.read(4 * MAX_CHARACTERS + 1)
     except OSError as wrong:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,15 +17,20 @@ from responder.rules.include import PACK_FILE
 TEST_ENDING = ".test.yaml"
 PACK_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # of a folder that may be included
 
+OF_THE_FILE_SYSTEM = (
+    "lost+found"  # root's alone, at the top of many a volume that is mounted; what it holds is no pack's
+)
+
 Stamp = frozenset[tuple[str, int, int, int, int, int]]
 
 
-def rule_files(path: Path) -> Iterator[Path]:
-    """The path itself, or all rule files below it, in order of name."""
+def rule_files(path: Path, say_closed: Callable[[OSError], None] | None = None) -> Iterator[Path]:
+    """The path itself, or all rule files below it, in order of name. `say_closed`: told of each folder below that
+    cannot be listed."""
     if os.path.isfile(path):
         yield path
         return
-    yield from (it for it in _files(path) if it.suffix in {".yaml", ".yml"} and ".test." not in it.name)
+    yield from (it for it in _files(path, say_closed) if it.suffix in {".yaml", ".yml"} and ".test." not in it.name)
 
 
 def test_files(path: Path) -> Iterator[Path]:
@@ -35,17 +40,17 @@ def test_files(path: Path) -> Iterator[Path]:
     yield from (it for it in below if ".test." in it.name and it.suffix in {".yaml", ".yml"})
 
 
-def _files(path: Path) -> Iterator[Path]:
+def _files(path: Path, say_closed: Callable[[OSError], None] | None = None) -> Iterator[Path]:
     """All files below, in order of name. Hidden folders are left out: Kubernetes keeps `..data` beside the links that
     lead into it."""
     seen: set[str] = set()
-    for root, folders, names in os.walk(path, followlinks=True):
+    for root, folders, names in os.walk(path, onerror=say_closed, followlinks=True):
         real = os.path.realpath(root)
         if real in seen:  # a link may lead up again
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(it for it in folders if not it.startswith("."))
+        folders[:] = sorted(it for it in folders if not it.startswith(".") and it != OF_THE_FILE_SYSTEM)
         yield from (Path(root) / name for name in sorted(names) if not name.startswith("."))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,6 +109,18 @@ def test_a_file_that_is_no_text_and_one_that_is_no_file_are_problems(load: Load,
     assert said(load({"pack.yaml": RULE})) == [
         "p/gone.yaml:1:1: cannot be read: No such file or directory",
         "p/latin.yaml:2:7: found the byte 0xE9; expected UTF-8",
+    ]
+
+
+def test_a_pipe_and_a_device_are_problems_and_keep_nobody_waiting(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    os.mkfifo(tmp_path / "p" / "pipe.yaml")
+    (tmp_path / "p" / "zero.yaml").symlink_to("/dev/zero")
+
+    assert said(load({"pack.yaml": RULE})) == [
+        f"p/{it}.yaml:1:1: found a pipe or a device; expected a file: write the rules into one, "
+        "or move it out of the pack"
+        for it in ("pipe", "zero")
     ]
 
 

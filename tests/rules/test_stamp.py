@@ -140,6 +140,24 @@ def test_what_is_closed_to_us_beside_a_pack_or_among_packs_is_left_alone(root: P
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_folder_of_a_pack_that_cannot_be_listed_is_complained_of(root: Path) -> None:
+    for pack in ("a", "b"):
+        (root / "packs" / pack).mkdir(parents=True)
+        (root / "packs" / pack / "pack.yaml").write_text(f"pack: {pack}\n{RULE}")
+    (root / "packs" / "a" / "closed").mkdir(mode=0o711)
+    (root / "alone" / "closed").mkdir(parents=True)
+    (root / "alone" / "closed").chmod(0o700)
+
+    said = loaded_as_nobody(root / "packs", root / "packs" / "a", root / "alone")
+
+    why = (
+        "found a folder that cannot be listed: Permission denied; expected one that responder may read: "
+        "let its user list it, or move it out of the pack"
+    )
+    assert said == [f"['b'] ['{why}'] 2", f"[] ['{why}'] 2", f"[] ['{why}'] 0"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_rules_that_are_closed_to_us_are_complained_of(root: Path) -> None:
     (root / "unlisted").mkdir(mode=0o311)
     (root / "shared" / "rules.yaml").touch(mode=0o000)
