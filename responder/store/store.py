@@ -28,6 +28,7 @@ POOL_SIZE = FOR_WEBHOOKS + FOR_HOUSEKEEPING + FOR_THE_REST  # of the embedded se
 CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 30.0
 CLOSE_SECONDS = 2.0
+ANOTHER_SECONDS = 2.0  # to learn whether a standby answers
 LET_GO_SECONDS = 1.0
 OLDEST_SERVER = 13
 SCHEMES = ("postgresql", "postgres")
@@ -61,6 +62,10 @@ END_FROZEN = """select pid, pg_terminate_backend(pid) from pg_stat_activity wher
                 and wait_event = 'ClientRead' and state = 'active' and state_change < now() - interval '5 s'"""
 LESS_THAN_A_PRIMARY = ("any", "read-only", "standby", "prefer-standby")
 NO_PRIMARY = "only a standby or a read-only server answers; waiting for a primary: promote it, or add its address"
+DEAD_AND_NO_PRIMARY = (
+    "one host does not answer ({}), and what answers is only a standby or a read-only server; expected the primary: "
+    "start it, or promote the standby"
+)
 log = structlog.get_logger()
 
 
@@ -249,13 +254,30 @@ async def _pool(dsn: str, redact: Callable[[str], str]) -> asyncpg.Pool:
     except asyncpg.TargetServerAttributeNotMatched as standby:
         raise StoreUnavailable(f"store: {NO_PRIMARY}") from standby
     except GONE as gone:
-        raise StoreUnavailable(f"store: no answer from the database: {type(gone).__name__}") from gone
+        raise StoreUnavailable(f"store: {await _why(dsn, gone)}") from gone
     except asyncpg.PostgresError as refused:
         raise UsageError(f"RESPONDER_DATABASE_URL: {redact(str(refused))}; {EXPECTED}") from refused
     except ValueError:  # its text may quote a piece of the password
         raise UsageError(
             f"RESPONDER_DATABASE_URL: a port is no number; {EXPECTED}, where / in a password is written %2F"
         ) from None
+
+
+async def _why(dsn: str, gone: Exception) -> str:
+    """asyncpg tells of the host that does not answer, and not of the standby that does."""
+    named = type(gone).__name__
+    if "," in dsn and not isinstance(gone, TimeoutError) and await _answers(dsn):
+        return DEAD_AND_NO_PRIMARY.format(named)
+    return f"no answer from the database: {named}"
+
+
+async def _answers(dsn: str) -> bool:
+    """Whether any host does that the address names, a standby as well."""
+    with contextlib.suppress(asyncpg.PostgresError, *GONE):
+        connection = await asyncpg.connect(dsn, timeout=ANOTHER_SECONDS, target_session_attrs="any")
+        connection.terminate()
+        return True
+    return False
 
 
 @asynccontextmanager

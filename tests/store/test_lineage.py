@@ -78,6 +78,21 @@ async def test_standbys_alone_are_waited_with_for_a_primary(postgres_template: P
         await store.close()
 
 
+@pytest.mark.system
+async def test_a_dead_primary_beside_a_standby_is_told_with_it(postgres_template: Path) -> None:
+    async with Cluster.opened(postgres_template) as primary, primary.standby() as standby:
+        primary.end("fast")
+        for hosts in ((primary, standby), (standby, primary)):
+            named = ",".join(f"127.0.0.1:{it.port}" for it in hosts)
+            with pytest.raises(StoreUnavailable) as away:
+                await Store.open(f"postgresql://postgres@{named}/postgres", redact=lambda text: text)
+
+            assert str(away.value) == (
+                "store: one host does not answer (ConnectionRefusedError), and what answers is only a standby or a "
+                "read-only server; expected the primary: start it, or promote the standby"
+            )
+
+
 async def test_more_than_a_primary_may_be_asked_for(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """`read-write` is also no session that is read-only by default, as a server is made that must not be filled."""
     database += "&" if "?" in database else "?"
