@@ -61,7 +61,10 @@ END_FROZEN = """select pid, pg_terminate_backend(pid) from pg_stat_activity wher
                 and datname = current_database() and pid <> pg_backend_pid() and xact_start is not null
                 and wait_event = 'ClientRead' and state = 'active' and state_change < now() - interval '5 s'"""
 LESS_THAN_A_PRIMARY = ("any", "read-only", "standby", "prefer-standby")
-NO_PRIMARY = "only a standby or a read-only server answers; waiting for a primary: promote it, or add its address"
+NO_PRIMARY = (
+    "only a standby or a read-only server answers; expected the primary: promote it, or add the primary's address to "
+    "RESPONDER_DATABASE_URL (…@one,other/db)"
+)
 DEAD_AND_NO_PRIMARY = (
     "one host does not answer ({}), and what answers is only a standby or a read-only server; expected the primary: "
     "start it, or promote the standby"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import asyncpg
@@ -69,13 +72,32 @@ async def test_a_session_from_before_a_promotion_does_not_hide_it(postgres_templ
 @pytest.mark.parametrize("asked", ["", "?target_session_attrs=standby", "?target_session_attrs=read-write"])
 async def test_standbys_alone_are_waited_with_for_a_primary(postgres_template: Path, asked: str) -> None:
     async with Cluster.opened(postgres_template) as primary, primary.standby() as standby:
-        with pytest.raises(StoreUnavailable, match=r"only a standby or .*; waiting for a primary"):
+        with pytest.raises(StoreUnavailable, match=r"^store: only a standby or .*; expected the primary"):
             await Store.open(standby.dsn + asked, redact=lambda text: text)
         await promote(standby)
 
         store = await Store.open(standby.dsn + asked, redact=lambda text: text)
         assert await store.writable()
         await store.close()
+
+
+@pytest.mark.system
+async def test_a_command_that_finds_a_standby_alone_says_what_to_do(postgres_template: Path) -> None:
+    async with Cluster.opened(postgres_template) as primary, primary.standby() as standby:
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "responder.cli.main", "incidents", "list"],
+            env=os.environ | {"RESPONDER_DATABASE_URL": standby.dsn},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    assert (done.returncode, done.stderr) == (
+        1,
+        "responder: store: only a standby or a read-only server answers; expected the primary: promote it, or add the "
+        "primary's address to RESPONDER_DATABASE_URL (…@one,other/db)\n",
+    )
 
 
 @pytest.mark.system
