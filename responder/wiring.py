@@ -19,6 +19,7 @@ from responder.diagnostics.catalogue import catalogue, specs
 from responder.errors import NotConfigured, UsageError
 from responder.incidents.fold import fold
 from responder.model.pack import Pack
+from responder.printing import printing
 from responder.redaction.redact import Redactor
 from responder.reload.reloader import Reloader
 from responder.rules.in_force import RulesInForce, with_clean_words
@@ -29,6 +30,7 @@ from responder.store.rates import SharedRate
 from responder.store.store import Store
 from responder.telemetry import Metrics
 from responder.work.desk import Desk
+from responder.work.work import kinds
 
 AWAITS_ALERTS_FOR = timedelta(seconds=10)  # an incident that PagerDuty opened, for its alerts' own webhook
 AWAITS_AT_MOST = 2 / 3  # of the time to the first report: the rest is for looking
@@ -116,6 +118,12 @@ def desk_of(
             "incidents": settings.retain_incidents,
         },
     )
+
+
+def kinds_of_work(settings: Settings, loaded: Loaded, redactor: Redactor) -> list[str]:
+    """What a daemon with these settings does; the rest it leaves to others. Nothing is connected to."""
+    store = Store(redact=redactor.text)
+    return [it.name for it in kinds(desk_of(settings, loaded, redactor, Metrics(), store, printing()))]
 
 
 def reloader_of(desk: Desk, loaded: Loaded) -> Reloader:

@@ -71,7 +71,7 @@ async def _looked(settings: Settings, loaded: Loaded, redactor: Redactor) -> lis
 
     async with terminal.progress(lambda: f"looking at {', '.join(waiting)}"):
         found = await asyncio.gather(
-            heard("store", _store(settings, redactor)),
+            heard("store", _store(settings, loaded, redactor)),
             heard("targets", _targets(settings, loaded)),
             heard("pagerduty", _pagerduty(settings)),
             heard("alertmanager", sinks.alertmanagers(settings)),
@@ -90,14 +90,15 @@ def _rules(path: Path, loaded: Loaded) -> list[Line]:
     return [ok("rules", what)] if loaded.packs else [wrong("rules", f"{path}: no pack", "RESPONDER_RULES says where")]
 
 
-async def _store(settings: Settings, redactor: Redactor) -> list[Line]:
+async def _store(settings: Settings, loaded: Loaded, redactor: Redactor) -> list[Line]:
     data_dir = data_dir_of(settings.data_dir, os.geteuid()) if settings.database_url is None else None
     disk = [kept.disk(data_dir)] if data_dir is not None else []
     if data_dir is not None and not _is_there(data_dir):
         return [*disk, warning(kept.STORE, "no store yet; the first start makes it")]
     try:
         async with attached(settings, redactor) as store:
-            return [*disk, *await kept.lines(store.store, wiring.clock)]
+            kinds = wiring.kinds_of_work(settings, loaded, redactor)
+            return [*disk, *await kept.lines(store.store, wiring.clock, kinds)]
     except (UsageError, StoreUnavailable) as why:
         return [*disk, wrong(kept.STORE, str(why))]
 

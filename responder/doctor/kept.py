@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -18,20 +18,25 @@ SKEW = timedelta(seconds=5)  # leases and timers run by the database's clock alo
 STALE = timedelta(minutes=10)  # what is asked each minute by whoever runs
 
 
-async def lines(store: Store, clock: Callable[[], datetime]) -> list[Line]:
-    """Raises StoreUnavailable."""
+OVERDUE = """select kind, count(*)::int as n from work where not held and due_at < now() - interval '1 minute'
+             group by kind order by kind"""
+
+
+async def lines(store: Store, clock: Callable[[], datetime], kinds: Collection[str]) -> list[Line]:
+    """`kinds`: of the work that these settings do. Raises StoreUnavailable."""
     before = clock()
     async with store.connection() as connection:
         row = await connection.fetchrow(
             "select clock_timestamp() as now, current_setting('server_version') as version, "
-            "(select count(*) from incidents where state = 'open') as open, "
-            "(select count(*) from work where not held and due_at < now() - interval '1 minute') as overdue"
+            "(select count(*) from incidents where state = 'open') as open"
         )
+        overdue = {it["kind"]: it["n"] for it in await connection.fetch(OVERDUE)}
     skew = row["now"] - (before + (clock() - before) / 2)
     said = f"PostgreSQL {row['version']}, {row['open']} open incident{'' if row['open'] == 1 else 's'}"
     found = [ok(STORE, said) if await store.writable() else wrong(STORE, f"{said}, but nothing can be written")]
     found.append(_clock(skew))
-    found.append(_timers(row["overdue"]))
+    found.append(_timers(sum(number for kind, number in overdue.items() if kind in kinds)))
+    found += _of_others({kind: number for kind, number in overdue.items() if kind not in kinds})
     return [*found, *_asked(await reconcile.outcomes(store), row["now"])]
 
 
@@ -49,6 +54,14 @@ def _timers(overdue: int) -> Line:
         return ok("timers", "nothing is overdue", overdue=0)
     says = f"{overdue} piece{'' if overdue == 1 else 's'} of work due for more than a minute"
     return wrong("timers", says, "is a daemon running? its log and /readyz say what it waits for", overdue=overdue)
+
+
+def _of_others(overdue: Mapping[str, int]) -> Iterator[Line]:
+    """What a replica with these settings leaves to others."""
+    if overdue:
+        named = ", ".join(f"{number} of {kind}" for kind, number in overdue.items())
+        says = f"due for more than a minute, and nothing that these settings do: {named}"
+        yield warning("timers of others", says, "does a replica run that is set up for it?", overdue=dict(overdue))
 
 
 def _asked(outcomes: tuple[Asked, ...], now: datetime) -> Iterator[Line]:

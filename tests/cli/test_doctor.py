@@ -56,6 +56,27 @@ async def test_everything_is_looked_at_and_what_is_wrong_is_named(
     assert "canary" not in shown.stdout + shown.stderr + json.dumps(told)
 
 
+async def test_work_is_counted_by_the_settings_that_are_there(kept: Kept, command: Command, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text("rules: [{name: any, default: true}]\n")
+    async with kept.daemon.desk.store.connection() as connection:
+        await connection.execute(
+            "insert into work (kind, key, due_at) values ('link', '0', now() - interval '2 minutes')"
+        )
+    rules = str(tmp_path / "rules.yaml")
+
+    async def told(**settings: str) -> dict[str, str]:
+        shown = await command("doctor", "--json", RESPONDER_RULES=rules, **settings)
+        return {it["about"]: it["state"] for it in json.loads(shown.stdout)["lines"] if "timers" in it["about"]}
+
+    without = await told()
+    with_a_key = await told(RESPONDER_PAGERDUTY_TOKEN="a-key-of-nobody", RESPONDER_PAGERDUTY_URL="http://127.0.0.1:1")
+    async with kept.daemon.desk.store.connection() as connection:
+        await connection.execute("delete from work where kind = 'link'")
+
+    assert without == {"timers": "ok", "timers of others": "warning"}
+    assert with_a_key == {"timers": "wrong"}
+
+
 async def test_what_is_well_is_0_and_a_mistake_in_the_rules_is_not(command: Command, tmp_path: Path) -> None:
     (tmp_path / "good.yaml").write_text("rules: [{name: any, default: true}]\n")
     (tmp_path / "bad.yaml").write_text("rulez: []\n")

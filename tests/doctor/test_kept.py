@@ -17,13 +17,15 @@ from responder.store.store import Store
 
 pytestmark = pytest.mark.system  # one of the two databases is Debian's
 
+KINDS = ("respond", "watch")
+
 
 def by_name(lines: list[Line]) -> dict[str, Line]:
     return {it.about: it for it in lines}
 
 
 async def test_a_store_that_is_well_is_told_so(store: Store) -> None:
-    found = by_name(await kept.lines(store, wiring.clock))
+    found = by_name(await kept.lines(store, wiring.clock, KINDS))
 
     assert {name: it.state for name, it in found.items()} == dict.fromkeys(("store", "clock", "timers"), State.OK)
     assert found["store"].says.endswith(", 0 open incidents")
@@ -31,7 +33,7 @@ async def test_a_store_that_is_well_is_told_so(store: Store) -> None:
 
 @pytest.mark.parametrize(("seconds", "way"), [(-60, "ahead of"), (60, "behind")])
 async def test_a_clock_that_is_not_like_ours_is_wrong(seconds: int, way: str, store: Store) -> None:
-    found = by_name(await kept.lines(store, lambda: wiring.clock() + timedelta(seconds=seconds)))
+    found = by_name(await kept.lines(store, lambda: wiring.clock() + timedelta(seconds=seconds), KINDS))
 
     assert found["clock"].state is State.WRONG
     assert found["clock"].says == f"the database's clock is 60 s {way} ours: dates in reports will not fit"
@@ -42,7 +44,7 @@ async def test_work_that_nobody_does_is_wrong(store: Store) -> None:
         await work.ask(connection, [work.Ask(kind="respond", key="1")])
         await connection.execute("update work set due_at = now() - interval '2 minutes'")
 
-    found = by_name(await kept.lines(store, wiring.clock))
+    found = by_name(await kept.lines(store, wiring.clock, KINDS))
 
     assert (found["timers"].state, found["timers"].says) == (
         State.WRONG,
@@ -50,13 +52,27 @@ async def test_work_that_nobody_does_is_wrong(store: Store) -> None:
     )
 
 
+async def test_work_that_is_left_to_another_replica_is_no_work_of_ours(store: Store) -> None:
+    async with store.connection() as connection:
+        await work.ask(connection, [work.Ask(kind="link", key=it) for it in "12"])
+        await connection.execute("update work set due_at = now() - interval '2 minutes'")
+
+    found = by_name(await kept.lines(store, wiring.clock, KINDS))
+
+    assert found["timers"].state is State.OK
+    assert (found["timers of others"].state, found["timers of others"].says) == (
+        State.WARNING,
+        "due for more than a minute, and nothing that these settings do: 2 of link",
+    )
+
+
 async def test_what_the_daemon_was_not_told_is_repeated_while_it_is_news(store: Store) -> None:
     await reconcile.answered(store, "alertmanager/default", "http://am:9093: connection refused", None)
 
-    found = by_name(await kept.lines(store, wiring.clock))
+    found = by_name(await kept.lines(store, wiring.clock, KINDS))
     async with store.connection() as connection:
         await connection.execute("update asked set at = now() - interval '1 hour'")
-    later = by_name(await kept.lines(store, wiring.clock))
+    later = by_name(await kept.lines(store, wiring.clock, KINDS))
 
     about = "daemon's asking of alertmanager/default"
     assert found[about].says.endswith("http://am:9093: connection refused")
