@@ -107,6 +107,7 @@ def _plan_of(key: GroupKey, webhook: Webhook, held: HeldGroup | None) -> GroupPl
         reserved=held.reserved if held else None,
         status=held.status if held else None,
         told_at=held.told_at if held else None,
+        has_priority=held.has_priority if held else False,
     )
 
 

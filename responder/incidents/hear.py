@@ -14,6 +14,8 @@ from responder.model.folding import GroupPlan, Heard, Held, Told
 from responder.model.paged import PagedEvent, PagedStatus
 
 ACKNOWLEDGED = "incident.acknowledged"
+UNACKNOWLEDGED = "incident.unacknowledged"
+PRIORITY = "incident.priority_updated"
 RESOLVED = "incident.resolved"
 
 
@@ -24,7 +26,7 @@ def hear(group: GroupPlan, webhook: Webhook, event: PagedEvent, now: datetime, r
     if event.status is None:
         return _remark(group, event)
     if group.told_at is not None and event.at < group.told_at:
-        return Told.STALE
+        return _late(group, event)
     was_open = group.status in (PagedStatus.TRIGGERED, PagedStatus.ACKNOWLEDGED)
     is_open = event.status is not PagedStatus.RESOLVED
     if not was_open and any(it.fingerprint in webhook.unwanted for it in webhook.alerts):
@@ -36,12 +38,26 @@ def hear(group: GroupPlan, webhook: Webhook, event: PagedEvent, now: datetime, r
     elif not is_open and not event.merged_into and (was_open or event.type == RESOLVED):
         heard.settled_by = event.agent_name or "PagerDuty"
     _note_people(heard, event, was=group.status)
+    if event.type == PRIORITY and event.by_person:
+        _note_priority(group, heard, event)
     is_told = _is_told(group, event)
     group.status, group.told_at = event.status, event.at
     if event.line and not is_told and (group.incident is not None or group.opens):
         group.lines.append(event.line)
     for alert in webhook.alerts:
         _mirror(group, alert, event)
+    return Told.ACCEPTED
+
+
+def _late(group: GroupPlan, event: PagedEvent) -> Told:
+    """Older than the status that we know, and so stale, but for a priority where we know of none: no status tells who
+    gave it."""
+    gives = event.type == PRIORITY and event.by_person and event.priority and not group.has_priority
+    if not gives or group.status is None or group.told_at is None or (group.incident is None and not group.opens):
+        return Told.STALE
+    group.heard = group.heard or Heard(status=group.status, told_at=group.told_at)
+    _note_priority(group, group.heard, event)
+    group.lines.append(event.line)
     return Told.ACCEPTED
 
 
@@ -66,19 +82,22 @@ def _heard(group: GroupPlan, event: PagedEvent) -> Heard:
 
 
 def _note_people(heard: Heard, event: PagedEvent, was: PagedStatus | None) -> None:
-    """Who took it on, and which priority a person gave it."""
+    """Who took it on, and whether they still have it."""
     is_first = heard.acknowledged_by is None and event.type == ACKNOWLEDGED  # REST may have shown it before
     if event.status is PagedStatus.ACKNOWLEDGED and (was is not PagedStatus.ACKNOWLEDGED or is_first):
         heard.acknowledged_by, heard.unacknowledged = event.agent_name, False
-    elif event.status is PagedStatus.TRIGGERED and was is PagedStatus.ACKNOWLEDGED:
+    elif event.status is PagedStatus.TRIGGERED and (was is PagedStatus.ACKNOWLEDGED or event.type == UNACKNOWLEDGED):
         heard.acknowledged_by, heard.unacknowledged = None, True
-    if event.type == "incident.priority_updated" and event.by_person:
-        heard.priority = (event.priority or "", event.agent_name)
+
+
+def _note_priority(group: GroupPlan, heard: Heard, event: PagedEvent) -> None:
+    heard.priority = (event.priority or "", event.agent_name)
+    group.has_priority = True
 
 
 def _is_told(group: GroupPlan, event: PagedEvent) -> bool:
-    """Whether asking PagerDuty put this acknowledgement on the timeline before: REST's times are of whole seconds."""
-    is_known = event.type == ACKNOWLEDGED and group.status is PagedStatus.ACKNOWLEDGED
+    """Whether asking PagerDuty put this on the timeline before: REST's times are of whole seconds."""
+    is_known = event.type in (ACKNOWLEDGED, UNACKNOWLEDGED) and group.status is event.status
     return is_known and group.told_at == event.at.replace(microsecond=0)
 
 

@@ -40,7 +40,7 @@ class HeldGroup:
 
     `settled`: somebody resolved the incident at PagerDuty, whatever its alerts say.
     `reserved`: PagerDuty told us of the group before its own sender did: the link that keeps its place.
-    `status`, `told_at`: of a PagerDuty incident.
+    `status`, `told_at`: of a PagerDuty incident. `has_priority`: a person gave one, or took it away.
     """
 
     link: int | None
@@ -52,6 +52,7 @@ class HeldGroup:
     reserved: int | None = None
     status: PagedStatus | None = None
     told_at: datetime | None = None
+    has_priority: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,6 +90,7 @@ class GroupPlan:
     reserved: int | None = None
     status: PagedStatus | None = None
     told_at: datetime | None = None
+    has_priority: bool = False
     opens: bool = False
     reopens: bool = False
     continues: int | None = None

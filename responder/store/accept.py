@@ -377,6 +377,7 @@ def _held_group(incident: Any, link: Any, alerts: Mapping[str, Held]) -> HeldGro
         alerts=alerts,
         status=PagedStatus(link["state"]) if link and link["state"] else None,
         told_at=link["told_at"] if link else None,
+        has_priority=incident["has_priority"],
     )
 
 

@@ -14,7 +14,7 @@ RECEIPTS = """insert into receipts (kind, id) select * from unnest($1::text[], $
 OUR_NOTES = "select foreign_id from deliveries where sink = 'pagerduty_note' and foreign_id = any($1::text[])"
 
 GROUPS = """select l.id, l.kind, l.source, l.key, l.incident, l.state, l.told_at, coalesce(i.state = 'open', false) as open_now,
-            i.resolved_at, coalesce(i.settled_by, '') <> '' as settled
+            i.resolved_at, coalesce(i.settled_by, '') <> '' as settled, coalesce(i.priority <> '' or i.priority_by <> '', false) as has_priority
             from links l join unnest($1::text[], $2::text[], $3::bytea[]) as w (kind, source, key) using (kind, source, key)
             left join incidents i on i.id = l.incident"""
 

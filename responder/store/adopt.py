@@ -40,18 +40,18 @@ async def adopt(
     join: Join,
     *,
     sink: str | None,
-    acknowledged: PagedEvent | None = None,
+    told: PagedEvent | None = None,
 ) -> Adopted:
     """Link a PagerDuty incident, with the alerts that it holds, to the incident that was asked for.
 
-    `sink`: the one that reports on PagerDuty incidents, None when there is none. `acknowledged`: what told that it was
-    taken on there, if it is so now. Answers which incident goes on.
+    `sink`: the one that reports on PagerDuty incidents, None when there is none. `told`: what would have told that it was
+    taken on there, or that nobody has it any more, if either is so now. Answers which incident goes on.
     Raises LeaseLost where none of them is in the store any more: a failover has lost it, and the work on it.
     """
 
     async def once() -> Adopted:
         async with store.transaction() as connection:
-            adoption = _Adoption(connection, store, paged, held, sink, acknowledged)
+            adoption = _Adoption(connection, store, paged, held, sink, told)
             return await adoption.run(incident, join)
 
     return await afresh(once)
@@ -67,10 +67,10 @@ class _Adoption:
         paged: PagedIncident,
         held: Sequence[PagedAlerts],
         sink: str | None,
-        acknowledged: PagedEvent | None,
+        told: PagedEvent | None,
     ) -> None:
         self._connection, self._store, self._paged, self._held, self._sink = connection, store, paged, held, sink
-        self._acknowledged = acknowledged
+        self._told = told
 
     async def run(self, incident: int, join: Join) -> Adopted:
         keys = [it.group for it in self._held]
@@ -90,7 +90,7 @@ class _Adoption:
             await self._connection.execute(sql.CONTINUES, elder, former)
         await self._connection.execute(sql.GIVE_GROUPS, elder, keys)
         link = await self._link(elder)
-        taken = await self._take_on(elder, link)
+        taken = await self._take_on(elder, link) or await self._let_go(elder, link)
         kept, awaits = await self._keep_alerts(elder, groups, is_heard=link["heard"])
         settled = link["heard"] and await self._settle(elder, link)
         goes_on = not awaits and await self._connection.fetchval(sql.AWAITS_NO_MORE, elder) is not None
@@ -163,13 +163,22 @@ class _Adoption:
 
     async def _take_on(self, elder: int, link: Any) -> bool:
         """Note that it is acknowledged at PagerDuty; whether the incident was not taken on before."""
-        event = self._acknowledged
+        event = self._told
         if event is None or link["state"] != PagedStatus.ACKNOWLEDGED:
             return False
         taken = await self._connection.fetchval(TAKEN, elder, self._paged.as_of, event.agent_name) is not None
         if taken or link["before"] != PagedStatus.ACKNOWLEDGED:
             await self._say(elder, event.line)
         return taken
+
+    async def _let_go(self, elder: int, link: Any) -> bool:
+        """Note that nobody has it any more who had it; whether that is news."""
+        event = self._told
+        if event is None or (link["before"], link["state"]) != (PagedStatus.ACKNOWLEDGED, PagedStatus.TRIGGERED):
+            return False
+        await self._connection.execute(TAKEN, elder, None, "")
+        await self._say(elder, event.line)
+        return True
 
     async def _settle(self, elder: int, link: Any) -> bool:
         """End what is known of it through PagerDuty alone, if it is over there; whether that settled the incident.

@@ -40,6 +40,7 @@ EACH_MINUTE = LOOK_AT_SECONDS.index(60)
 LONGEST_OUTAGE = timedelta(days=1)
 EARLIER = timedelta(minutes=2)  # PagerDuty may have heard of it before us
 SINK = "pagerduty_note"
+TOLD_AS = {PagedStatus.ACKNOWLEDGED: "incident.acknowledged", PagedStatus.TRIGGERED: "incident.unacknowledged"}
 log = structlog.get_logger()
 
 
@@ -165,15 +166,14 @@ class _Linking:
             [self._held(it, labels) for it in alerts if it.get("alert_key")],
             partial(join, reopen_within=desk.reopen_within),
             sink=SINK if SINK in desk.told else None,
-            acknowledged=self._acknowledged(paged, raw),
+            told=self._told(paged, raw),
         )
         return adopted.incident
 
-    def _acknowledged(self, paged: PagedIncident, raw: Mapping[str, Any]) -> PagedEvent | None:
-        """As the webhook would have told it."""
-        if paged.status is not PagedStatus.ACKNOWLEDGED:
-            return None
-        return webhook_of(raw, "incident.acknowledged", paged.as_of, self._desk.redactor, Limits()).event
+    def _told(self, paged: PagedIncident, raw: Mapping[str, Any]) -> PagedEvent | None:
+        """That somebody took it on, or nobody has it any more, as the webhook would have told it."""
+        type_ = TOLD_AS.get(paged.status)
+        return webhook_of(raw, type_, paged.as_of, self._desk.redactor, Limits()).event if type_ else None
 
     def _held(self, raw: Mapping[str, Any], labels: Mapping[str, str]) -> PagedAlerts:
         desk = self._desk

@@ -198,6 +198,34 @@ def test_who_took_it_on_is_heard_though_rest_showed_it_first_and_is_not_told_twi
     assert taken.group.lines == ["acknowledged"]  # the second one's
 
 
+def test_who_let_go_is_heard_though_rest_showed_it_first() -> None:
+    let_go = event("unacknowledged", PagedStatus.TRIGGERED, minute=2)
+    (plan,) = folded(let_go, held=held(told_at=START + timedelta(minutes=2)))
+
+    assert plan.group is not None
+    assert plan.group.heard is not None
+    assert plan.group.heard.unacknowledged
+    assert plan.group.lines == []  # asking has told it
+
+
+def test_a_priority_that_a_person_gave_before_a_status_that_we_know_is_heard_where_we_know_of_none() -> None:
+    def given(priority: str, minute: float, **more: Any) -> Webhook:
+        said = {"agent_name": "Ann", "by_person": True, "priority": priority} | more
+        return event("priority_updated", PagedStatus.TRIGGERED, minute=minute, **said)
+
+    known = held(status=PagedStatus.ACKNOWLEDGED, told_at=START + timedelta(minutes=9))
+    first, older = folded(given("P1", 2), given("P2", 1), held=known)
+
+    assert (first.told, older.told) == ((Told.ACCEPTED,), (Told.STALE,))
+    assert first.group is not None
+    assert first.group.heard is not None
+    assert first.group.heard.priority == ("P1", "Ann")
+    assert (first.group.heard.status, first.group.heard.told_at) == (known.status, known.told_at)
+    assert told(given("P1", 2), held=replace(known, has_priority=True)) == [Told.STALE]
+    assert told(given("P1", 2, by_person=False), held=known) == [Told.STALE]
+    assert told(given("", 2), held=known) == [Told.STALE]
+
+
 def test_who_took_it_on_and_who_let_go() -> None:
     taken = folded(ACKNOWLEDGED, held=held())[0].group
     let_go = folded(ACKNOWLEDGED, event("unacknowledged", PagedStatus.TRIGGERED, minute=2), held=held())[1].group

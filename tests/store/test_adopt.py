@@ -451,7 +451,7 @@ async def test_who_took_it_on_is_known_whether_asking_or_the_webhook_told_it_fir
     said = heard("acknowledged", PagedStatus.ACKNOWLEDGED, minute=0.005, agent_name="Ann", by_person=True)
     await accepted(store, TRIGGERED)
     for _ in range(2):
-        await adopt(store, 1, seen, (), JOIN, sink=SINK, acknowledged=said.event)
+        await adopt(store, 1, seen, (), JOIN, sink=SINK, told=said.event)
     asked = await rows(store, TAKEN_ON)
     await accepted(store, said)
 
@@ -460,13 +460,46 @@ async def test_who_took_it_on_is_known_whether_asking_or_the_webhook_told_it_fir
     assert await rows(store, "select what from timeline where what like 'ack%'") == [("acknowledged",)]
 
 
+async def test_who_let_it_go_is_known_whether_asking_or_the_webhook_told_it_first(store: Store) -> None:
+    told = heard("unacknowledged", PagedStatus.TRIGGERED, minute=0.505)
+    await accepted(
+        store, TRIGGERED, heard("acknowledged", PagedStatus.ACKNOWLEDGED, minute=0.1, agent_name="Ann", by_person=True)
+    )
+    taken = await rows(store, TAKEN_ON)
+    seen = replace(paged(), as_of=START + timedelta(seconds=30))
+    for _ in range(2):
+        await adopt(store, 1, seen, (), JOIN, sink=SINK, told=told.event)
+    asked = await rows(store, TAKEN_ON)
+    await accepted(store, told)
+
+    assert [by for _, by in taken] == ["Ann"]
+    assert asked == await rows(store, TAKEN_ON) == [(None, "")]
+    assert await rows(store, "select what from timeline where what like 'unack%'") == [("unacknowledged",)]
+
+
+async def test_a_priority_that_comes_late_is_that_of_the_incident_where_none_was_given_since(store: Store) -> None:
+    def by(who: str, priority: str, minute: float) -> Webhook:
+        return heard(
+            "priority_updated", PagedStatus.TRIGGERED, minute=minute, agent_name=who, by_person=True, priority=priority
+        )
+
+    held = "select priority, priority_by from incidents where id = 1"
+    await accepted(store, TRIGGERED, heard("acknowledged", PagedStatus.ACKNOWLEDGED, minute=3, agent_name="Ann"))
+    await accepted(store, by("Ann", "P1", 1))
+    first = await rows(store, held)
+    await accepted(store, by("Bea", "P3", 0.5))
+
+    assert first == await rows(store, held) == [("P1", "Ann")]
+    assert await rows(store, "select state from links") == [("acknowledged",)]
+
+
 async def test_who_took_it_on_at_pagerduty_still_has_it_once_it_is_reopened(store: Store) -> None:
     said = heard("acknowledged", PagedStatus.ACKNOWLEDGED, minute=0, agent_name="Ann", by_person=True)
     await accepted(store, said)
     await rows(
         store, "update incidents set acknowledged_at = null, acknowledged_by = '' returning id"
     )  # as REOPEN does
-    await adopt(store, 1, paged(status=PagedStatus.ACKNOWLEDGED), (), JOIN, sink=SINK, acknowledged=said.event)
+    await adopt(store, 1, paged(status=PagedStatus.ACKNOWLEDGED), (), JOIN, sink=SINK, told=said.event)
 
     assert await rows(store, TAKEN_ON) == [(START, "Ann")]
 
