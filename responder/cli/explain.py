@@ -23,7 +23,7 @@ from responder.errors import UsageError
 from responder.intake.arrange import arrange
 from responder.intake.registry import sources
 from responder.intake.source import DEFAULT_SOURCE, Limits, Post, UnknownSender, UnreadableBody
-from responder.model.alert import Alert, Webhook
+from responder.model.alert import Alert, AlertStatus, Webhook
 from responder.model.finding import Finding
 from responder.model.incident import HeldAlert, Incident, IncidentState, marker_of, slug_of
 from responder.model.intake import Intake, merged
@@ -186,7 +186,8 @@ def _lines(it: Explanation, settings: Settings, *, diagnose: bool) -> Iterator[s
     alerts = "1 alert" if len(webhook.alerts) == 1 else f"{len(webhook.alerts)} alerts"
     yield f"Webhook    {webhook.kind}, {alerts}; PagerDuty's incident_key {webhook.key.hex()}"
     for alert in it.webhook.alerts:
-        ended = f", ended {alert.ends_at:%F %T}" if alert.ends_at else ""
+        ends = "ended" if alert.status is AlertStatus.RESOLVED else "to end by itself"
+        ended = f", {ends} {alert.ends_at:%F %T}" if alert.ends_at else ""
         lasted = f"since {alert.starts_at:%F %T} UTC{ended}"
         yield f"  {alert.status.word:<8} {alert.fingerprint} {lasted}  {_shown(alert.labels)}"
     for aside in it.webhook.quarantined:

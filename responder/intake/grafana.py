@@ -9,14 +9,18 @@ https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-
 
 `values` may be null. The two addresses become the annotations `dashboard` and `panel`; each number of `values` becomes
 an annotation too, `values.A` = `812.5`, where a signal of kind `payload` can read it.
+
+"Test" at a contact point posts `TestAlert` under the key `<receiver>-<fingerprint>-<unix time>`, and never its end.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from pydantic_core import to_json
@@ -25,12 +29,14 @@ from responder.intake.alertmanager import Alertmanager
 from responder.intake.proof import Clock, Signed, is_recent, refusal_before_signature, refusal_by_proof, unix_time
 from responder.intake.raw_json import read_json
 from responder.intake.source import Credentials, Limits, Post, Refusal, Source, any_equal
-from responder.model.alert import Webhook
+from responder.model.alert import AlertStatus, Webhook
 from responder.redaction.redact import Redactor
 
 SIGNATURE = "X-Grafana-Alerting-Signature"
 TIMESTAMP = "X-Grafana-Alerting-Timestamp"
 _SETTING = "RESPONDER_GRAFANA_TOKENS or RESPONDER_GRAFANA_SECRETS"
+TEST_LASTS = timedelta(minutes=5)  # long enough to see the report of it
+_KEY_OF_A_TEST = re.compile(r".+-[0-9a-f]{16}-\d+", re.DOTALL)  # the receiver, the fingerprint, Unix time
 _ADDRESSES = {"dashboardURL": "dashboard", "panelURL": "panel"}
 
 
@@ -58,8 +64,10 @@ class Grafana:
 
     def parse(self, post: Post, redactor: Redactor, limits: Limits) -> Webhook:
         """Read as Alertmanager's own; raises UnreadableBody for what is not JSON."""
-        body = to_json(_in_alertmanagers_shape(read_json(post.body, sender=self.kind)), inf_nan_mode="constants")
-        return replace(Alertmanager().parse(replace(post, body=body), redactor, limits), kind=self.kind)
+        raw = read_json(post.body, sender=self.kind)
+        body = to_json(_in_alertmanagers_shape(raw), inf_nan_mode="constants")
+        found = replace(Alertmanager().parse(replace(post, body=body), redactor, limits), kind=self.kind)
+        return _with_an_end(found) if _is_test(raw) else found
 
     def _signed(self, headers: Mapping[str, str], body: bytes, credentials: Credentials) -> Signed:
         shown = headers.get(SIGNATURE, "").strip().lower()
@@ -79,6 +87,21 @@ def _in_alertmanagers_shape(raw: Any) -> Any:
     if not isinstance(raw, dict) or not isinstance(raw.get("alerts"), list):
         return raw
     return {**raw, "alerts": [_annotated(it) for it in raw["alerts"]]}
+
+
+def _is_test(raw: Any) -> bool:
+    """Whether it comes from "Test" at a contact point: a route's group key begins with its matchers."""
+    key = raw.get("groupKey") if isinstance(raw, dict) else None
+    return isinstance(key, str) and not key.startswith("{") and _KEY_OF_A_TEST.fullmatch(key) is not None
+
+
+def _with_an_end(webhook: Webhook) -> Webhook:
+    """Grafana never resolves a test: it says from the beginning when it is over."""
+    ended = (
+        replace(it, ends_at=it.starts_at + TEST_LASTS) if it.status is AlertStatus.FIRING else it
+        for it in webhook.alerts
+    )
+    return replace(webhook, alerts=tuple(ended))
 
 
 def _annotated(alert: Any) -> Any:

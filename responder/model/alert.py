@@ -28,7 +28,8 @@ class Alert:
     """One alert as its sender states it, text fields already redacted; never changed.
 
     `fingerprint`: 16 hex digits that depend on the labels alone, hashed before redaction.
-    `ends_at`: None while firing. `starts_assumed`: its sender gave no start, `starts_at` is when it came in.
+    `ends_at`: None while firing, unless it stated then when it will end. `starts_assumed`: its sender gave no start,
+    `starts_at` is when it came in.
     """
 
     fingerprint: str

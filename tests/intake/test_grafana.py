@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,25 @@ def test_every_signature_vector_of_the_contract_holds(contracts: Path) -> None:
         answer = answers(it["headers"], it["body"].encode(), credentials)[1]
         assert (answer is None) is it["valid"], it["name"]
     assert len(vectors) >= 3
+
+
+@pytest.mark.parametrize(
+    ("key", "minutes"),
+    [
+        ("us-77adc8a4a964099b-1763693460", 5),
+        ("a {name}-77adc8a4a964099b-1763693460", 5),
+        ('{}:{pod="us-77adc8a4a964099b-1763693460"}', None),
+        ("{}/us-77adc8a4a964099b-1763693460", None),
+        ("us-1763693460", None),
+    ],
+)
+def test_a_test_of_a_contact_point_says_when_it_will_end_and_no_other_alert_does(
+    read: Parse, body_like: BodyLike, key: str, minutes: int | None
+) -> None:
+    (alert,) = read(body_like(groupKey=key)).alerts
+
+    ends_at = None if minutes is None else alert.starts_at + timedelta(minutes=minutes)
+    assert (alert.status, alert.ends_at) == (AlertStatus.FIRING, ends_at)
 
 
 @pytest.mark.parametrize(

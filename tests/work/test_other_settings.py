@@ -45,7 +45,7 @@ async def test_a_replica_without_addresses_leaves_asking_to_the_others_and_misse
 
 async def test_what_is_always_there_is_asked_for_again_where_it_is_gone(world: Start) -> None:
     it = await world(alertmanager_urls="eu=http://127.0.0.1:1")
-    wanted = [("ask_alertmanager", "eu"), ("ask_pagerduty", ""), ("sweep", ""), ("watch", "")]
+    wanted = [("ask_alertmanager", "eu"), ("ask_pagerduty", ""), ("end_stated", ""), ("sweep", ""), ("watch", "")]
     await audited(it)
     await it.rows("delete from work where kind <> 'audit' returning id")
     await audited(it)
