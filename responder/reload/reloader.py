@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -24,6 +24,7 @@ from responder.telemetry import Metrics
 
 LOOK_EVERY_SECONDS = 1.0  # what is written is taken when nothing has changed from one look to the next
 TRIES = 3
+KEPT_FOR = timedelta(minutes=30)
 STILL_WRITTEN = "the rule files change while they are read; they are read again when they have come to rest"
 log = structlog.get_logger()
 
@@ -51,7 +52,7 @@ class Reloader:
         self._redactor, self._doors, self._store, self._metrics = redactor, doors, store, metrics
         self._environment, self._clock = environment, clock
         self._one_at_a_time = asyncio.Lock()
-        self._kept: set[bytes] = set()
+        self._kept: dict[bytes, datetime] = {}
         self._say(rules.last)
 
     async def reload(self, by: str) -> Load:
@@ -116,12 +117,13 @@ class Reloader:
         return {name for pack in self.rules.packs for name in pack.targets}
 
     async def _keep(self) -> None:
-        """In the store, by their hash; as soon as it is there."""
+        """In the store, by their hash; as soon as it is there, and now and then, for replicas that lack one of them."""
         try:
             for pack in self.rules.packs:
-                if pack.hash not in self._kept:
+                now, before = self._clock(), self._kept.get(pack.hash)
+                if before is None or abs(now - before) >= KEPT_FOR:
                     await keep_rules(self._store, pack=pack.name, rule_set=pack.hash, files=pack.files)
-                    self._kept.add(pack.hash)
+                    self._kept[pack.hash] = now
         except StoreUnavailable as away:
             log.debug("rules.not_kept", why=str(away))
 

@@ -35,6 +35,9 @@ LINKS = """select kind, source, key, external_id, url, state, read_at is not nul
 SAVE = """insert into reports as r (incident, body, severity_rank) values ($1, $2, $3)
           on conflict (incident) do update set version = r.version + 1, body = excluded.body,
           severity_rank = excluded.severity_rank, at = now()"""
+STILL_IN_FORCE = "update rule_sets set loaded_at = now() where hash = $1 and loaded_at < now() - interval '1 minute'"
+ELSEWHERE = """select distinct on (pack) hash from rule_sets where not pack = any($1) and loaded_at > now() - interval '1 hour'
+               order by pack, loaded_at desc"""
 KEEP_RULES = "insert into rule_sets (hash, pack, files) values ($1, $2, $3) on conflict (hash) do nothing"
 LOOKS_KEPT = 100  # of one incident, the first and as many of the last: what was read and found, for replays
 LEAVE_OUT_LOOKS = "delete from steps where incident = $1 and run between $3 and $2 - $3"
@@ -127,9 +130,16 @@ async def choose_rules(store: Store, number: int, *, pack: str, rule_set: bytes,
 
 
 async def keep_rules(store: Store, *, pack: str, rule_set: bytes, files: Mapping[str, str]) -> None:
-    """Keep a set that came into force, by its hash."""
+    """Keep a set that came into force, by its hash, and say that it still is; to be said each half an hour."""
     async with store.connection() as connection:
         await keep_rules_within(connection, pack, rule_set, files)
+        await connection.execute(STILL_IN_FORCE, rule_set)
+
+
+async def in_force_elsewhere(store: Store, names: Sequence[str]) -> list[bytes]:
+    """Of each pack of another name the set that came last, if a replica has it in force, or had so within the hour."""
+    async with store.connection() as connection:
+        return [it["hash"] for it in await connection.fetch(ELSEWHERE, list(names))]
 
 
 async def keep_rules_within(connection: Any, pack: str, rule_set: bytes, files: Mapping[str, str]) -> None:

@@ -1,12 +1,14 @@
 """The rules that an incident began with; and what becomes of it where this version cannot read them.
 
 That is so while versions change one replica after another: an older one must not end what it does not understand, nor
-judge it by other rules, as long as a newer one may take it up.
+judge it by other rules, as long as a newer one may take it up. Nor may one whose rule folder lacks the pack that would
+take it, for a while, where another replica has that in force.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import structlog
 
 from responder.errors import UsageError
-from responder.model.incident import Incident
+from responder.model.incident import HeldAlert, Incident
 from responder.model.pack import Pack
 from responder.rules.packs import pack_for, pack_from_files
 from responder.store import incidents
@@ -25,6 +27,8 @@ from responder.work.desk import Desk, Next
 UNREAD_AGAIN_SECONDS = 5.0
 UNREAD_SECONDS = 180.0  # longer than two versions run side by side; then the present rules are better than none
 MOST_FORMER = 32  # sets that open incidents began with, kept at hand
+LACKING_SECONDS = 30.0  # before it is overdue: it may have been taken away here on purpose, everywhere
+LACKING_AGAIN_SECONDS = 1.0
 UNREAD = "unread"
 REPLACED = "The rules that this incident started with cannot be read any more; {} is used as it is now."
 log = structlog.get_logger()
@@ -53,7 +57,8 @@ async def began_with(desk: Desk, seen: Seen) -> BeganWith:
     """Where this version cannot read them it is left to who can; once nobody could for minutes, the present ones do."""
     incident = seen.incident
     try:
-        return BeganWith(pack=await pack_of(desk, incident))
+        pack = await pack_of(desk, incident)
+        return await _left_to_who_has_it(desk, seen) if pack is None else BeganWith(pack=pack)
     except RulesUnreadable as unreadable:
         kept = await rows.payload_of(desk.store, "respond", str(incident.id))
         since = _unread_since(kept.get(UNREAD), incident.run, seen.now)
@@ -67,6 +72,34 @@ async def began_with(desk: Desk, seen: Seen) -> BeganWith:
         waits_for = f"a replica that can read the rules of {unreadable.name} that it began with"
         left = Next(in_seconds=UNREAD_AGAIN_SECONDS, waits_for=waits_for, payload=_unread(since, incident.run))
         return BeganWith(pack=None, waits=left)
+
+
+async def _left_to_who_has_it(desk: Desk, seen: Seen) -> BeganWith:
+    """No pack takes it here: wait a little for a replica that has one which does."""
+    lacking = await _lacking(desk, seen.incident)
+    if lacking is None:
+        return BeganWith(pack=None)
+    kept = await rows.payload_of(desk.store, "respond", str(seen.incident.id))
+    since = _unread_since(kept.get(UNREAD), seen.incident.run, seen.now)
+    if since == seen.now:
+        log.warning("rules.lacking", incident=seen.incident.slug, pack=lacking.name)
+    elif (seen.now - since).total_seconds() >= LACKING_SECONDS:
+        return BeganWith(pack=None)
+    waits_for = f"a replica that has the pack {lacking.name}"
+    payload = _unread(since, seen.incident.run)
+    return BeganWith(pack=None, waits=Next(in_seconds=LACKING_AGAIN_SECONDS, waits_for=waits_for, payload=payload))
+
+
+async def _lacking(desk: Desk, incident: Incident) -> Pack | None:
+    """The pack that would take it where it is in force; this replica has none of that name."""
+    first = _first(incident)
+    if first is None:
+        return None
+    elsewhere = []
+    for rule_set in await incidents.in_force_elsewhere(desk.store, [it.name for it in desk.packs]):
+        with suppress(RulesUnreadable):
+            elsewhere.append(await _kept_pack(desk, rule_set))
+    return pack_for(sorted(elsewhere, key=lambda it: (not it.covers, it.name)), first.alert.labels)
 
 
 def _unread(since: datetime, run: int) -> Mapping[str, object]:
@@ -97,12 +130,16 @@ async def pack_of(desk: Desk, incident: Incident) -> Pack | None:
     """
     if incident.rule_set is not None:
         return await _kept_pack(desk, incident.rule_set)
-    first = min(incident.alerts, key=lambda it: (it.first_seen, it.alert.fingerprint), default=None)
+    first = _first(incident)
     pack = pack_for(desk.packs, first.alert.labels) if first else None
     if pack is None:
         return None
     chosen = await incidents.choose_rules(desk.store, incident.id, pack=pack.name, rule_set=pack.hash, files=pack.files)
     return pack if chosen == pack.hash else await _kept_pack(desk, chosen)
+
+
+def _first(incident: Incident) -> HeldAlert | None:
+    return min(incident.alerts, key=lambda it: (it.first_seen, it.alert.fingerprint), default=None)
 
 
 async def _kept_pack(desk: Desk, rule_set: bytes) -> Pack:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -102,3 +103,66 @@ async def test_a_look_by_who_can_read_them_lets_the_others_wait_anew(
     await it.until(lambda: it.events("rules.unreadable")[1:])
 
     assert it.events("rules.replaced") == []
+
+
+WAITS_FOR = "a replica that has the pack brought"
+OF_ANOTHER = "for: ['app=\"of-another-pack\"']\n" + PACK
+
+
+async def in_force_elsewhere(it: World, age: str = "1 minute") -> None:
+    """A replica has a pack, `brought`, that takes every alert; this one has not."""
+    await it.rows(
+        f"""insert into rule_sets (hash, pack, files, loaded_at) values ('\\x02', 'brought',
+            jsonb_build_object('rules.yaml', $${PACK}$$::text), now() - interval '{age}') returning hash"""
+    )
+
+
+async def test_what_no_pack_takes_here_is_left_to_a_replica_that_has_one_which_does(world: Start) -> None:
+    it = await world(OF_ANOTHER)
+    await in_force_elsewhere(it)
+    await it.post()
+    await it.until(lambda: it.events("rules.lacking"))
+    async with asyncio.timeout(30):
+        while await it.rows("select waits_for from work where kind = 'respond'") != [(WAITS_FOR,)]:
+            await asyncio.sleep(0.02)
+    claims = len(it.events("work.finishing"))
+    await it.until(lambda: len(it.events("work.finishing")) > claims + 1)
+    ended = it.events("alert.handled")
+    it.daemon.reloader.rules.path.write_text(PACK)  # as if this were the other one
+    await it.daemon.reloader.reload("the test")
+    await it.until(lambda: it.events("alert.handled"))
+
+    assert ended == []
+    assert it.events("report.composed")[0]["title"].startswith("API does not answer")
+    assert len(it.events("rules.lacking")) == 1
+
+
+async def test_it_ends_without_a_rule_where_nobody_takes_it_up_or_had_that_pack_of_late(
+    world: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("responder.work.began_with.LACKING_SECONDS", 1.0)
+    it = await world(OF_ANOTHER)
+    await in_force_elsewhere(it, age="2 hours")
+    await it.post()
+    await it.until(lambda: it.events("alert.handled"))
+    lacked = it.events("rules.lacking")
+    await it.rows("update rule_sets set loaded_at = now() where pack = 'brought' returning hash")
+    await it.post(group="h", instance="two")
+    await it.until(lambda: it.events("alert.handled")[1:])
+
+    assert lacked == []
+    assert len(it.events("rules.lacking")) == 1
+    assert it.events("report.composed") == []
+
+
+async def test_a_set_that_stays_in_force_is_said_to_be_so(world: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    it = await world()
+    async with asyncio.timeout(30):
+        while not await it.rows("select 1 from rule_sets"):
+            await asyncio.sleep(0.05)
+    await it.rows("update rule_sets set loaded_at = now() - interval '1 day' returning hash")
+    monkeypatch.setattr("responder.reload.reloader.KEPT_FOR", timedelta(0))
+
+    async with asyncio.timeout(30):
+        while not await it.rows("select 1 from rule_sets where loaded_at > now() - interval '1 minute'"):
+            await asyncio.sleep(0.05)
