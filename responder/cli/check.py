@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from responder.model.catalogue import Catalogue
 from responder.model.pack import Position
 from responder.rules.complaints import Problem, pointed
 from responder.rules.packs import Loaded, load_packs
+from responder.rules.rehearsals import load_rehearsals
+from responder.rules.stamp import test_files
 from responder.settings import load_settings
 
 if TYPE_CHECKING:  # it knows which targets there are doors for, and loads them
@@ -68,13 +72,14 @@ def _annotation(severity: str, at: Position, text: str) -> str:
 def command(rules: tuple[Path, ...], style: Style, strict: bool, wants_pending: bool) -> int:
     """Say every mistake in the rule files; exit 1 when there is one. Default: RESPONDER_RULES.
 
+    Files of tests (*.test.yaml) are read too, once their pack has no mistake; `responder test` plays them.
     A ${NAME} of a target that is not set here is warned of. With --pending: the keys that this version reads
     without acting on them, and the kinds of targets that it cannot look at.
     """
     from responder.diagnostics.catalogue import specs  # the readers are loaded only where they are asked for
 
     paths = rules or (load_settings().rules,)
-    loaded = [load_packs(path, specs(), os.environ) for path in paths]
+    loaded = [_with_tests(load_packs(path, specs(), os.environ), specs()) for path in paths]
     lacking = _lacking(paths) if wants_pending else []
     mistakes = [problem for it in loaded for problem in it.problems]
     warnings = [] if wants_pending else [problem for it in loaded for problem in it.warnings]
@@ -88,6 +93,17 @@ def command(rules: tuple[Path, ...], style: Style, strict: bool, wants_pending: 
         if style == "text":
             click.echo(_summary(loaded, lacking if wants_pending else None), err=bool(text))
     return 1 if mistakes or (strict and (warnings or lacking)) else 0
+
+
+def _with_tests(loaded: Loaded, catalogue: Catalogue) -> Loaded:
+    """With the mistakes in the packs' tests, whose names are held against the pack."""
+    of_tests = [
+        problem
+        for pack in loaded.packs
+        for file in test_files(loaded.folders[pack.name])
+        for problem in load_rehearsals(file, pack, catalogue).problems
+    ]
+    return replace(loaded, problems=(*loaded.problems, *of_tests))
 
 
 def _lacking(paths: Sequence[Path]) -> list[Pending]:

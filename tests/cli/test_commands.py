@@ -86,6 +86,24 @@ def test_a_standard_output_that_was_closed_takes_what_is_said_and_refuses_a_repo
     assert done.stderr.splitlines()[-1].endswith("DeliveryRefused: standard output refused it: Bad file descriptor")
 
 
+def test_mistakes_in_tests_of_rules_are_named_by_check_once_the_pack_has_none(run: Run, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "rules.yaml").write_text("rules: [{name: a, match: ['alertname=\"A\"']}]\n")
+    (mine / "a.test.yaml").write_text(
+        "tests:\n  - name: one\n    alerts: [{alertname: A}]\n    expect: {rules: [b], sevrity: P1}\n"
+    )
+    done = run("check", str(mine))
+    (mine / "rules.yaml").write_text("rules: [{name: a, mtch: ['alertname=\"A\"']}]\n")
+    broken = run("check", str(mine))
+
+    assert done.returncode == broken.returncode == 1
+    assert f"{mine}/a.test.yaml:4:26: " in done.stdout
+    assert "did you mean `severity`?" in done.stdout
+    assert "1 mistake" in done.stdout + done.stderr
+    assert "a.test.yaml" not in broken.stdout
+
+
 @pytest.mark.parametrize("group", [(), ("incidents",), ("quarantine",), ("store",)], ids=str)
 def test_help_says_each_command_whole_on_80_columns(run: Run, group: tuple[str, ...]) -> None:
     said = run(*group, "--help", COLUMNS="80").stdout
