@@ -30,9 +30,10 @@ from responder.model.intake import Intake, merged
 from responder.model.pack import Pack, Rule
 from responder.model.quantities import show_duration
 from responder.model.report import Report
-from responder.model.verdict import Breach, Clear, Pending, RuleVerdict, Unknown, Verdict
+from responder.model.verdict import Breach, Clear, Pending, RuleVerdict, SignalVerdict, Unknown, Verdict
 from responder.redaction.redact import Redactor
 from responder.report.promised import promised
+from responder.rules.evaluate import pending_beyond
 from responder.rules.match import windows
 from responder.rules.packs import is_ignored, pack_for
 from responder.settings import Settings, load_settings
@@ -245,8 +246,16 @@ def _verdict_lines(it: Explanation) -> Iterator[str]:
         for signal in verdict.signals:
             bound = f", held against {signal.bound}" if signal.bound else ""
             yield f"    {signal.signal} {signal.shown}{bound}: {_judged(signal.verdict)}"
+            for pending, graver in _graver(it.rules, verdict.rule, signal):
+                yield f"      and held against {graver}: {_judged(pending)}"
             if signal.reading.origin:
                 yield f"      from {signal.reading.origin}"
+
+
+def _graver(rules: Sequence[Rule], name: str, signal: SignalVerdict) -> Iterator[tuple[Pending, str]]:
+    """What this breach is about to become."""
+    written = (it for rule in rules if rule.name == name for it in rule.thresholds if it.signal == signal.signal)
+    yield from (found for it in written if (found := pending_beyond(it, signal)) is not None)
 
 
 def _severity_lines(report: Report) -> Iterator[str]:

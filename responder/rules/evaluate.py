@@ -93,6 +93,19 @@ def _reading(thresholds: Thresholds, reading: AnyReading, former: SignalVerdict 
     return SignalVerdict(signal=thresholds.signal, verdict=verdict, reading=reading, bound=text, shown=shown)
 
 
+def pending_beyond(thresholds: Thresholds, judged: SignalVerdict) -> tuple[Pending, str] | None:
+    """The graver bound, as written, that a breach of a milder one is over as well, only not for long enough yet."""
+    if not isinstance(judged.verdict, Breach):
+        return None
+    for level, bound in thresholds.over():
+        if level == judged.verdict.level:
+            return None
+        verdict = judge(bound, level, judged.reading)
+        if isinstance(verdict, Pending):
+            return verdict, bound.text
+    return None
+
+
 def _until_resolved(
     thresholds: Thresholds, reading: AnyReading, was: Breach, verdict: Verdict, text: str
 ) -> tuple[Verdict, str]:

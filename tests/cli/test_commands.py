@@ -214,6 +214,25 @@ def test_explain_tells_every_decision_and_keeps_secrets(run: Run) -> None:
     assert "canary-5519" not in done.stdout + done.stderr
 
 
+def test_explain_says_that_a_graver_bound_is_pending(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(
+        "signals: {errors: {unit: percent, payload: annotations.value}}\n"
+        "rules:\n  - name: errors\n    match: ['alertname=~\".+\"']\n"
+        "    thresholds: {errors: {warning: '> 1%', critical: '> 5% for 2m'}}\n"
+    )
+    alert = {"labels": {"alertname": "A"}, "status": "firing", "startsAt": "2026-11-21T02:51:38Z"}
+
+    def explained(value: str) -> list[str]:
+        body = {"version": "4", "groupKey": "g", "alerts": [alert | {"annotations": {"value": value}}]}
+        done = run("explain", "-", stdin=json.dumps(body), RESPONDER_RULES=str(tmp_path / "rules.yaml"))
+        return [it.strip() for it in done.stdout.splitlines() if it.strip().startswith(("errors ", "and held"))]
+
+    breach, pending = explained("7")
+    assert breach.startswith("errors 7 %, held against > 1%: breach (warning")
+    assert pending.startswith("and held against > 5% for 2m: pending (critical, since ")
+    assert len(explained("3")) == 1
+
+
 def test_explain_says_of_a_watched_rule_that_no_alert_makes_it_look(run: Run, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(
         """
