@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from responder.errors import UsageError
+from responder.errors import StoreUnavailable, UsageError
 
 OLDEST_SERVER = 13
 ENCODING = "UTF8"
@@ -16,6 +16,7 @@ OF_OUR_OWN = (
     "expected one that is responder's alone: "
     f"`create database responder owner ROLE encoding '{ENCODING}' template template0`"
 )
+NOT_OURS = (asyncpg.SyntaxOrAccessError, asyncpg.InvalidSchemaNameError)
 # PgBouncer gives most of its errors one code: https://www.pgbouncer.org/config.html#ignore_startup_parameters
 POOLER_SAYS = "unsupported startup parameter"
 NO_POOLER = (
@@ -50,5 +51,8 @@ def refusing_others(redact: Callable[[str], str]) -> Iterator[None]:
     their place."""
     try:
         yield
-    except (asyncpg.SyntaxOrAccessError, asyncpg.InvalidSchemaNameError) as refused:
-        raise UsageError(f"store: the database cannot be used: {redact(str(refused))}; {OF_OUR_OWN}") from refused
+    except (*NOT_OURS, StoreUnavailable) as refused:
+        why = refused.__cause__ if isinstance(refused, StoreUnavailable) else refused
+        if not isinstance(why, NOT_OURS):
+            raise
+        raise UsageError(f"store: the database cannot be used: {redact(str(why))}; {OF_OUR_OWN}") from refused

@@ -46,8 +46,13 @@ GONE = (
     asyncpg.ReadOnlySQLTransactionError,  # the former primary after a failover
     asyncpg.LockNotAvailableError,
 )
-# Of a database that did let us in: restored, failed over or reloaded half-way. At the first connection it is a mistake.
-NOT_LET_IN = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
+# Of a database that did let us in: restored, failed over or reloaded half-way. At the first use it is a mistake.
+NOT_LET_IN = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.UndefinedTableError,
+)
 SESSION = {
     "application_name": "responder",
     "timezone": "UTC",

@@ -46,7 +46,7 @@ class Vitals:
         if asyncio.get_running_loop().time() - self.worker.moved_at > STILL_MOVING_SECONDS:
             return f"no work was claimed for {STILL_MOVING_SECONDS:.0f} s"
         if self.acceptor.stuck_seconds > STUCK_SECONDS:
-            return f"webhooks wait, and none was committed or refused for {STUCK_SECONDS:.0f} s"
+            return f"webhooks come, and none was committed for {STUCK_SECONDS:.0f} s"
         try:
             async with asyncio.timeout(STUCK_KNOWN_WITHIN_SECONDS):
                 stuck = await self.worker.stuck()

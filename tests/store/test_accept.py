@@ -48,6 +48,25 @@ async def rows(store: Store, query: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in await connection.fetch(query)]
 
 
+async def test_webhooks_that_the_store_refuses_stand_still_until_it_takes_one(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    async with store.connection() as connection:
+        await connection.execute("alter table alerts rename to not_ours")
+    async with accepting(store) as acceptor:
+        with pytest.raises(StoreUnavailable, match="UndefinedTableError"):
+            await acceptor.accept(webhook(alert()))
+        await asyncio.sleep(0)
+        refused = acceptor.stuck_seconds
+        async with store.connection() as connection:
+            await connection.execute("alter table not_ours rename to alerts")
+        await acceptor.accept(webhook(alert()))
+        await asyncio.sleep(0)
+
+        assert refused > 0
+        assert acceptor.stuck_seconds == 0
+
+
 async def test_an_accepted_alert_is_an_incident_with_work(
     store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
 ) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from responder.errors import UsageError
+from responder.errors import StoreUnavailable, UsageError
 from responder.store.fit import POOLER_SAYS, refusing_others
 from responder.store.migrate import migrate
 from responder.store.store import SESSION, Store
@@ -76,18 +76,29 @@ async def test_a_database_with_tables_of_something_else_is_refused(database: str
         pytest.param(
             "revoke create on schema public from public", "permission denied for schema public", id="no right"
         ),
-        pytest.param("set search_path = nowhere", "no schema has been selected", id="no schema"),
+        pytest.param("set local search_path = nowhere", "no schema has been selected", id="no schema"),
     ],
 )
 async def test_a_role_that_may_not_make_tables_is_refused(database: str, denied: str, why: str) -> None:
-    async with administered(database) as session:
-        await session.execute("create role nobody_much")
-        await session.execute(denied)
-        await session.execute("set session authorization nobody_much")
-        with pytest.raises(UsageError, match=f"cannot be used: {why}"), refusing_others(plain):
-            await session.execute("create table if not exists migrations (number int)")
-        await session.execute("reset session authorization")
-        await session.execute("drop role nobody_much")
+    store = await Store.open(database, redact=plain)
+
+    with pytest.raises(UsageError, match=f"cannot be used: {why}"), refusing_others(plain):
+        await makes_a_table(store, denied)
+    await store.close()
+
+
+async def makes_a_table(store: Store, denied: str) -> None:
+    """As somebody else, in a transaction that takes all of it back when it fails."""
+    async with store.transaction() as connection:
+        await connection.execute("create role nobody_much")
+        await connection.execute(denied)
+        await connection.execute("set local role nobody_much")
+        await connection.execute("create table if not exists migrations (number int)")
+
+
+async def test_a_database_that_is_away_is_no_mistake() -> None:
+    with pytest.raises(StoreUnavailable, match="no answer"), refusing_others(plain):
+        await Store.open("postgresql://responder@127.0.0.1:1/none", redact=plain)
 
 
 async def test_sessions_are_durable_and_read_what_is_committed_whatever_the_server_says(
