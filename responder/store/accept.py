@@ -232,13 +232,22 @@ class Acceptor:
                 return [away]
         except (*REFUSED, UnicodeEncodeError, PydanticSerializationError) as refused:
             if len(webhooks) == 1:
-                log.warning("webhook.quarantined", reason=type(refused).__name__)
-                return await self._commit([_put_aside(webhooks[0], type(refused).__name__)])
+                return [await self._quarantine(webhooks[0], type(refused).__name__)]
         return [(await self._commit_or_split([it]))[0] for it in webhooks]
+
+    async def _quarantine(self, webhook: Webhook, reason: str) -> Accepted | StoreUnavailable:
+        try:
+            [answer] = await self._commit([_put_aside(webhook, reason)])
+        except REFUSED as again:  # nothing of it stands in there: the database refuses whatever comes
+            return StoreUnavailable(f"store: {type(again).__name__}")
+        log.warning("webhook.quarantined", reason=reason)
+        return answer
 
     async def _commit(self, webhooks: Sequence[Webhook]) -> list[Accepted]:
         try:
             plans, slugs = await afresh(lambda: self._transact(webhooks))
+        except asyncpg.UniqueViolationError as taken:  # no webhook's fault: a sequence is behind its table, say
+            raise StoreUnavailable(f"store: {type(taken).__name__}") from taken
         except REFUSED:
             raise
         except asyncpg.PostgresError as error:
