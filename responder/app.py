@@ -34,6 +34,7 @@ from responder.settings import Settings, not_acted_on
 from responder.site import credentials_of, site_of
 from responder.store import work as rows
 from responder.store.accept import Acceptor
+from responder.store.fit import refusing_others
 from responder.store.migrate import migrate
 from responder.store.store import Store
 from responder.telemetry import Metrics
@@ -185,10 +186,11 @@ async def _reached(desk: Desk, settings: Settings, embedded: EmbeddedPostgres | 
 async def _opened(dsn: str, desk: Desk) -> Store:
     store = await Store.open(dsn, redact=desk.redactor.text)
     try:
-        for name in await migrate(store):
-            log.info("store.migrated", migration=name)
-        async with store.connection() as connection:
-            await rows.ask(connection, always_there(kinds(desk)))
+        with refusing_others(desk.redactor.text):
+            for name in await migrate(store):
+                log.info("store.migrated", migration=name)
+            async with store.connection() as connection:
+                await rows.ask(connection, always_there(kinds(desk)))
     except BaseException:  # cancelled too: a start that is given up leaves no session behind
         await store.close()
         raise

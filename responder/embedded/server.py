@@ -127,8 +127,12 @@ class EmbeddedPostgres:
         return self._running.pid
 
     def free_disk_bytes(self) -> int:
-        """What is left on the data folder's disk for accounts other than root."""
-        disk = os.statvfs(self.data_dir)
+        """What is left on its disk for accounts other than root; raises StoreUnavailable when the folder is gone."""
+        try:
+            disk = os.statvfs(self.data_dir)
+        except OSError as gone:
+            why = f"store: {self.data_dir} cannot be reached: {gone.strerror}"
+            raise StoreUnavailable(why, reason="disk") from gone
         return disk.f_bavail * disk.f_frsize
 
     def resident_bytes(self) -> int:

@@ -38,6 +38,7 @@ from responder.store import accept_sql as sql
 from responder.store.accept_write import Terms, Writing, aside_of, columns
 from responder.store.afresh import afresh, all_locked
 from responder.store.amount import MIB, Amount
+from responder.store.standstill import Standstill
 from responder.store.store import Store
 
 MOST_IN_BATCH = Amount(256, 2000, 8 * MIB)  # one more webhook may be over it
@@ -99,17 +100,17 @@ class Acceptor:
         self._pressed_until = 0.0
         self._writing = 0
         self._collecting, self._stirred = asyncio.Lock(), asyncio.Event()
-        self._undecided, self._decided_at = 0, 0.0
+        self._standstill = Standstill()
 
     @property
     def waiting(self) -> int:
         """Webhooks that are neither committed nor refused yet."""
-        return self._undecided
+        return self._standstill.waiting
 
     @property
     def stuck_seconds(self) -> float:
-        """For how long some have waited while none was committed or refused; 0 while none waits."""
-        return asyncio.get_running_loop().time() - self._decided_at if self._undecided else 0.0
+        """For how long some have come and none was committed; 0 while none waits and none was refused lately."""
+        return self._standstill.seconds(asyncio.get_running_loop().time())
 
     @property
     def is_pressed(self) -> bool:
@@ -148,6 +149,7 @@ class Acceptor:
     async def _commit_batches(self) -> None:
         while True:
             batch: list[Waiting] = []
+            kept = False
             try:
                 await self._collect(batch)
                 try:
@@ -155,6 +157,7 @@ class Acceptor:
                 finally:
                     self._writing -= 1
                     self._stirred.set()
+                kept = any(isinstance(it, Accepted) for it in outcomes)
                 for waiting, outcome in zip(batch, outcomes, strict=True):
                     _answer_to(waiting, outcome)
             except StoreUnavailable as away:
@@ -166,8 +169,7 @@ class Acceptor:
                     _answer_to(waiting, StoreUnavailable("store: stopping"))
                 raise
             finally:
-                self._undecided -= len(batch)
-                self._decided_at = asyncio.get_running_loop().time()
+                self._standstill.decided(len(batch), asyncio.get_running_loop().time(), kept=kept)
 
     def _has_room(self) -> bool:
         now = asyncio.get_running_loop().time()
@@ -181,9 +183,7 @@ class Acceptor:
         if self._waits.webhooks and too_much:
             raise StoreUnavailable(f"store: {too_much} are waiting already", reason="full")
         self._waiting.put_nowait(waiting)
-        if not self._undecided:
-            self._decided_at = waiting.since
-        self._undecided += 1
+        self._standstill.came(waiting.since)
         self._waits += waiting.amount
         if self._waits.reaches(GATHER):
             self._stirred.set()
@@ -206,17 +206,17 @@ class Acceptor:
 
     def _fill(self, batch: list[Waiting]) -> None:
         """Put what else waits into a batch that has its first webhook, and note whether much comes in."""
+        now = asyncio.get_running_loop().time()
         amount = batch[0].amount
         self._waits -= amount
         while not self._waiting.empty() and not amount.reaches(MOST_IN_BATCH):
             waiting = self._waiting.get_nowait()
             self._waits -= waiting.amount
             if waiting.answer.done():  # its request has given up and was told to come again
-                self._undecided -= 1
+                self._standstill.decided(1, now, kept=False)
                 continue
             batch.append(waiting)
             amount += waiting.amount
-        now = asyncio.get_running_loop().time()
         waited = now - batch[0].since
         if amount.reaches(PRESSING) or waited >= PRESSING_WAIT_SECONDS:
             self._pressed_until = now + PRESSED_FOR_SECONDS
@@ -232,13 +232,22 @@ class Acceptor:
                 return [away]
         except (*REFUSED, UnicodeEncodeError, PydanticSerializationError) as refused:
             if len(webhooks) == 1:
-                log.warning("webhook.quarantined", reason=type(refused).__name__)
-                return await self._commit([_put_aside(webhooks[0], type(refused).__name__)])
+                return [await self._quarantine(webhooks[0], type(refused).__name__)]
         return [(await self._commit_or_split([it]))[0] for it in webhooks]
+
+    async def _quarantine(self, webhook: Webhook, reason: str) -> Accepted | StoreUnavailable:
+        try:
+            [answer] = await self._commit([_put_aside(webhook, reason)])
+        except REFUSED as again:  # nothing of it stands in there: the database refuses whatever comes
+            return StoreUnavailable(f"store: {type(again).__name__}")
+        log.warning("webhook.quarantined", reason=reason)
+        return answer
 
     async def _commit(self, webhooks: Sequence[Webhook]) -> list[Accepted]:
         try:
             plans, slugs = await afresh(lambda: self._transact(webhooks))
+        except asyncpg.UniqueViolationError as taken:  # no webhook's fault: a sequence is behind its table, say
+            raise StoreUnavailable(f"store: {type(taken).__name__}") from taken
         except REFUSED:
             raise
         except asyncpg.PostgresError as error:

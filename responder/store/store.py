@@ -17,6 +17,7 @@ import asyncpg
 import structlog
 
 from responder.errors import StoreUnavailable, UsageError
+from responder.store.fit import refuse_pooler, refuse_unfit
 from responder.store.lineage import notice
 
 FOR_WEBHOOKS = 3  # connections that only acceptance takes: it must not stand in line behind hundreds of looks
@@ -30,7 +31,6 @@ COMMAND_SECONDS = 30.0
 CLOSE_SECONDS = 2.0
 ANOTHER_SECONDS = 2.0  # to learn whether a standby answers
 LET_GO_SECONDS = 1.0
-OLDEST_SERVER = 13
 SCHEMES = ("postgresql", "postgres")
 EXPECTED = "expected postgresql://user:…@host/db, or …/db?host=/run/postgresql for a socket"
 
@@ -47,11 +47,17 @@ GONE = (
     asyncpg.ReadOnlySQLTransactionError,  # the former primary after a failover
     asyncpg.LockNotAvailableError,
 )
-# Of a database that did let us in: restored, failed over or reloaded half-way. At the first connection it is a mistake.
-NOT_LET_IN = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
+# Of a database that did let us in: restored, failed over or reloaded half-way. At the first use it is a mistake.
+NOT_LET_IN = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.UndefinedTableError,
+)
 SESSION = {
     "application_name": "responder",
     "timezone": "UTC",
+    "default_transaction_isolation": "read committed",  # whatever the role says: what is read behind a lock must be new
     "lock_timeout": "1500",  # a frozen replica may hold a lock: who waits for it must not keep the others waiting
     "idle_in_transaction_session_timeout": "5000",  # and it loses that lock when it stays frozen
 }
@@ -60,6 +66,8 @@ SESSION = {
 END_FROZEN = """select pid, pg_terminate_backend(pid) from pg_stat_activity where application_name = 'responder' and usename = current_user
                 and datname = current_database() and pid <> pg_backend_pid() and xact_start is not null
                 and wait_event = 'ClientRead' and state = 'active' and state_change < now() - interval '5 s'"""
+# Where server or role say `off`, a commit is answered before it is on the disk, and a crash of the server takes it back.
+DURABLE = "select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'"
 LESS_THAN_A_PRIMARY = ("any", "read-only", "standby", "prefer-standby")
 NO_PRIMARY = (
     "only a standby or a read-only server answers; expected the primary: promote it, or add the primary's address to "
@@ -115,9 +123,7 @@ class Store:
         store = cls(await _pool(dsn, redact), redact=redact)
         try:
             async with store.connection() as connection:
-                version = connection.get_server_version().major
-            if version < OLDEST_SERVER:
-                raise UsageError(f"store: PostgreSQL {version} found; {OLDEST_SERVER} or newer is needed")
+                await refuse_unfit(connection)
         except BaseException:  # cancelled too: a pool that nobody gets must not stay open
             await store.close()
             raise
@@ -257,6 +263,7 @@ async def _pool(dsn: str, redact: Callable[[str], str]) -> asyncpg.Pool:
     except asyncpg.TargetServerAttributeNotMatched as standby:
         raise StoreUnavailable(f"store: {NO_PRIMARY}") from standby
     except GONE as gone:
+        refuse_pooler(gone)
         raise StoreUnavailable(f"store: {await _why(dsn, gone)}") from gone
     except asyncpg.PostgresError as refused:
         raise UsageError(f"RESPONDER_DATABASE_URL: {redact(str(refused))}; {EXPECTED}") from refused
@@ -301,6 +308,7 @@ async def _acquired(pool: asyncpg.Pool) -> AsyncIterator[Any]:
 
 async def _prepared(connection: Any) -> None:
     await _speak_json(connection)
+    await connection.execute(DURABLE)
     await notice(connection)
 
 

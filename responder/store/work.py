@@ -21,7 +21,9 @@ ASKED_AGAIN = """on conflict (kind, key) do update set asked = w.asked + 1, grav
              payload = w.payload || case when w.held and excluded.payload <> '{}' then
                  jsonb_build_object('asked', coalesce(w.payload->'asked', '{}') || excluded.payload) else excluded.payload end,
              due_at = case when w.held then w.due_at else least(w.due_at, excluded.due_at) end"""
-WAKE = f"pg_notify('{CHANNEL}', '')"
+# Of all databases of the server there is one queue, which any client that stands still in a transaction fills, and then
+# nobody commits who notifies. Without a wake-up the work is found a second later.
+WAKE = f"case when pg_notification_queue_usage() < 0.5 then pg_notify('{CHANNEL}', '') end"
 ASK = f"""with asked as (insert into work as w (kind, key, due_at, gravity, payload)
          select kind, key, now() + make_interval(secs => $4), gravity, $5 from unnest($1::text[], $2::text[], $3::smallint[]) as a (kind, key, gravity)
          order by 1, 2 {ASKED_AGAIN})

@@ -39,14 +39,14 @@ class Vitals:
         """None when all is well."""
         if not await self.desk.store.writable():
             return NOT_WRITABLE
-        if self.embedded is not None and self.embedded.free_disk_bytes() < LOW_DISK_BYTES:
-            return f"less than {LOW_DISK_BYTES >> 20} MB of disk is free in {self.embedded.data_dir}"
+        if self.embedded is not None and (why := _why_no_room(self.embedded)):
+            return why
         if not self.desk.packs:
             return "no rules are loaded"
         if asyncio.get_running_loop().time() - self.worker.moved_at > STILL_MOVING_SECONDS:
             return f"no work was claimed for {STILL_MOVING_SECONDS:.0f} s"
         if self.acceptor.stuck_seconds > STUCK_SECONDS:
-            return f"webhooks wait, and none was committed or refused for {STUCK_SECONDS:.0f} s"
+            return f"webhooks come, and none was committed for {STUCK_SECONDS:.0f} s"
         try:
             async with asyncio.timeout(STUCK_KNOWN_WITHIN_SECONDS):
                 stuck = await self.worker.stuck()
@@ -101,3 +101,12 @@ class Vitals:
             self.desk.metrics.subscription_active.labels(one.id).set(one.active)
         if self.desk.hears_pagerduty and self.desk.pagerduty is not None and not subscriptions:
             self.desk.metrics.subscription_active.labels("none").set(0)
+
+
+def _why_no_room(embedded: EmbeddedPostgres) -> str | None:
+    try:
+        if embedded.free_disk_bytes() < LOW_DISK_BYTES:
+            return f"less than {LOW_DISK_BYTES >> 20} MB of disk is free in {embedded.data_dir}"
+    except StoreUnavailable as gone:
+        return str(gone)
+    return None

@@ -166,6 +166,16 @@ async def test_free_disk_and_memory_are_told(used_dir: Path) -> None:
     assert 10_000_000 < resident < 100_000_000
 
 
+async def test_a_data_folder_that_is_gone_is_said_and_may_come_back(used_dir: Path) -> None:
+    async with store_in(used_dir) as store:
+        away = used_dir.rename(used_dir.with_name("away"))
+        with pytest.raises(StoreUnavailable, match=f"store: {used_dir} cannot be reached: No such file"):
+            store.free_disk_bytes()
+        away.rename(used_dir)
+
+        assert store.free_disk_bytes() > 0
+
+
 async def test_neither_statements_nor_data_reach_the_log(used_dir: Path, eventually: Wait) -> None:
     async with store_in(used_dir) as store:
         with pytest.raises(asyncpg.PostgresError):

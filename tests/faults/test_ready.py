@@ -81,7 +81,7 @@ async def test_webhooks_that_hang_in_the_database_are_said(database_url: str) ->
                         await asyncio.sleep(0.02)
                 send(pids, signal.SIGSTOP)
             try:
-                await becomes(world, daemon, "webhooks wait, and none was committed or refused for 10 s")
+                await becomes(world, daemon, "webhooks come, and none was committed for 10 s")
             finally:
                 send(pids, signal.SIGCONT)
         await becomes(world, daemon, "")

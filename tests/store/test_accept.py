@@ -24,9 +24,23 @@ from responder.store import accept
 from responder.store.accept import GATHER, MOST_IN_BATCH, MOST_WAITING, PRESSING, Acceptor, lock_of
 from responder.store.accept_sql import LOCK
 from responder.store.accept_write import TOLD
+from responder.store.migrate import migrate
 from responder.store.store import FOR_THE_REST, Store
-from responder.store.work import CHANNEL
-from tests.conftest import START
+from responder.store.work import CHANNEL, Ask, ask
+from tests.conftest import START, fresh_database
+from tests.systems.plugin import Postgres
+
+REFUSES_ALL = """create function refuses_all() returns trigger language plpgsql as
+                 $$ begin raise sqlstate '54000'; end $$;
+                 create trigger refuses_all before insert on webhooks execute function refuses_all()"""
+
+
+@pytest.fixture
+async def embedded_store(embedded_database: str) -> AsyncIterator[Store]:
+    opened = await Store.open(embedded_database, redact=lambda text: text)
+    await migrate(opened)
+    yield opened
+    await opened.close()
 
 
 def acceptor_of(store: Store, **more: Any) -> Acceptor:
@@ -46,6 +60,25 @@ async def accepting(store: Store, **more: Any) -> AsyncIterator[Acceptor]:
 async def rows(store: Store, query: str) -> list[tuple[Any, ...]]:
     async with store.connection() as connection:
         return [tuple(row) for row in await connection.fetch(query)]
+
+
+async def test_webhooks_that_the_store_refuses_stand_still_until_it_takes_one(
+    store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    async with store.connection() as connection:
+        await connection.execute("alter table alerts rename to not_ours")
+    async with accepting(store) as acceptor:
+        with pytest.raises(StoreUnavailable, match="UndefinedTableError"):
+            await acceptor.accept(webhook(alert()))
+        await asyncio.sleep(0)
+        refused = acceptor.stuck_seconds
+        async with store.connection() as connection:
+            await connection.execute("alter table not_ours rename to alerts")
+        await acceptor.accept(webhook(alert()))
+        await asyncio.sleep(0)
+
+        assert refused > 0
+        assert acceptor.stuck_seconds == 0
 
 
 async def test_an_accepted_alert_is_an_incident_with_work(
@@ -220,6 +253,70 @@ async def test_a_poisonous_webhook_fails_alone(
 
     assert [(it.result().accepted, it.result().quarantined) for it in answers] == [(1, 0), (0, 1), (1, 0)]
     assert await rows(store, "select reason from quarantine") == [(f"the store refused it: {why}",)]
+
+
+async def test_a_database_that_refuses_whatever_comes_is_to_blame_itself(
+    embedded_store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    """As one does that has to be vacuumed before it runs out of transaction ids."""
+    async with embedded_store.connection() as connection:
+        await connection.execute(REFUSES_ALL)
+    async with accepting(embedded_store) as acceptor:
+        with pytest.raises(StoreUnavailable, match="ProgramLimitExceededError"):
+            await acceptor.accept(webhook(alert("aa")))
+        async with embedded_store.connection() as connection:
+            await connection.execute("drop trigger refuses_all on webhooks")
+
+        assert (await acceptor.accept(webhook(alert("aa")))).accepted == 1
+
+
+async def test_numbers_that_are_taken_already_put_no_webhook_aside(
+    embedded_store: Store, alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    """A replica by logical replication has the rows, and its sequences begin at one."""
+    async with accepting(embedded_store) as acceptor:
+        await acceptor.accept(webhook(alert("aa"), group=b"g"))
+        async with embedded_store.connection() as connection:
+            await connection.execute("alter sequence incident_number restart")
+        with pytest.raises(StoreUnavailable, match="UniqueViolationError"):
+            await acceptor.accept(webhook(alert("aa"), group=b"h"))
+
+        assert (await acceptor.accept(webhook(alert("aa"), group=b"h"))).incidents == ("inc-0002",)
+    assert await rows(embedded_store, "select id from quarantine") == []
+
+
+async def test_notifications_that_another_client_keeps_from_being_read_keep_no_webhook_out(
+    start_embedded_postgres: Callable[..., Postgres], alert: Callable[..., Alert], webhook: Callable[..., Webhook]
+) -> None:
+    server = start_embedded_postgres(max_notify_queue_pages=64)
+    async with fresh_database(server.dsn) as address, full_of_notifications(server.dsn):
+        store = await Store.open(address, redact=lambda text: text)
+        await migrate(store)
+        async with accepting(store) as acceptor:
+            answer = await acceptor.accept(webhook(alert("aa")))
+        async with store.connection() as connection:
+            await ask(connection, [Ask(kind="settle", key="1")])
+
+        assert (answer.accepted, answer.quarantined) == (1, 0)
+        assert await rows(store, "select kind from work order by 1") == [("link",), ("respond",), ("settle",)]
+        await store.close()
+
+
+@asynccontextmanager
+async def full_of_notifications(server: str) -> AsyncIterator[None]:
+    """A client of another database listens and stands still in a transaction."""
+    idle, busy = await asyncpg.connect(server), await asyncpg.connect(server)
+    await idle.execute("listen anything")
+    await idle.execute("begin")
+    await idle.execute("select 1")
+    with contextlib.suppress(asyncpg.ProgramLimitExceededError):
+        while True:
+            await busy.execute("select pg_notify('anything', repeat('x', 7900) || n) from generate_series(1, 10) n")
+    try:
+        yield
+    finally:
+        await idle.close()
+        await busy.close()
 
 
 async def test_a_full_queue_is_said_at_once(

@@ -75,6 +75,27 @@ async def test_a_replica_that_goes_on_in_its_transaction_keeps_its_lock(
     assert await locks(store)
 
 
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ("create role of_somebody; set local role of_somebody", "InsufficientPrivilegeError"),
+        ("alter table work rename to as_it_was", "UndefinedTableError"),
+    ],
+)
+async def test_a_right_or_a_table_that_is_gone_may_come_back(store: Store, changed: str, why: str) -> None:
+    with pytest.raises(StoreUnavailable, match=why):
+        await looks(store, behind=changed)
+
+    await looks(store)
+
+
+async def looks(store: Store, *, behind: str = "select") -> None:
+    """Behind a change that a failure takes back."""
+    async with store.transaction() as connection:
+        await connection.execute(behind)
+        await connection.fetch("select id from work")
+
+
 async def test_a_store_that_was_not_reached_yet_has_nothing_until_it_takes_another_over(database: str) -> None:
     store = Store(redact=lambda text: text)
 
