@@ -89,8 +89,8 @@ def application(site: Site) -> web.Application:
 
 
 def malformed_requests() -> logging.Logger:
-    """For what the HTTP parser refuses, which no handler sees: its own log would quote the request, credentials
-    included."""
+    """For what the HTTP parser refuses, and who goes in the middle, which no handler sees: its own log would quote
+    the request, credentials included."""
     logger = logging.Logger(__name__)
     logger.addHandler(_Refusals())
     return logger
@@ -102,6 +102,8 @@ class _Refusals(logging.Handler):
         kind = record.exc_info[0] if record.exc_info else None
         if kind is not None and issubclass(kind, HttpProcessingError):
             log.warning("request.refused", path="", status=400, why=f"malformed HTTP: {kind.__name__}")
+        elif kind is not None and issubclass(kind, ConnectionError):
+            log.debug("request.gone", why=kind.__name__)
         else:
             log.error("request.failed", path="", why=kind.__name__ if kind else record.levelname)
 
