@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
 
@@ -17,6 +17,7 @@ BREACH = "breach"  # the state of such a link while it holds its incident open
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # https://www.crockford.com/base32.html
 DRILL = "responder_drill"  # the label of alerts by which somebody tries out whether all of it works
 MARKER = "[responder:{name}:{slug}]"
+FIRST_START = datetime(1970, 1, 1, tzinfo=UTC)  # Go's zero time, in year 1, is a sender's way to say nothing
 ANY_MARKER = r"\[responder:[^\[\]\s]{1,200}\]"  # of any installation or version: none may answer another's reports
 
 
@@ -118,8 +119,9 @@ class Incident:
 
     @property
     def onset(self) -> datetime:
-        """When the first of its alerts started."""
-        return min((it.alert.starts_at for it in self.alerts), default=self.opened_at)
+        """When the first of its alerts started; of those that say when."""
+        starts = [it.alert.starts_at for it in self.alerts if it.alert.starts_at >= FIRST_START]
+        return min(starts, default=self.opened_at)
 
 
 def slug_of(number: int) -> str:

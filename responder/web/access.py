@@ -12,7 +12,26 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
+# What proxies, load balancers and tunnels say of whom they speak for; and whatever begins like the first.
+FORWARDED_BEGINS = "x-forwarded"
+FORWARDED = frozenset(
+    {
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-original-forwarded-for",
+        "x-original-host",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "fastly-client-ip",
+        "fly-client-ip",
+        "x-appengine-user-ip",
+        "x-azure-clientip",
+        "x-envoy-external-address",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +83,12 @@ def _token_in(header: str) -> str:
 
 
 def _is_local(headers: Mapping[str, str]) -> bool:
-    return not any(name in headers for name in FORWARDED) and is_loopback(_host_in(headers.get("Host", "")))
+    return not any(map(_is_forwarding, headers)) and is_loopback(_host_in(headers.get("Host", "")))
+
+
+def _is_forwarding(name: str) -> bool:
+    name = name.lower()
+    return name in FORWARDED or name.startswith(FORWARDED_BEGINS)
 
 
 def _host_in(header: str) -> str:

@@ -27,6 +27,10 @@ QUEUE = 4096  # in the kernel; a connection that finds it full comes again after
 UNREAD_FOR_MS = 10_000
 READ_AT_ONCE_BYTES = 16 * 1024
 READ_AT_ONCE_IN_CHUNKS_BYTES = 4 * 1024
+PARSED_IN_A_THREAD_BYTES = 32 * 1024  # more than a group of 50
+PARSED_CAREFULLY_BYTES = 4 * 1024  # nothing but short secrets takes 4 ms a KiB, a thousand times as long as other text
+HELD_UP_SECONDS = 0.03
+CAREFUL_SECONDS = 60.0
 SAID_AGAIN_SECONDS = 60.0
 log = structlog.get_logger()
 
@@ -65,6 +69,7 @@ class Room:
         self._bytes = 0
         self._parser = asyncio.Lock()
         self._said_at = float("-inf")
+        self._careful_until = float("-inf")
 
     async def listen(self, server: web.Server, host: str, port: int) -> asyncio.Server:
         """Serve on this address, the port chosen by the system where it is 0; raises OSError."""
@@ -119,6 +124,22 @@ class Room:
                 yield
         finally:
             self._bytes -= size
+
+    def may_hold_up(self, size: int) -> bool:
+        """Whether a body of so many bytes could keep others waiting if the loop itself parsed it."""
+        careful = asyncio.get_running_loop().time() < self._careful_until
+        return size > (PARSED_CAREFULLY_BYTES if careful else PARSED_IN_A_THREAD_BYTES)
+
+    @contextlib.contextmanager
+    def holding_up(self) -> Iterator[None]:
+        """While the loop parses a body. One that takes long is seldom alone: the next ones are given less."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            yield
+        finally:
+            if loop.time() - began > HELD_UP_SECONDS:
+                self._careful_until = loop.time() + CAREFUL_SECONDS
 
     def _give_one_up(self) -> None:
         if self._bytes > self._most_bytes and self._arriving:

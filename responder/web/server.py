@@ -7,7 +7,6 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 from aiohttp import web
@@ -22,6 +21,7 @@ from responder.web.access import Access
 from responder.web.api import PREFIX, Api, answer
 from responder.web.diagnose import DiagnoseApi
 from responder.web.openapi import openapi
+from responder.web.pages import STATIC
 from responder.web.room import Room
 from responder.web.rules import RulesApi
 from responder.web.views import Views
@@ -29,7 +29,7 @@ from responder.web.webhooks import RETRY_AFTER_SECONDS, Reception, Refused, rece
 
 MAX_BODY_BYTES = 1024 * 1024
 READ_WITHIN_SECONDS = 3.0
-STATIC = Path(__file__).parent / "static"
+STYLE = STATIC / "responder.css"
 SECURITY = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self' data:; "
@@ -76,7 +76,7 @@ def application(site: Site) -> web.Application:
     app.router.add_get("/targets", pages(_page(site.views.targets)))
     app.router.add_get("/rules", pages(_page(site.views.rules)))
     app.router.add_get("/quarantine", pages(_page(site.views.quarantine)))
-    app.router.add_static("/static", STATIC)
+    app.router.add_get(f"/static/{STYLE.name}", _style())
     site.api.add_to(app.router, pages)
     site.rules.add_to(app.router, guarded)
     site.diagnose.add_to(app.router, guarded)
@@ -89,8 +89,8 @@ def application(site: Site) -> web.Application:
 
 
 def malformed_requests() -> logging.Logger:
-    """For what the HTTP parser refuses, which no handler sees: its own log would quote the request, credentials
-    included."""
+    """For what the HTTP parser refuses, and who goes in the middle, which no handler sees: its own log would quote
+    the request, credentials included."""
     logger = logging.Logger(__name__)
     logger.addHandler(_Refusals())
     return logger
@@ -102,6 +102,8 @@ class _Refusals(logging.Handler):
         kind = record.exc_info[0] if record.exc_info else None
         if kind is not None and issubclass(kind, HttpProcessingError):
             log.warning("request.refused", path="", status=400, why=f"malformed HTTP: {kind.__name__}")
+        elif kind is not None and issubclass(kind, ConnectionError):
+            log.debug("request.gone", why=kind.__name__)
         else:
             log.error("request.failed", path="", why=kind.__name__ if kind else record.levelname)
 
@@ -194,6 +196,17 @@ def _page(view: Callable[[web.Request], Awaitable[tuple[int, str]]]) -> Handler:
     return handle
 
 
+def _style() -> Handler:
+    """As it was at the start: a file server would also take ranges and dates, which strangers can choose."""
+    text = STYLE.read_text()
+
+    async def handle(_: web.Request) -> web.StreamResponse:
+        headers = {"Cache-Control": "max-age=300", "X-Content-Type-Options": "nosniff"}
+        return web.Response(text=text, content_type="text/css", headers=headers)
+
+    return handle
+
+
 async def _described(_: web.Request) -> web.StreamResponse:
     return answer(openapi())
 
@@ -213,7 +226,15 @@ def _readyz(site: Site) -> Handler:
 def _metrics(site: Site) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         await site.measure()
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(site.metrics.registry), headers={"Content-Type": content_type})
+        try:
+            body, content_type = _exposition(site.metrics, request.headers.get("Accept", ""))
+        except TypeError:  # it compares versions by their numbers, whatever stands there
+            body, content_type = _exposition(site.metrics, "")
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     return handle
+
+
+def _exposition(metrics: Metrics, accept: str) -> tuple[bytes, str]:
+    encode, content_type = choose_encoder(accept)
+    return encode(metrics.registry), content_type

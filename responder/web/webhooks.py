@@ -38,7 +38,6 @@ from responder.web.room import NoRoom, Room
 BODY_WITHIN_SECONDS = 7.0  # with the time to read the answer under ten seconds
 FREE_CHUNKS = 1000
 LEAST_CHUNK_BYTES = 16  # on average; each costs as much as a small request, and honest senders' have thousands of bytes
-PARSED_IN_A_THREAD_BYTES = 128 * 1024
 RETRY_AFTER_SECONDS = "5"
 NOT_CONFIGURED_AGAIN_SECONDS = "60"
 NEVER_NAMED = ("pagerduty",)  # there is one account
@@ -244,10 +243,11 @@ def _refuse_over(size: int, limit: int) -> None:
 async def _parsed(source: Source, post: Post, reception: Reception, until: float) -> Webhook:
     """A large body full of what must be redacted can take seconds: it gets a thread, so that others are answered."""
     try:
-        if len(post.body) > PARSED_IN_A_THREAD_BYTES:
+        if reception.room.may_hold_up(len(post.body)):
             async with reception.room.parsing(len(post.body), until):
                 return await asyncio.to_thread(source.parse, post, reception.redactor, LIMITS)
-        return source.parse(post, reception.redactor, LIMITS)
+        with reception.room.holding_up():
+            return source.parse(post, reception.redactor, LIMITS)
     except UnreadableBody as unreadable:
         raise Refused(400, str(unreadable)) from unreadable
     except UnknownSender as unknown:

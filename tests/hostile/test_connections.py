@@ -12,6 +12,7 @@ import pytest
 from responder.web.room import MOST_BYTES, MOST_CONNECTIONS, TAKEN_AT_ONCE
 from tests.faults.daemon import Daemon
 from tests.faults.sizes import size
+from tests.faults.world import until
 from tests.hostile.attack import (
     MB,
     Answer,
@@ -21,6 +22,7 @@ from tests.hostile.attack import (
     attacked,
     bearer,
     connected,
+    established,
     gone,
     head,
     raise_own_limit,
@@ -114,6 +116,22 @@ async def test_a_stranger_with_a_slow_body_is_refused_at_once_and_closed(
 
 
 @pytest.mark.timeout(180)
+async def test_who_goes_in_the_middle_of_a_body_is_no_bug_of_ours(daemon: Daemon) -> None:
+    start = head("/webhooks/pagerduty", "X-PagerDuty-Signature: v1=aa", "Content-Length: 100") + b"{"
+    before = len(daemon.events("request.failed"))
+
+    async with attacked(daemon, f"{SLOW} × half a body, then gone") as attack:
+        for _ in range(SLOW):
+            async with connected(daemon) as (_, writer):
+                writer.write(start)
+                await writer.drain()
+                await asyncio.sleep(0.02)  # it is read
+        attack.saw(Answer(status=0))
+    await until(lambda: not established(daemon))
+
+    assert len(daemon.events("request.failed")) == before
+
+
 async def test_idle_connections_make_room_for_who_asks_something(daemon: Daemon) -> None:
     most = 0
 

@@ -3,6 +3,7 @@ but secrets, which takes the longest to read."""
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -112,6 +113,20 @@ async def test_characters_that_lie_are_taken_out(daemon: Daemon) -> None:
     assert labels["lies"] == annotations["summary"] == "red esrever zerowidth bell C1 a\nb \nline"
     listing = await ask(daemon, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert not any(it in listing.body.decode() for it in "\x1b\u202e\u200b\x07")
+
+
+@pytest.mark.parametrize("size", [30, 100])
+async def test_bodies_of_nothing_but_short_secrets_delay_nobody(daemon: Daemon, size: int) -> None:
+    short = [base64.b64encode(f"password={number:04}".encode()).decode() for number in range(50 * size)]
+    raw = json.dumps(short).encode()
+    number = 1200 // size
+
+    async with attacked(daemon, f"{number} × {size} kB of short secrets in base64", most_mb=60) as attack:
+        answers = await all_of(ask(daemon, request(PATH, raw, bearer()), within_seconds=60) for _ in range(number))
+        attack.saw(*answers)
+
+    assert {it.status for it in answers} <= {202, 503}
+    assert 202 in {it.status for it in answers}
 
 
 @pytest.mark.parametrize(

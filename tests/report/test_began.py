@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -91,3 +91,12 @@ def test_when_it_began_stays_known_until_it_comes_back() -> None:
 
     assert report(former=first).onset == ended.onset == before_onset(hours=3)
     assert report(former=ended).onset == ONSET
+
+
+def test_a_start_in_year_1_says_nothing_of_when_it_began() -> None:
+    unsaid = alert(at=datetime(1, 1, 1, tzinfo=UTC))
+
+    alone = report(incident=incident(unsaid), verdicts=())
+    beside = report(incident=incident(unsaid, alert("Other")), verdicts=())
+
+    assert (alone.onset, beside.onset) == (incident().opened_at, ONSET)

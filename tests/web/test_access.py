@@ -22,6 +22,8 @@ LOCAL = {"Host": "127.0.0.1:8080"}
         pytest.param(Access(), {}, 403, id="no host"),
         pytest.param(Access(), LOCAL | {"X-Forwarded-For": "1.2.3.4"}, 403, id="a proxy brought it"),
         pytest.param(Access(), LOCAL | {"Forwarded": "for=1.2.3.4"}, 403, id="another proxy brought it"),
+        pytest.param(Access(), LOCAL | {"x-forwarded-server": "proxy"}, 403, id="a proxy that names only itself"),
+        pytest.param(Access(), LOCAL | {"CF-Connecting-IP": "1.2.3.4"}, 403, id="a tunnel brought it"),
         pytest.param(Access(loopback=False), LOCAL, 403, id="we listen to everybody"),
         pytest.param(Access(loopback=False, open_to_all=True), {"Host": "x"}, None, id="it is open by choice"),
         pytest.param(Access(tokens=("t",)), LOCAL, 401, id="a token is set, so it is asked for"),

@@ -23,8 +23,8 @@ from responder.rules.packs import Loaded
 from responder.store.accept import ANSWER_WITHIN_SECONDS, Acceptor
 from responder.telemetry import Metrics
 from responder.web import webhooks
-from responder.web.room import Room
-from responder.web.webhooks import PARSED_IN_A_THREAD_BYTES, Reception, Refused, receive
+from responder.web.room import PARSED_IN_A_THREAD_BYTES, Room
+from responder.web.webhooks import Reception, Refused, receive
 from tests.conftest import START
 from tests.systems.plugin import LOOPBACK
 

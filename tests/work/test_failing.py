@@ -58,3 +58,18 @@ async def test_what_was_found_before_it_failed_stays_with_its_severity(
     assert note.startswith("P1 · Resolved · responder failed to examine this incident")
     assert "  1. HTTP 503 in" in note
     assert await it.rows("select severity, jsonb_array_length(severities) > 0 from incidents") == [("P1", True)]
+
+
+async def test_its_page_says_so_too(world: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Look, "read", _fails)
+    it = await world()
+    incident = await it.page()
+    await it.post()
+    await it.until(lambda: it.notes(incident))
+
+    async with it.http.get(f"{it.daemon.url}/incidents/inc-0001") as answer:
+        page = await answer.text()
+
+    assert answer.status == 200
+    assert "responder failed to examine this incident; its alerts: ApiDown" in page
+    assert "Decided by nothing: responder failed" in page
