@@ -130,11 +130,11 @@ async def _verified(desk: Desk, sink: Sink, begun: Begun, markers: Sequence[str]
     if rest > 0:
         return Next(in_seconds=rest, waits_for="to list it once more")
     try:
-        await verify(desk.store, sink, begun, markers=markers, on_duplicate=_counted(desk, sink))
+        is_another = await verify(desk.store, sink, begun, markers=markers, on_duplicate=_counted(desk, sink))
     except CouldNotLook as unread:
         log.warning("delivery.not_verified", incident=begun.slug, sink=sink.name, why=str(unread))
         return Next(in_seconds=VERIFY_AFTER_SECONDS, waits_for="to list it once more")
-    return OVER
+    return Next(in_seconds=0.0, waits_for="to write the newest text on the elder one") if is_another else OVER
 
 
 def _reason(begun: Begun, report: Report) -> DeliveryReason | None:
