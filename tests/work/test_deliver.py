@@ -49,3 +49,25 @@ async def test_one_that_is_asked_for_meanwhile_is_still_made_later(world: Start)
     assert 800 < after.in_seconds <= 900
     assert "answered 400" in after.waits_for
     assert it.notes(incident) == []
+
+
+async def test_the_newest_text_is_written_on_the_elder_of_two(world: Start) -> None:
+    it = await world()
+    incident = await it.page()
+    it.pagerduty.fault("POST /incidents/*/notes", "reset", store=False)
+    await it.post()
+    await it.until(lambda: it.events("delivery.sent"))
+    (said,) = it.notes(incident)
+    elder = it.pagerduty.add_note(incident, f"stored late {said[said.rindex('[responder:') :]}")
+    elder.created_at -= timedelta(minutes=5)
+    it.pagerduty.account.incidents[incident].notes.sort(key=lambda note: note.created_at)
+    await it.rows("update deliveries set delivered_at = now() - interval '1 minute' returning 1")
+    (row,) = (await it.rows("select id from deliveries"))[0]
+
+    found, again = [
+        await deliver(Claimed(id=0, kind="", key=str(row), attempt=10**6 + n, failures=0), it.daemon.desk)
+        for n in range(2)
+    ]
+
+    assert (found.in_seconds, again.in_seconds) == (0.0, None)
+    assert it.notes(incident) == [said]
