@@ -1,9 +1,11 @@
-"""What a sink refused once is tried again, when whoever could mend it has had time to."""
+"""What a sink refused or put off is tried again, when it or whoever could mend it has had time to."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -71,3 +73,30 @@ async def test_the_newest_text_is_written_on_the_elder_of_two(world: Start) -> N
 
     assert (found.in_seconds, again.in_seconds) == (0.0, None)
     assert it.notes(incident) == [said]
+
+
+async def test_what_asks_meanwhile_does_not_hurry_a_sink_that_asked_for_time(world: Start) -> None:
+    it = await world()
+    await it.page()
+    it.pagerduty.fault("POST /incidents/*/notes", "status", status=401, times=None)
+    await it.post()
+    await it.until(lambda: it.events("delivery.postponed"))
+    resting: list[tuple[str, dict[str, Any]]] = []
+    async with asyncio.timeout(30):
+        while not resting:
+            resting = await it.rows("select key, payload from work where kind = 'deliver:pagerduty_note' and not held")
+    key, payload = resting[0]
+
+    def asked(n: int, **more: object) -> Claimed:
+        return Claimed(id=0, kind="", key=key, attempt=10**6 + n, failures=0, payload=payload | more)
+
+    again_at, rank, why = payload["failed"]
+    sent = [len(it.pagerduty.asked("POST *"))]
+    hurried = await deliver(asked(0), it.daemon.desk)
+    sent.append(len(it.pagerduty.asked("POST *")))
+    await deliver(asked(1, failed=[again_at, rank + 1, why]), it.daemon.desk)  # it was milder when it failed
+    sent.append(len(it.pagerduty.asked("POST *")))
+
+    assert hurried.in_seconds is not None
+    assert 0 < hurried.in_seconds <= 60
+    assert (hurried.waits_for, sent) == (why, [sent[0], sent[0], sent[0] + 1])
