@@ -156,7 +156,7 @@ async def verify(
     """List the object once more and keep only the oldest of ours. True where that is another one than the ledger knew:
     the newest text is to be written on it.
 
-    Raises CouldNotLook, also while the list is behind or a younger one cannot be deleted: then it is to be listed again.
+    Raises CouldNotLook, also while the list is behind or a younger one stays for now: then it is to be listed again.
     """
     delivery = begun.delivery
     ours = await sink.find(delivery.object, markers)

@@ -65,7 +65,9 @@ async def test_each_request_asks_for_one_turn_and_keeps_time_for_its_answer(page
     assert shared.taken == [4.0] * 3
 
 
-async def test_what_is_sent_once_more_over_a_new_connection_waits_for_one_more_turn(pagerduty: StandInPagerDuty) -> None:
+async def test_what_is_sent_once_more_takes_one_more_turn(
+    pagerduty: StandInPagerDuty,
+) -> None:
     shared = Shared()
     pagerduty.fault("GET /users/me", "reset")
 
