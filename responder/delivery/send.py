@@ -140,7 +140,8 @@ async def send(
     except DeliveryRefused as refused:
         state = "gone" if refused.gone else "failed"
         doubtful = is_doubtful(delivery) and delivery.foreign_id is None
-        await ledger.aside(store, delivery, state=state, why=str(refused), digest=digest, is_doubtful=doubtful)
+        why = str(refused)
+        await ledger.aside(store, delivery, state=state, why=why, digest=digest, is_doubtful=doubtful, is_unsent=True)
         again = None if refused.gone else REFUSED_AGAIN_SECONDS
         return Sent(outcome="gone" if refused.gone else "refused", again_in=again, why=str(refused))
 
@@ -247,6 +248,7 @@ class _Sending:
                 return await self._adopt(ours)
         if self.begun.continued_in is not None:
             raise DeliveryRefused("nothing of it is shown here, and another incident goes on for it", gone=True)
+        self.deadline.left()  # a list that hung must not use up the one blind post
         if not await ledger.sending(self.store, delivery, uncertain=doubtful, tag=tag):
             raise LeaseLost(f"delivery {delivery.id}")
         log.debug("delivery.sending", sink=self.sink.name)

@@ -162,8 +162,8 @@ async def aside(
     """Write down why it is not visible; False when the fence has moved.
 
     `digest`: of a report that was refused. `is_doubtful`: one may be there all the same, which is remembered with the
-    moment when it first was so. `is_unsent`: nothing left this time, so a post that was to be the only blind one is not
-    used up.
+    moment when it first was so. `is_unsent`: nothing was taken this time, so a post that was to be the only blind one is
+    not used up.
     """
     async with store.connection() as connection:
         done = await connection.fetchval(

@@ -332,6 +332,33 @@ async def test_what_stays_unreadable_is_posted_blindly_only_once(desk: Desk) -> 
     assert len(desk.notes) == 1
 
 
+async def test_a_blind_post_that_was_refused_is_not_the_one(desk: Desk) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=False)
+    await desk.send()
+    await desk.age_uncertainty(timedelta(minutes=11))
+    desk.pagerduty.fault("GET /incidents/*/notes", "status", status=500, times=None)
+    desk.pagerduty.fault("POST /incidents/*/notes", "status", status=400, times=2)  # whole, and short
+
+    outcomes = [(await desk.send()).outcome for _ in range(2)]
+
+    assert outcomes == ["refused", "delivered"]
+    assert [MAY_BE_A_DUPLICATE in note for note in desk.notes] == [True]
+
+
+async def test_a_blind_post_that_there_was_no_time_for_is_not_the_one(desk: Desk) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=False)
+    await desk.send()
+    await desk.age_uncertainty(timedelta(minutes=11))
+    desk.pagerduty.fault("GET /incidents/*/notes", "status", status=500, times=None)
+    moments = iter([0.0, 1.0, 6.1])  # it begins, it reads, and then it is over
+
+    with pytest.raises(LeaseLost):
+        await desk.send(within=Deadline(6.0, clock=lambda: next(moments)))
+    sent = await desk.send()
+
+    assert (sent.outcome, [MAY_BE_A_DUPLICATE in note for note in desk.notes]) == ("delivered", [True])
+
+
 async def test_a_blind_post_that_never_left_is_not_the_one(desk: Desk) -> None:
     desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=False)
     await desk.send()
