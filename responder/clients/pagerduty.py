@@ -100,7 +100,7 @@ class PagerDutyDoor:
     ) -> Answer:
         """One request, all of it `within` so many seconds, waiting for its turn included.
 
-        A POST is never repeated; aiohttp sends others once more where a connection that was kept open had been closed.
+        A POST is never repeated; aiohttp sends others once more where the connection is dropped, in a turn of its own.
 
         Raises Throttled when no turn comes in time: then nothing was sent. aiohttp's errors and TimeoutError pass to
         who knows what they mean.
@@ -128,9 +128,23 @@ class PagerDutyDoor:
                 allow_redirects=False,
                 data=json.dumps(body).encode() if body is not None else None,
                 timeout=aiohttp.ClientTimeout(total=within),
+                middlewares=(self._in_turn(within * TURN_SHARE),),
             ) as response,
         ):
             return Answer(status=response.status, headers=response.headers, body=await _body_of(response))
+
+    def _in_turn(self, within: float) -> aiohttp.ClientMiddlewareType:
+        """For one request: what aiohttp sends a second time counts as one more in the rate."""
+        sent = False
+
+        async def send(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+            nonlocal sent
+            if sent:
+                await self._wait_for_turn(within)
+            sent = True
+            return await handler(request)
+
+        return send
 
     async def _wait_for_turn(self, within: float) -> None:
         try:
@@ -245,7 +259,7 @@ class PagerDutyApi(PagerDutyDoor):
             "/incidents",
             [("incident_key", dedup_key), ("date_range", "all"), ("limit", "100"), ("sort_by", "created_at:desc")],
         )
-        incidents = [(_incident(it), it) for it in found.get("incidents", [])]
+        incidents = [(_incident(it), it) for it in _list_of(found, "incidents")]
         return sorted(
             incidents, key=lambda it: (it[0].status is not PagedStatus.RESOLVED, it[0].created_at), reverse=True
         )
@@ -265,7 +279,7 @@ class PagerDutyApi(PagerDutyDoor):
         for offset in range(0, MOST_ALERTS, PAGE):
             page = [*query, ("limit", str(PAGE)), *([("offset", str(offset))] if offset else [])]
             answer = await self.get(f"/incidents/{incident}/alerts", page)
-            found += [it for it in answer.get("alerts", []) if isinstance(it, dict)]
+            found += [it for it in _list_of(answer, "alerts") if isinstance(it, dict)]
             if not answer.get("more"):
                 return found
         log.warning("pagerduty.alerts_cut", pagerduty=incident, at=MOST_ALERTS)
@@ -276,27 +290,50 @@ class PagerDutyApi(PagerDutyDoor):
 
         Raises Unreachable for an answer that is no list of them: "none" would have the report posted once more.
         """
-        found = (await self.get(f"/incidents/{incident}/notes")).get("notes")
-        if not isinstance(found, list) or not all(isinstance(it, dict) and it.get("id") for it in found):
+        found = _list_of(await self.get(f"/incidents/{incident}/notes"), "notes")
+        if not all(isinstance(it, dict) and it.get("id") for it in found):
             raise Unreachable("PagerDuty answered without a list of notes")
         return sorted(found, key=lambda it: (str(it.get("created_at", "")), str(it["id"])))
+
+
+def _list_of(answer: Mapping[str, Any], name: str) -> list[Any]:
+    """Raises Unreachable where there is none: an answer without a list says nothing, and not that there are none."""
+    found = answer.get(name)
+    if not isinstance(found, list):
+        raise Unreachable(f"PagerDuty answered without a list of {name}")
+    return found
 
 
 def _incident(raw: Mapping[str, Any]) -> PagedIncident:
     """Raises Unreachable for what has no id, status or time."""
     try:
-        created_at = datetime.fromisoformat(raw["created_at"])
+        created_at = _moment(raw["created_at"])
         changed_at = raw.get("last_status_change_at")
         return PagedIncident(
-            id=raw["id"],
+            id=_identity(raw["id"]),
             status=PagedStatus(raw["status"]),
             created_at=created_at,
-            as_of=datetime.fromisoformat(changed_at) if changed_at else created_at,
+            as_of=_moment(changed_at) if changed_at else created_at,
             url=raw.get("html_url") or "",
             merged_into=_merged_into(raw.get("resolve_reason")),
         )
     except (KeyError, TypeError, ValueError) as wrong:
         raise Unreachable("PagerDuty answered an incident whose id, status or times cannot be read") from wrong
+
+
+def _identity(raw: Any) -> str:
+    """Raises ValueError for what is no identity of PagerDuty's: it would stand in a path."""
+    if not isinstance(raw, str) or not re.fullmatch(r"\w+", raw, re.ASCII):
+        raise ValueError("no id")
+    return raw
+
+
+def _moment(raw: Any) -> datetime:
+    """Raises ValueError also for one that says no zone: it cannot be compared with any other."""
+    moment = datetime.fromisoformat(raw)
+    if moment.tzinfo is None:
+        raise ValueError("no zone")
+    return moment
 
 
 def _merged_into(reason: Any) -> str:
@@ -365,7 +402,7 @@ async def open_incidents(
     found: list[tuple[PagedIncident, Mapping[str, Any]]] = []
     for number in range(MOST_PAGES):
         answer = await api.get("/incidents", [*query, ("limit", str(PAGE)), ("offset", str(number * PAGE))])
-        page = [(it, raw) for raw in answer.get("incidents", []) if (it := _incident_or_none(raw)) is not None]
+        page = [(it, raw) for raw in _list_of(answer, "incidents") if (it := _incident_or_none(raw)) is not None]
         found += [it for it in page if since is None or it[0].created_at >= since]
         if not answer.get("more") or (since is not None and page and page[-1][0].created_at < since):
             break
@@ -377,7 +414,7 @@ async def webhook_subscriptions(api: PagerDutyApi) -> list[Subscription]:
     found: list[Subscription] = []
     for number in range(MOST_PAGES):
         answer = await api.get("/webhook_subscriptions", [("limit", str(PAGE)), ("offset", str(number * PAGE))])
-        raw = answer.get("webhook_subscriptions", [])
+        raw = _list_of(answer, "webhook_subscriptions")
         found += [it for it in map(_subscription, raw) if it is not None]
         if not answer.get("more"):
             break

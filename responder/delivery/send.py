@@ -2,9 +2,10 @@
 
 Before a byte leaves, the ledger says `sending`. Who finds a delivery in that state, or `uncertain`, reads the object
 back by the marker first: found, it is adopted and edited; not found, it is posted and the object is listed once more,
-at once and again after half a minute, and the younger of two of ours is deleted. What cannot be read back for ten
-minutes is posted once with a tag: silence is worse than a double. A store that goes on from a replica or a backup may
-have lost what was posted last: then every object is read before its first post, and what stands there is taken over.
+at once and again after half a minute, and the younger of two of ours is deleted. A list that lacks what was just posted
+is behind: it is asked for again. What cannot be read back for ten minutes is posted once with a tag: silence is worse
+than a double. A store that goes on from a replica or a backup may have lost what was posted last: then every object is
+read before its first post, and what stands there is taken over.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from responder.delivery.sink import Rendering, Sink
+from responder.delivery.sink import Posted, Rendering, Sink
 from responder.errors import (
     CouldNotLook,
     DeliveryError,
@@ -26,6 +27,7 @@ from responder.errors import (
     DeliveryRefused,
     DeliveryUncertain,
     LeaseLost,
+    Unreachable,
 )
 from responder.model.report import Report
 from responder.store import deliveries as ledger
@@ -138,7 +140,8 @@ async def send(
     except DeliveryRefused as refused:
         state = "gone" if refused.gone else "failed"
         doubtful = is_doubtful(delivery) and delivery.foreign_id is None
-        await ledger.aside(store, delivery, state=state, why=str(refused), digest=digest, is_doubtful=doubtful)
+        why = str(refused)
+        await ledger.aside(store, delivery, state=state, why=why, digest=digest, is_doubtful=doubtful, is_unsent=True)
         again = None if refused.gone else REFUSED_AGAIN_SECONDS
         return Sent(outcome="gone" if refused.gone else "refused", again_in=again, why=str(refused))
 
@@ -150,11 +153,21 @@ async def verify(
     *,
     markers: Sequence[str],
     on_duplicate: Callable[[str], None] = _nobody_counts,
-) -> None:
-    """List the object once more and keep only the oldest of ours, whichever of them the ledger knew."""
+) -> bool:
+    """List the object once more and keep only the oldest of ours. True where that is another one than the ledger knew:
+    the newest text is to be written on it.
+
+    Raises CouldNotLook, also while the list is behind or a younger one stays for now: then it is to be listed again.
+    """
     delivery = begun.delivery
-    kept = await _keep_the_oldest(sink, delivery.object, markers, on_duplicate)
-    await ledger.verified(store, delivery, foreign_id=kept or delivery.foreign_id or "")
+    ours = await sink.find(delivery.object, markers)
+    if begun.now - (delivery.delivered_at or begun.now) < UNREADABLE_FOR:  # later it is missing, not late
+        _check_is_listed(delivery.foreign_id, ours)
+    if not await _delete_younger(sink, delivery.object, ours, on_duplicate):
+        raise Unreachable("a second one of ours could not be deleted yet")
+    kept = ours[0].id if ours else delivery.foreign_id
+    await ledger.verified(store, delivery, foreign_id=kept or "")
+    return kept != delivery.foreign_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +248,7 @@ class _Sending:
                 return await self._adopt(ours)
         if self.begun.continued_in is not None:
             raise DeliveryRefused("nothing of it is shown here, and another incident goes on for it", gone=True)
+        self.deadline.left()  # a list that hung must not use up the one blind post
         if not await ledger.sending(self.store, delivery, uncertain=doubtful, tag=tag):
             raise LeaseLost(f"delivery {delivery.id}")
         log.debug("delivery.sending", sink=self.sink.name)
@@ -247,11 +261,13 @@ class _Sending:
         marked = await self._shown(posted, verify=doubtful, tag=tag)
         if self.sink.reads_back and (doubtful or not marked):
             try:
-                kept = await self._keep_the_oldest()
+                kept = await self._keep_the_oldest(posted) or posted
             except CouldNotLook:
-                kept = None  # the look after half a minute will tell
-            if kept not in (None, posted):
-                await self._shown(kept or posted, verify=True, tag=tag)
+                kept = posted  # the look after half a minute will tell
+                if not marked:
+                    await ledger.distrust(self.store, self.begun.delivery, verify=True)
+            if marked and kept != posted:
+                return await self._adopt(kept)
         return Sent(outcome="delivered", again_in=VERIFY_AFTER_SECONDS if doubtful else None)
 
     async def _adopt(self, ours: str) -> Sent:
@@ -282,8 +298,14 @@ class _Sending:
         found = await self.sink.find(self.begun.delivery.object, [self.lost.beginning])
         return next((it.id for it in found if it.marker not in self.lost.known), None)
 
-    async def _keep_the_oldest(self) -> str | None:
-        return await _keep_the_oldest(self.sink, self.begun.delivery.object, self.markers, self.on_duplicate)
+    async def _keep_the_oldest(self, posted: str | None = None) -> str | None:
+        """Delete all of ours but the oldest; its id, None when there is none. Raises CouldNotLook, also where the list
+        does not show yet what was `posted`."""
+        object_ = self.begun.delivery.object
+        ours = await self.sink.find(object_, self.markers)
+        _check_is_listed(posted, ours)
+        await _delete_younger(self.sink, object_, ours, self.on_duplicate)
+        return ours[0].id if ours else None
 
     async def _shown(self, foreign_id: str, *, verify: bool, tag: str) -> bool:
         marked = await ledger.shown(
@@ -310,11 +332,17 @@ class _Sending:
         return self.redact(self.sink.render(self.report, said))
 
 
-async def _keep_the_oldest(
-    sink: Sink, object_: str, markers: Sequence[str], on_duplicate: Callable[[str], None]
-) -> str | None:
-    """Delete all of ours but the oldest; its id, None when there is none. Raises CouldNotLook."""
-    ours = await sink.find(object_, markers)
+def _check_is_listed(posted: str | None, ours: Sequence[Posted]) -> None:
+    """Raises Unreachable where a list lacks what was posted: what else it lacks cannot be known."""
+    if posted is not None and all(it.id != posted for it in ours):
+        raise Unreachable("the list does not show yet what was posted")
+
+
+async def _delete_younger(
+    sink: Sink, object_: str, ours: Sequence[Posted], on_duplicate: Callable[[str], None]
+) -> bool:
+    """Leave the oldest, which comes first; False where one stays that may go another time."""
+    all_done = True
     for younger in ours[1:]:
         try:
             await sink.delete(object_, younger.id)
@@ -322,8 +350,11 @@ async def _keep_the_oldest(
             on_duplicate("deleted")
         except DeliveryError as stays:
             log.warning("delivery.duplicate_stays", sink=sink.name, note=younger.id, why=str(stays))
-            on_duplicate("stays")
-    return ours[0].id if ours else None
+            if isinstance(stays, DeliveryRefused):
+                on_duplicate("stays")
+            else:
+                all_done = False
+    return all_done
 
 
 def _seconds_with_suspension() -> float:

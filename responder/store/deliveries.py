@@ -112,10 +112,14 @@ async def _others(connection: Any, row: Any) -> tuple[str, ...]:
 
 
 async def sending(store: Store, delivery: Delivery, *, uncertain: bool, tag: str) -> bool:
-    """Say, before a byte leaves, that one may be under way; False when the fence has moved."""
+    """Say, before a byte leaves, that one may be under way; False when the fence has moved.
+
+    `uncertain`: another may have arrived before. Without a `tag` it was just looked for: what is unknown is so from now.
+    """
     async with store.connection() as connection:
         done = await connection.fetchval(
-            """update deliveries set state = 'sending', tag = $4, uncertain_since = case when $3 then least(uncertain_since, now()) end
+            """update deliveries set state = 'sending', tag = $4,
+               uncertain_since = case when not $3 then null when $4 = '' then now() else least(uncertain_since, now()) end
                where id = $1 and attempt = $2 returning id""",
             delivery.id,
             delivery.attempt,
@@ -158,8 +162,8 @@ async def aside(
     """Write down why it is not visible; False when the fence has moved.
 
     `digest`: of a report that was refused. `is_doubtful`: one may be there all the same, which is remembered with the
-    moment when it first was so. `is_unsent`: nothing left this time, so a post that was to be the only blind one is not
-    used up.
+    moment when it first was so. `is_unsent`: nothing was taken this time, so a post that was to be the only blind one is
+    not used up.
     """
     async with store.connection() as connection:
         done = await connection.fetchval(
@@ -179,10 +183,12 @@ async def aside(
 
 
 async def verified(store: Store, delivery: Delivery, *, foreign_id: str) -> None:
-    """Nothing more to verify; this is the one that stayed."""
+    """Nothing more to verify; this is the one that stayed. With what text is not known of another than we wrote on last."""
     async with store.connection() as connection:
         await connection.execute(
-            "update deliveries set verify = false, foreign_id = $3 where id = $1 and attempt = $2",
+            """update deliveries set verify = false, foreign_id = $3,
+               digest = case when foreign_id = $3 then digest end, shown_state = case when foreign_id = $3 then shown_state end
+               where id = $1 and attempt = $2""",
             delivery.id,
             delivery.attempt,
             foreign_id,

@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
 from responder.delivery.send import (
+    LONGEST_WAIT_SECONDS,
     REFUSED_AGAIN_SECONDS,
     SEND_WITHIN_SECONDS,
     VERIFY_AFTER_SECONDS,
     Deadline,
     Lost,
+    Sent,
     is_doubtful,
     send,
     verify,
@@ -61,6 +64,8 @@ async def deliver(row: Claimed, desk: Desk) -> Next:
     wait = _seconds_to_wait(begun, reason)
     if wait > 0:
         return Next(in_seconds=wait, waits_for="at most one edit a minute")
+    if (failed := failed_lately(row, begun)) is not None:
+        return failed
     if reason is DeliveryReason.FIRST_REPORT and begun.incident_state != report.state:
         return Next(in_seconds=STALE_AGAIN_SECONDS, waits_for="the look that is under way")
     return await _send(desk, sink, begun, report, reason, markers, row, deadline)
@@ -76,8 +81,7 @@ async def _send(
     row: Claimed,
     deadline: Deadline,
 ) -> Next:
-    tries = row.payload.get("tries", 0)
-    tries = tries if isinstance(tries, int) else 0
+    tries = tries_of(row)
     sent = await send(
         desk.store,
         sink,
@@ -108,8 +112,34 @@ async def _send(
     if sent.outcome == "delivered" and begun.delivery.first_at is None:
         took = SEND_WITHIN_SECONDS - deadline.rest()  # our own wall clock may be another one than the database's
         desk.metrics.first_report_seconds.observe((begun.now - begun.opened_at).total_seconds() + took)
-    failed = sent.outcome in ("postponed", "uncertain")
-    return Next(in_seconds=sent.again_in, waits_for=sent.why, payload={"tries": tries + 1 if failed else 0})
+    return Next(in_seconds=sent.again_in, waits_for=sent.why, payload=tried(sent, tries, begun, report))
+
+
+def tries_of(row: Claimed) -> int:
+    """How often it failed, one time after the other."""
+    tries = row.payload.get("tries", 0)
+    return tries if isinstance(tries, int) else 0
+
+
+def tried(sent: Sent, tries: int, begun: Begun, report: Report) -> dict[str, Any]:
+    """What the row remembers of a send."""
+    if sent.outcome not in ("postponed", "uncertain"):
+        return {"tries": 0, "failed": None}
+    again_at = begun.now + timedelta(seconds=sent.again_in or 0.0)
+    return {"tries": tries + 1, "failed": [again_at.isoformat(), report.severity_rank, sent.why]}
+
+
+def failed_lately(row: Claimed, begun: Begun) -> Next | None:
+    """When it is to be tried again, unless it is graver by now: who asks for it meanwhile, as each new alert does, must
+    not hurry a sink that asked for time."""
+    failed = row.payload.get("failed")
+    if not failed or begun.report is None:
+        return None
+    again_at, rank, why = failed
+    rest = (datetime.fromisoformat(again_at) - begun.now).total_seconds()
+    if not 0 < rest <= LONGEST_WAIT_SECONDS or begun.report.severity_rank < rank:  # more: the clock was set back
+        return None
+    return Next(in_seconds=rest, waits_for=why)
 
 
 def _lost(desk: Desk, begun: Begun) -> Lost | None:
@@ -130,11 +160,11 @@ async def _verified(desk: Desk, sink: Sink, begun: Begun, markers: Sequence[str]
     if rest > 0:
         return Next(in_seconds=rest, waits_for="to list it once more")
     try:
-        await verify(desk.store, sink, begun, markers=markers, on_duplicate=_counted(desk, sink))
+        is_another = await verify(desk.store, sink, begun, markers=markers, on_duplicate=_counted(desk, sink))
     except CouldNotLook as unread:
         log.warning("delivery.not_verified", incident=begun.slug, sink=sink.name, why=str(unread))
         return Next(in_seconds=VERIFY_AFTER_SECONDS, waits_for="to list it once more")
-    return OVER
+    return Next(in_seconds=0.0, waits_for="to write the newest text on the elder one") if is_another else OVER
 
 
 def _reason(begun: Begun, report: Report) -> DeliveryReason | None:

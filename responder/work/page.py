@@ -16,7 +16,15 @@ from responder.store import deliveries as ledger
 from responder.store.accept_write import LOOK_ANEW
 from responder.store.deliveries import Begun
 from responder.store.work import Ask, Claimed, ask
-from responder.work.deliver import PRIVATE, STALE_AGAIN_SECONDS, is_refused, refused_again
+from responder.work.deliver import (
+    PRIVATE,
+    STALE_AGAIN_SECONDS,
+    failed_lately,
+    is_refused,
+    refused_again,
+    tried,
+    tries_of,
+)
 from responder.work.desk import OVER, Desk, Next
 from responder.work.work import AGAIN_SECONDS, Kind
 
@@ -41,6 +49,8 @@ async def page(row: Claimed, desk: Desk) -> Next:
         return OVER
     if is_refused(begun):
         return refused_again(begun)
+    if (failed := failed_lately(row, begun)) is not None and begun.incident_state == IncidentState.OPEN:
+        return failed
     if begun.incident_state != IncidentState.OPEN and _was_never_sent(begun):
         await ledger.aside(desk.store, begun.delivery, state="none", why=OVER_BEFORE)
         return OVER
@@ -58,8 +68,7 @@ def _was_never_sent(begun: Begun) -> bool:
 async def _send(desk: Desk, sink: Sink, begun: Begun, row: Claimed, deadline: Deadline) -> Next:
     report = begun.report
     assert report is not None
-    tries = row.payload.get("tries", 0)
-    tries = tries if isinstance(tries, int) else 0
+    tries = tries_of(row)
     sent = await send(
         desk.store,
         sink,
@@ -85,8 +94,7 @@ async def _send(desk: Desk, sink: Sink, begun: Begun, row: Claimed, deadline: De
     if done and is_open and desk.pagerduty is not None:  # there is an incident to write the note on
         async with desk.store.transaction() as connection:
             await ask(connection, [Ask(kind="link", key=str(begun.delivery.incident))], payload=LOOK_ANEW)
-    failed = sent.outcome in ("postponed", "uncertain")
-    return Next(in_seconds=sent.again_in, waits_for=sent.why, payload={"tries": tries + 1 if failed else 0})
+    return Next(in_seconds=sent.again_in, waits_for=sent.why, payload=tried(sent, tries, begun, report))
 
 
 def KIND(desk: Desk) -> list[Kind]:  # noqa: N802 - the name that the registry looks for

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 
-from responder.clients.pagerduty import LONGEST_BUSY_SECONDS, PagerDutyApi, Turns, rate_of
+from responder.clients.pagerduty import (
+    LONGEST_BUSY_SECONDS,
+    PagerDutyApi,
+    Turns,
+    open_incidents,
+    rate_of,
+    webhook_subscriptions,
+)
 from responder.demo.pagerduty import TOKEN, StandInPagerDuty
-from responder.errors import StoreUnavailable, Throttled
+from responder.errors import StoreUnavailable, Throttled, Unreachable
+from responder.model.asked import Scope
 
 
 class Shared:
@@ -54,6 +63,16 @@ async def test_each_request_asks_for_one_turn_and_keeps_time_for_its_answer(page
 
     assert await asked(pagerduty, shared, times=3, within=6) == [200] * 3
     assert shared.taken == [4.0] * 3
+
+
+async def test_what_is_sent_once_more_takes_one_more_turn(
+    pagerduty: StandInPagerDuty,
+) -> None:
+    shared = Shared()
+    pagerduty.fault("GET /users/me", "reset")
+
+    assert await asked(pagerduty, shared) == [200]
+    assert len(pagerduty.requests) == len(shared.taken) == 2
 
 
 async def test_without_a_turn_in_time_nothing_is_sent(pagerduty: StandInPagerDuty) -> None:
@@ -106,3 +125,55 @@ def test_the_name_of_a_rate_does_not_tell_the_key_and_its_minute_stays_under_900
     assert rate == rate_of(TOKEN)
     assert rate != rate_of("another")
     assert rate.per_minute < 900
+
+
+READABLE = {"id": "Q1", "status": "triggered", "created_at": "2026-11-21T02:57:42Z"}
+
+
+@pytest.mark.parametrize("body", ["{}", '{"incidents": null, "alerts": 5, "notes": {}, "webhook_subscriptions": "x"}'])
+async def test_an_answer_without_a_list_does_not_say_that_there_are_none(
+    pagerduty: StandInPagerDuty, body: str
+) -> None:
+    pagerduty.fault("GET *", "status", status=200, body=body, times=5)
+    api = PagerDutyApi(token=TOKEN, url=pagerduty.url)
+    account = Scope(kind="account")
+    asking = [
+        api.incidents_of("k"),
+        api.alerts("Q1"),
+        api.notes("Q1"),
+        open_incidents(api, account),
+        webhook_subscriptions(api),
+    ]
+
+    said = [str(it) for it in await asyncio.gather(*asking, return_exceptions=True) if isinstance(it, Unreachable)]
+    await api.close()
+
+    assert [it.rpartition(" ")[2] for it in said] == [
+        "incidents",
+        "alerts",
+        "notes",
+        "incidents",
+        "webhook_subscriptions",
+    ]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"created_at": "2026-11-21T02:57:42"},
+        {"last_status_change_at": "2026-11-21T02:57:42"},
+        {"created_at": 5},
+        {"id": 5},
+        {"id": "Q1/notes"},
+        {"status": []},
+    ],
+)
+async def test_an_incident_that_cannot_be_read_is_no_bug_of_ours(
+    pagerduty: StandInPagerDuty, odd: dict[str, object]
+) -> None:
+    pagerduty.fault("GET /incidents/Q1", "status", status=200, body=json.dumps({"incident": READABLE | odd}))
+    api = PagerDutyApi(token=TOKEN, url=pagerduty.url)
+
+    with pytest.raises(Unreachable, match="cannot be read"):
+        await api.incident("Q1")
+    await api.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from responder.delivery.pagerduty_note import PagerDutyNote
 from responder.delivery.send import MAY_BE_A_DUPLICATE, Deadline, Lost, Sent, send, verify
 from responder.demo.pagerduty import TOKEN, StandInPagerDuty
 from responder.demo.pagerduty_account import BOT_EMAIL
-from responder.errors import DeliveryUncertain, LeaseLost
+from responder.errors import CouldNotLook, DeliveryUncertain, LeaseLost
 from responder.model.report import Report
 from responder.store import deliveries as ledger
 from responder.store.deliveries import Begun
@@ -228,6 +229,68 @@ async def test_one_that_arrives_late_is_deleted_when_the_object_is_listed_once_m
     assert "stored late" not in desk.notes[0]
 
 
+EMPTY = '{"notes": []}'  # a list that is behind
+
+
+async def test_a_list_that_lacks_what_was_posted_is_asked_for_again(desk: Desk) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=True)
+    desk.pagerduty.fault("GET /incidents/*/notes", "status", status=200, body=EMPTY, times=3)
+    await desk.send()
+    await desk.send()  # nothing is listed before it posts, nor after
+
+    with pytest.raises(CouldNotLook, match="does not show yet"):
+        await verify(desk.store, desk.sink, await desk.begin(), markers=[MARKER])
+    await verify(desk.store, desk.sink, await desk.begin(), markers=[MARKER])
+
+    assert len(desk.pagerduty.asked("POST *")) == 2
+    assert len(desk.notes) == 1
+
+
+async def test_a_list_that_shows_another_of_ours_alone_is_no_reason_to_forget_what_was_posted(desk: Desk) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=True)
+    desk.pagerduty.fault("GET /incidents/*/notes", "status", status=200, body=EMPTY)
+    await desk.send()
+    first = desk.pagerduty.account.incidents[desk.object].notes[0]
+    shown = {"id": first.id, "content": first.content, "created_at": first.created_at.isoformat()}
+    late = json.dumps({"notes": [shown]})
+    desk.pagerduty.fault("GET /incidents/*/notes", "status", status=200, body=late, times=2)
+    await desk.send()
+
+    with pytest.raises(CouldNotLook, match="does not show yet"):
+        await verify(desk.store, desk.sink, await desk.begin(), markers=[MARKER])
+    await verify(desk.store, desk.sink, await desk.begin(), markers=[MARKER])
+
+    assert [it.id for it in desk.pagerduty.account.incidents[desk.object].notes if MARKER in it.content] == [first.id]
+
+
+async def test_what_is_missing_for_ten_minutes_is_not_late(desk: Desk) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=False)
+    await desk.send()
+    await desk.send()
+    desk.pagerduty.account.incidents[desk.object].notes.clear()  # by a person
+    async with desk.store.connection() as connection:
+        await connection.execute("update deliveries set delivered_at = now() - interval '10 minutes'")
+
+    await verify(desk.store, desk.sink, await desk.begin(), markers=[MARKER])
+
+    assert (await desk.begin()).delivery.verify is False
+
+
+@pytest.mark.parametrize("status", [429, 401, 500])
+async def test_a_second_one_that_cannot_be_deleted_now_is_deleted_later(desk: Desk, status: int) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=False)
+    await desk.send()
+    await desk.send()
+    desk.pagerduty.add_note(desk.object, f"the first one, stored late {MARKER}")
+    desk.pagerduty.fault("DELETE /incidents/*/notes/*", "status", status=status)
+
+    with pytest.raises(CouldNotLook, match="could not be deleted yet"):
+        await verify(desk.store, desk.sink, await desk.begin(), markers=[MARKER])
+    await verify(desk.store, desk.sink, begun := await desk.begin(), markers=[MARKER])
+
+    assert (begun.delivery.verify, len(desk.notes)) == (True, 1)
+
+
 async def test_what_cannot_be_read_back_waits_and_is_posted_once_with_a_tag_after_ten_minutes(desk: Desk) -> None:
     desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=False)
     await desk.send()
@@ -243,6 +306,19 @@ async def test_what_cannot_be_read_back_waits_and_is_posted_once_with_a_tag_afte
     assert [MAY_BE_A_DUPLICATE in note for note in desk.notes] == [True]
 
 
+async def test_the_ten_minutes_begin_anew_when_it_could_be_read(desk: Desk) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=False)
+    await desk.send()
+    await desk.age_uncertainty(timedelta(minutes=11))  # ten of them with a list that was read each time
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=True)
+    await desk.send()
+    desk.pagerduty.fault("GET /incidents/*/notes", "status", status=500)
+
+    outcomes = [(await desk.send()).outcome for _ in range(2)]
+
+    assert (outcomes, len(desk.notes)) == (["uncertain", "delivered"], 1)
+
+
 async def test_what_stays_unreadable_is_posted_blindly_only_once(desk: Desk) -> None:
     desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=False)
     await desk.send()
@@ -254,6 +330,33 @@ async def test_what_stays_unreadable_is_posted_blindly_only_once(desk: Desk) -> 
 
     assert outcomes == ["uncertain"] * 4
     assert len(desk.notes) == 1
+
+
+async def test_a_blind_post_that_was_refused_is_not_the_one(desk: Desk) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=False)
+    await desk.send()
+    await desk.age_uncertainty(timedelta(minutes=11))
+    desk.pagerduty.fault("GET /incidents/*/notes", "status", status=500, times=None)
+    desk.pagerduty.fault("POST /incidents/*/notes", "status", status=400, times=2)  # whole, and short
+
+    outcomes = [(await desk.send()).outcome for _ in range(2)]
+
+    assert outcomes == ["refused", "delivered"]
+    assert [MAY_BE_A_DUPLICATE in note for note in desk.notes] == [True]
+
+
+async def test_a_blind_post_that_there_was_no_time_for_is_not_the_one(desk: Desk) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=False)
+    await desk.send()
+    await desk.age_uncertainty(timedelta(minutes=11))
+    desk.pagerduty.fault("GET /incidents/*/notes", "status", status=500, times=None)
+    moments = iter([0.0, 1.0, 6.1])  # it begins, it reads, and then it is over
+
+    with pytest.raises(LeaseLost):
+        await desk.send(within=Deadline(6.0, clock=lambda: next(moments)))
+    sent = await desk.send()
+
+    assert (sent.outcome, [MAY_BE_A_DUPLICATE in note for note in desk.notes]) == ("delivered", [True])
 
 
 async def test_a_blind_post_that_never_left_is_not_the_one(desk: Desk) -> None:
@@ -280,19 +383,45 @@ async def test_a_note_that_was_posted_is_known_though_it_cannot_be_listed_once_m
     assert (first.outcome, second.outcome, len(desk.notes)) == ("delivered", "edited", 1)
 
 
-async def test_when_the_late_one_is_the_elder_it_is_the_one_that_lives_on(desk: Desk) -> None:
-    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=False)
-    await desk.send()
-    await desk.send()
+def stored_late(desk: Desk) -> None:
+    """An elder one appears, with the text of another time."""
     desk.pagerduty.add_note(desk.object, f"the first one, stored late {MARKER}")
     notes = desk.pagerduty.account.incidents[desk.object].notes
     notes.insert(0, notes.pop())
-    notes[0].created_at = notes[1].created_at - timedelta(seconds=1)
+    notes[0].created_at -= timedelta(seconds=10)
 
-    await verify(desk.store, desk.sink, await desk.begin(), markers=[MARKER])
+
+async def test_when_the_late_one_is_the_elder_it_lives_on_and_is_written_anew(desk: Desk) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=False)
+    await desk.send()
+    await desk.send()
+    stored_late(desk)
+
+    is_another = await verify(desk.store, desk.sink, await desk.begin(), markers=[MARKER])
+    known = (await desk.begin()).delivery
     edited = await desk.send()
 
+    assert (is_another, known.digest, known.shown_state) == (True, None, None)
     assert (edited.outcome, len(desk.notes)) == ("edited", 1)
+    assert "stored late" not in desk.notes[0]
+
+
+async def test_an_elder_one_that_is_listed_at_once_is_written_anew_at_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=False)
+    await desk.send()
+    post = desk.sink.post
+
+    async def crossed(object_: str, text: str, *, within: float) -> str:
+        posted = await post(object_, text, within=within)
+        stored_late(desk)
+        return posted
+
+    monkeypatch.setattr(desk.sink, "post", crossed)
+    sent = await desk.send()
+
+    assert (sent.outcome, len(desk.notes), (await desk.begin()).delivery.verify) == ("delivered", 1, True)
     assert "stored late" not in desk.notes[0]
 
 
