@@ -19,7 +19,7 @@ from responder.model.verdict import RuleVerdict
 from responder.store.accept import lock_of
 from responder.store.accept_sql import LOCK, LOCK_INCIDENTS, REOPEN
 from responder.store.accept_write import LOOK_ANEW, NEW
-from responder.store.adopt_sql import CONTINUES
+from responder.store.adopt_sql import CONTINUES, SURVIVOR
 from responder.store.afresh import afresh, all_locked
 from responder.store.fold import SAY, fold
 from responder.store.incidents import VERDICTS, keep_rules_within
@@ -181,11 +181,17 @@ async def is_over(store: Store, watch: Watch) -> None:
 
 
 async def join(store: Store, incident: int, watch: Watch, *, ask_pagerduty: bool) -> int:
-    """An open incident whose alerts the rule matches is that of the watch: answers which of the two goes on."""
+    """An open incident whose alerts the rule matches is that of the watch: answers which of the two goes on.
+
+    One that was folded since it was looked at has nothing to be linked: the incident that goes on for it is looked at too.
+    """
 
     async def once() -> int:
         async with store.transaction() as connection:
             row = await _locked(connection, watch, (incident,))
+            survivor: int = await connection.fetchval(SURVIVOR, incident)
+            if survivor != incident:
+                return survivor
             other: int | None = row["incident"] if row is not None else None
             if other is None or row["incident_state"] != IncidentState.OPEN:
                 await connection.execute(
