@@ -180,6 +180,26 @@ async def test_a_new_pagerduty_incident_soon_after_reopens_and_much_later_is_ano
     assert moved == [(1,), (4,)]
 
 
+async def test_what_is_over_when_pagerduty_can_be_read_again_is_one_all_the_same(
+    store: Store, alert: AlertOf, webhook: WebhookOf
+) -> None:
+    """Its API was away from the beginning to the end, its webhooks came: two incidents, and one thing to report."""
+    await accepted(store, webhook(alert("aa")), TRIGGERED)
+    await accepted(store, heard("resolved", PagedStatus.RESOLVED, minute=2, agent_name="Ann"))
+    await accepted(store, webhook(alert("aa", resolved=1)))
+    async with store.connection() as connection:
+        await connection.execute("update incidents set resolved_at = resolved_at + interval '1 minute' where id = 2")
+
+    outcome = await adopted(store, 2, resolved_at(2), under(b"g"))
+
+    assert outcome == Adopted(incident=1, folded=("inc-0002",))
+    assert await states(store) == [("inc-0001", "resolved", None), ("inc-0002", "folded", 1)]
+    assert await rows(store, "select incident, object, state from deliveries") == [(1, "Q1", "due")]
+    assert ("respond", "1") in await rows(store, "select kind, key from work")
+    ended = "select count(distinct resolved_at), min(settled_by), max(settled_by) from incidents"
+    assert await rows(store, ended) == [(1, "Ann", "Ann")]
+
+
 async def test_a_person_settles_it_whatever_its_alerts_say(store: Store, alert: AlertOf, webhook: WebhookOf) -> None:
     await accepted(store, webhook(alert("aa")), TRIGGERED)
     await adopted(store, 2, paged(), under(b"g"))
