@@ -35,6 +35,7 @@ from responder.store import work as rows
 from responder.store.accept import Acceptor
 from responder.store.migrate import migrate
 from responder.store.store import Store
+from responder.store.unfinished import take_up
 from responder.telemetry import Metrics
 from responder.web.room import ask_for_descriptors
 from responder.web.server import application, malformed_requests
@@ -188,8 +189,9 @@ async def _opened(dsn: str, desk: Desk) -> Store:
     try:
         for name in await migrate(store):
             log.info("store.migrated", migration=name)
-        async with store.connection() as connection:
+        async with store.transaction() as connection:
             await rows.ask(connection, always_there(kinds(desk)))
+            await take_up(connection, desk.told)
     except BaseException:  # cancelled too: a start that is given up leaves no session behind
         await store.close()
         raise
