@@ -17,7 +17,7 @@ import structlog
 from responder.model.incident import BREACH, WATCH, IncidentState, key_of_page, marker_of, slug_of
 from responder.model.verdict import RuleVerdict
 from responder.store.accept import lock_of
-from responder.store.accept_sql import LOCK, LOCK_INCIDENTS, REOPEN
+from responder.store.accept_sql import LOCK, LOCK_INCIDENTS, READ_AGAIN, REOPEN
 from responder.store.accept_write import LOOK_ANEW, NEW
 from responder.store.adopt_sql import CONTINUES, SURVIVOR
 from responder.store.afresh import afresh, all_locked
@@ -154,6 +154,7 @@ async def _incident_of(connection: Any, row: Any, opening: Opening) -> tuple[int
         return former, "joined"
     if former is not None and row["resolved_at"] and row["now"] - row["resolved_at"] <= opening.reopen_within:
         await connection.execute(REOPEN, [former])
+        await connection.execute(READ_AGAIN, [former])
         return former, "reopened"
     number: int = await connection.fetchval(NUMBER)
     await connection.execute(OPEN, number, slug_of(number), former, opening.first_report_within)

@@ -17,11 +17,13 @@ from responder.incidents.join import join
 from responder.model.alert import Alert, AlertStatus, Webhook
 from responder.model.joining import Adopted, PagedAlerts
 from responder.model.paged import PagedEvent, PagedIncident, PagedStatus
+from responder.store import watches
 from responder.store.accept import lock_of
 from responder.store.accept_sql import LOCK
 from responder.store.adopt import adopt
 from responder.store.look_up import number_of
 from responder.store.store import Store
+from responder.store.watches import Opening, Watch
 from tests.store.test_accept import accepting, rows
 
 START = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
@@ -454,6 +456,29 @@ async def test_what_began_after_the_resolution_is_not_settled_by_it(
 
     assert (read, late) == ([("open",)], [("open",)])
     assert await rows(store, "select state, settled_by from incidents where id = 1") == [("resolved", "Ann")]
+
+
+async def test_a_breach_that_began_after_the_resolution_is_not_settled_by_it(store: Store) -> None:
+    """PagerDuty's word that the one before is over comes late, by a webhook or by asking."""
+    watch, far = Watch(pack="p", rule="w"), timedelta(days=3650)
+    opening = Opening(rule_set=b"1", files={}, first_report_within=AFTER, reopen_within=far)
+    await watches.breach(store, watch, opening)
+    async with store.connection() as connection:
+        await connection.execute(
+            """insert into links (kind, source, key, external_id, incident, state, told_at, heard)
+               values ('pagerduty', '', 'Q1', 'Q1', 1, 'triggered', $1, true)""",
+            START,
+        )
+        await connection.execute("update links set state = '' where kind = 'watch'")
+        await connection.execute("update incidents set state = 'resolved', resolved_at = now()")
+    await watches.breach(store, watch, opening)
+
+    await accepted(store, heard("resolved", PagedStatus.RESOLVED, minute=1, agent_name="Ann"))
+    late = await states(store)
+    await accepted(store, heard("resolved", PagedStatus.RESOLVED, minute=far / timedelta(minutes=1), agent_name="Ann"))
+
+    assert late == [("inc-0001", "open", None)]
+    assert await states(store) == [("inc-0001", "resolved", None)]
 
 
 async def test_alerts_that_were_read_before_their_end_was_heard_do_not_fire_again(
