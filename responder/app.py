@@ -37,6 +37,7 @@ from responder.store.accept import Acceptor
 from responder.store.fit import refusing_others
 from responder.store.migrate import migrate
 from responder.store.store import Store
+from responder.store.unfinished import take_up
 from responder.telemetry import Metrics
 from responder.web.room import ask_for_descriptors
 from responder.web.server import application, malformed_requests
@@ -189,8 +190,9 @@ async def _opened(dsn: str, desk: Desk) -> Store:
         with refusing_others(desk.redactor.text):
             for name in await migrate(store):
                 log.info("store.migrated", migration=name)
-            async with store.connection() as connection:
+            async with store.transaction() as connection:
                 await rows.ask(connection, always_there(kinds(desk)))
+                await take_up(connection, desk.told)
     except BaseException:  # cancelled too: a start that is given up leaves no session behind
         await store.close()
         raise

@@ -16,6 +16,7 @@ class Joining:
 
     id: int
     open_now: bool
+    opened_at: datetime
     resolved_at: datetime | None
 
 

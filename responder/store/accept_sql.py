@@ -54,6 +54,7 @@ END_PAGED = """update alerts a set status = 1, ends_at = $3, last_seen = now(), 
 SETTLE_PAGED = """update incidents i set state = 'resolved', resolved_at = now(), settled_by = $2 where i.id = $1 and i.state = 'open'
                   and not exists (select 1 from links l where l.incident = i.id and l.kind = 'pagerduty' and l.state in ('triggered', 'acknowledged'))
                   and not exists (select 1 from alerts a where a.incident = i.id and a.status = 0 and a.starts_at > $3)
+                  and not exists (select 1 from links w where w.incident = i.id and w.kind = 'watch' and w.state = 'breach' and w.seen_at > $3)
                   returning i.id"""
 
 ADOPTED = "update incidents set awaits_until = null where id = any($1::bigint[])"

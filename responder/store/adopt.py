@@ -77,8 +77,8 @@ class _Adoption:
         names = [lock_of(ALSO_AT_PAGERDUTY[0], "", it) for it in keys] + [lock_of(PAGERDUTY, "", self._id)]
         await self._connection.execute(LOCK, names)
         links, ids = await self._locked(incident, keys)
-        groups = {it["key"] for it in links if it["kind"] in ALSO_AT_PAGERDUTY and it["fires"]}
         plan = await self._plan(ids, join)
+        groups = self._heard_of(links, plan)
         elder = plan.elder
         if plan.reopens:  # before it is given what the younger ones have: who took them on stays
             await self._connection.execute(REOPEN, [elder])
@@ -121,14 +121,19 @@ class _Adoption:
         survivor = await self._connection.fetchval(sql.SURVIVOR, incident)
         return links, sorted({survivor, *(it["incident"] for it in links)} - {None})
 
+    def _heard_of(self, links: Sequence[Any], plan: JoinPlan) -> set[bytes]:
+        """The groups whose own word counts: they fire, or were of what is over there now."""
+        is_over, one = self._paged.status is PagedStatus.RESOLVED, {plan.elder, *plan.folds}
+        own = (it for it in links if it["kind"] in ALSO_AT_PAGERDUTY)
+        return {it["key"] for it in own if it["fires"] or (is_over and it["incident"] in one)}
+
     async def _plan(self, ids: Sequence[int], join: Join) -> JoinPlan:
         """Which of these incidents goes on."""
         rows = await self._connection.fetch(sql.JOINING, ids)
         if not rows:
             raise LeaseLost("the incident is not in the store any more: it was lost with the work on it, by a failover")
         now = await self._connection.fetchval("select now()")
-        found = [Joining(id=it["id"], open_now=it["open_now"], resolved_at=it["resolved_at"]) for it in rows]
-        return join(found, now)
+        return join([Joining(**it) for it in rows], now)
 
     async def _fold(self, younger: int, elder: int) -> str:
         slug = await fold(

@@ -6,7 +6,7 @@ TIED = """select kind, source, key, incident, kind = 'page' or exists (select 1 
 
 SURVIVOR = "select coalesce(folded_into, id) from incidents where id = $1"
 
-JOINING = "select id, state = 'open' as open_now, resolved_at from incidents where id = any($1::bigint[]) and state <> 'folded' order by id"
+JOINING = "select id, state = 'open' as open_now, opened_at, resolved_at from incidents where id = any($1::bigint[]) and state <> 'folded' order by id"
 
 # $1 the younger, $2 the elder. What was folded into the younger before is the elder's too: a marker is looked up in one step.
 FOLD = (
@@ -18,7 +18,9 @@ FOLD = (
            acknowledged_by = case when e.acknowledged_at is null then y.acknowledged_by else e.acknowledged_by end,
            priority = case when e.priority = '' then y.priority else e.priority end,
            priority_by = case when e.priority = '' then y.priority_by else e.priority_by end,
-           continues = coalesce(e.continues, nullif(y.continues, e.id)), title = case when e.title = '' then y.title else e.title end
+           continues = coalesce(e.continues, nullif(y.continues, e.id)), title = case when e.title = '' then y.title else e.title end,
+           resolved_at = case when e.state = 'resolved' then greatest(e.resolved_at, y.resolved_at) end,
+           settled_by = case when e.state = 'resolved' and e.settled_by = '' then y.settled_by else e.settled_by end
            from incidents y where y.id = $1 and e.id = $2""",
     ),
     ("links", "update links set incident = $2 where incident = $1"),

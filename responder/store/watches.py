@@ -17,9 +17,9 @@ import structlog
 from responder.model.incident import BREACH, WATCH, IncidentState, key_of_page, marker_of, slug_of
 from responder.model.verdict import RuleVerdict
 from responder.store.accept import lock_of
-from responder.store.accept_sql import LOCK, LOCK_INCIDENTS, REOPEN
+from responder.store.accept_sql import LOCK, LOCK_INCIDENTS, READ_AGAIN, REOPEN
 from responder.store.accept_write import LOOK_ANEW, NEW
-from responder.store.adopt_sql import CONTINUES
+from responder.store.adopt_sql import CONTINUES, SURVIVOR
 from responder.store.afresh import afresh, all_locked
 from responder.store.fold import SAY, fold
 from responder.store.incidents import VERDICTS, keep_rules_within
@@ -154,6 +154,7 @@ async def _incident_of(connection: Any, row: Any, opening: Opening) -> tuple[int
         return former, "joined"
     if former is not None and row["resolved_at"] and row["now"] - row["resolved_at"] <= opening.reopen_within:
         await connection.execute(REOPEN, [former])
+        await connection.execute(READ_AGAIN, [former])
         return former, "reopened"
     number: int = await connection.fetchval(NUMBER)
     await connection.execute(OPEN, number, slug_of(number), former, opening.first_report_within)
@@ -181,11 +182,17 @@ async def is_over(store: Store, watch: Watch) -> None:
 
 
 async def join(store: Store, incident: int, watch: Watch, *, ask_pagerduty: bool) -> int:
-    """An open incident whose alerts the rule matches is that of the watch: answers which of the two goes on."""
+    """An open incident whose alerts the rule matches is that of the watch: answers which of the two goes on.
+
+    One that was folded since it was looked at has nothing to be linked: the incident that goes on for it is looked at too.
+    """
 
     async def once() -> int:
         async with store.transaction() as connection:
             row = await _locked(connection, watch, (incident,))
+            survivor: int = await connection.fetchval(SURVIVOR, incident)
+            if survivor != incident:
+                return survivor
             other: int | None = row["incident"] if row is not None else None
             if other is None or row["incident_state"] != IncidentState.OPEN:
                 await connection.execute(

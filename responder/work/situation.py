@@ -54,12 +54,16 @@ class Situation:
 
     def rules(self) -> tuple[Rule, ...]:
         """The rules for what fires; of an incident that was reported, else for all its alerts, so that it is followed
-        to its end. The rule that opened it without an alert always counts."""
+        to its end, and those of its report where its alerts are another incident's by now. The rule that opened it
+        without an alert always counts."""
         found = matching(self.pack.rules, [it.labels for it in self.alerts])
         if self.watched:
             return tuple(it for it in self.pack.rules if it in found or it.name == self.watched)
         if found or self.former is None:
             return found
+        if not self.incident.alerts:
+            told = {it.rule for it in self.former.verdicts}
+            return tuple(it for it in self.pack.rules if it.name in told)
         return matching(self.pack.rules, [it.alert.labels for it in self.incident.alerts])
 
     def former_verdict(self, rule: Rule) -> RuleVerdict | None:

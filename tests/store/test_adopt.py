@@ -17,11 +17,13 @@ from responder.incidents.join import join
 from responder.model.alert import Alert, AlertStatus, Webhook
 from responder.model.joining import Adopted, PagedAlerts
 from responder.model.paged import PagedEvent, PagedIncident, PagedStatus
+from responder.store import watches
 from responder.store.accept import lock_of
 from responder.store.accept_sql import LOCK
 from responder.store.adopt import adopt
 from responder.store.look_up import number_of
 from responder.store.store import Store
+from responder.store.watches import Opening, Watch
 from tests.store.test_accept import accepting, rows
 
 START = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
@@ -178,6 +180,26 @@ async def test_a_new_pagerduty_incident_soon_after_reopens_and_much_later_is_ano
     ]
     moved = await rows(store, "select incident from links where kind = 'alertmanager' order by incident")
     assert moved == [(1,), (4,)]
+
+
+async def test_what_is_over_when_pagerduty_can_be_read_again_is_one_all_the_same(
+    store: Store, alert: AlertOf, webhook: WebhookOf
+) -> None:
+    """Its API was away from the beginning to the end, its webhooks came: two incidents, and one thing to report."""
+    await accepted(store, webhook(alert("aa")), TRIGGERED)
+    await accepted(store, heard("resolved", PagedStatus.RESOLVED, minute=2, agent_name="Ann"))
+    await accepted(store, webhook(alert("aa", resolved=1)))
+    async with store.connection() as connection:
+        await connection.execute("update incidents set resolved_at = resolved_at + interval '1 minute' where id = 2")
+
+    outcome = await adopted(store, 2, resolved_at(2), under(b"g"))
+
+    assert outcome == Adopted(incident=1, folded=("inc-0002",))
+    assert await states(store) == [("inc-0001", "resolved", None), ("inc-0002", "folded", 1)]
+    assert await rows(store, "select incident, object, state from deliveries") == [(1, "Q1", "due")]
+    assert ("respond", "1") in await rows(store, "select kind, key from work")
+    ended = "select count(distinct resolved_at), min(settled_by), max(settled_by) from incidents"
+    assert await rows(store, ended) == [(1, "Ann", "Ann")]
 
 
 async def test_a_person_settles_it_whatever_its_alerts_say(store: Store, alert: AlertOf, webhook: WebhookOf) -> None:
@@ -434,6 +456,29 @@ async def test_what_began_after_the_resolution_is_not_settled_by_it(
 
     assert (read, late) == ([("open",)], [("open",)])
     assert await rows(store, "select state, settled_by from incidents where id = 1") == [("resolved", "Ann")]
+
+
+async def test_a_breach_that_began_after_the_resolution_is_not_settled_by_it(store: Store) -> None:
+    """PagerDuty's word that the one before is over comes late, by a webhook or by asking."""
+    watch, far = Watch(pack="p", rule="w"), timedelta(days=3650)
+    opening = Opening(rule_set=b"1", files={}, first_report_within=AFTER, reopen_within=far)
+    await watches.breach(store, watch, opening)
+    async with store.connection() as connection:
+        await connection.execute(
+            """insert into links (kind, source, key, external_id, incident, state, told_at, heard)
+               values ('pagerduty', '', 'Q1', 'Q1', 1, 'triggered', $1, true)""",
+            START,
+        )
+        await connection.execute("update links set state = '' where kind = 'watch'")
+        await connection.execute("update incidents set state = 'resolved', resolved_at = now()")
+    await watches.breach(store, watch, opening)
+
+    await accepted(store, heard("resolved", PagedStatus.RESOLVED, minute=1, agent_name="Ann"))
+    late = await states(store)
+    await accepted(store, heard("resolved", PagedStatus.RESOLVED, minute=far / timedelta(minutes=1), agent_name="Ann"))
+
+    assert late == [("inc-0001", "open", None)]
+    assert await states(store) == [("inc-0001", "resolved", None)]
 
 
 async def test_alerts_that_were_read_before_their_end_was_heard_do_not_fire_again(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import pytest
 
+from responder import app
 from responder.work import heartbeat
 from tests.work.conftest import World
 from tests.work.test_measured import value
@@ -51,3 +53,46 @@ async def test_what_is_always_there_is_asked_for_again_where_it_is_gone(world: S
     await audited(it)
 
     assert await it.rows("select kind, key from work where kind <> 'audit' order by 1, 2") == wanted
+
+
+async def restarted(it: World, database: str, *, shadow: bool) -> None:
+    """What a start with other settings does to what it finds; its own sinks are those of the daemon that runs."""
+    it.daemon.desk.deliver = not shadow
+    await (await app._opened(database, it.daemon.desk)).close()
+
+
+async def test_what_opened_in_shadow_and_is_still_on_is_told_when_that_ends(
+    world: Start, embedded_database: str
+) -> None:
+    it = await world(shadow=True)
+    on, over = await it.page(), await it.page("h")
+    await it.post()
+    await it.post(group="h")
+    await it.until(lambda: len(it.events("incident.linked")) == 2)
+    await it.post(group="h", status="resolved")
+    await it.until(lambda: len(it.events("alert.handled")) == 3)
+
+    await restarted(it, embedded_database, shadow=False)
+    await it.until(lambda: it.notes(on))
+
+    assert await it.rows("select object from deliveries where sink = 'pagerduty_note'") == [(on,)]
+    assert it.notes(over) == []  # an account is not told what was over while nobody was to be told
+
+
+async def test_what_ended_in_shadow_is_told_where_it_was_reported(
+    world: Start, embedded_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("responder.report.compare.BETWEEN_EDITS", timedelta(0))
+    it = await world()
+    incident = await it.page()
+    await it.post()
+    await it.until(lambda: it.notes(incident))
+    await restarted(it, embedded_database, shadow=True)
+    await it.post(status="resolved")
+    await it.until(lambda: len(it.events("alert.handled")) == 2)
+    assert "Resolved after" not in it.notes(incident)[0]
+
+    await restarted(it, embedded_database, shadow=False)
+
+    await it.until(lambda: "Resolved after" in it.notes(incident)[0])
+    assert len(it.notes(incident)) == 1

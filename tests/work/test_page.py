@@ -139,6 +139,22 @@ async def test_what_begins_again_pages_again_under_the_same_key(world: Start) ->
     assert await it.incidents() == [("inc-0001", "open")]
 
 
+async def test_what_begins_again_is_noted_on_where_only_asking_tells_of_it(world: Start) -> None:
+    """That the first one is resolved was never told: it must not stand for the second one."""
+    it = await in_breach(world, webhooks=False)
+    await it.until(lambda: notes(it))
+    await settled(it)
+    await it.until(lambda: paged(it) == ["resolved"])
+    await look(it)
+    it.target.status = 503
+    await look(it)
+    await it.until(lambda: len(notes(it)) == 2)
+
+    first, second = it.pagerduty.account.incidents.values()
+    assert (len(first.notes), len(second.notes)) == (1, 1)
+    assert await it.incidents() == [("inc-0001", "open")]
+
+
 async def test_who_may_have_resolved_it_pages_again_when_it_begins_again(
     world: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -239,6 +239,27 @@ async def test_a_group_that_fires_anew_on_the_same_pagerduty_incident_is_told_th
     assert "continues inc-0001" in it.notes(incident)[1]
 
 
+async def test_the_end_is_told_though_the_next_incident_has_its_alerts_already(
+    world: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who looks late finds no alert at the former one, nor a rule for it: its note would say "firing" for ever."""
+    monkeypatch.setattr("responder.report.compare.BETWEEN_EDITS", timedelta(0))
+    it = await world(reopen_within="0s")
+    incident = await it.page()
+    await it.post()
+    await it.until(lambda: it.notes(incident))
+    it.target.seconds, asked = 1.0, len(it.target.asked)
+    await it.rows("update work set due_at = now() where kind = 'respond' returning id")
+    await it.until(lambda: len(it.target.asked) > asked)
+
+    await it.post(status="resolved")
+    await it.post(starts="2026-11-21T03:30:00Z")
+    await it.until(lambda: "Resolved after" in it.notes(incident)[0])
+
+    assert await it.incidents() == [("inc-0001", "resolved"), ("inc-0002", "open")]
+    assert "API does not answer" in it.notes(incident)[0]
+
+
 async def test_a_warning_is_looked_at_again_when_it_may_have_become_critical(world: Start) -> None:
     both = PACK.replace('critical: "< 1%"}}', 'warning: "< 50%", critical: "< 1% for 4s"}}').replace(
         "{up: [/health]}", "{up: [/health], step: 60s}"

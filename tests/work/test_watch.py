@@ -177,6 +177,21 @@ async def test_a_breach_joins_the_incident_that_alerts_have_opened(world: Start)
     assert ("breach",) in await it.rows("select state from links where kind = 'watch'")
 
 
+async def test_a_look_that_began_before_its_incident_was_folded_links_no_watch_to_it(world: Start) -> None:
+    """A link of a folded incident would have the next breach open that one again."""
+    it = await started(world)
+    await it.post()
+    await it.post(group="h")
+    await until(it, lambda: it.rows("select 1 from incidents where id = 2 and folded_into = 1"))
+    await it.until(lambda: len(it.events("alert.handled")) >= 2)
+    await it.rows("delete from links where kind = 'watch' returning id")
+
+    goes_on = await watches.join(it.daemon.desk.store, 2, WATCH, ask_pagerduty=False)
+
+    assert goes_on == 1
+    assert (2,) not in await it.rows("select incident from links where kind = 'watch'")
+
+
 async def test_replicas_that_see_the_same_breach_open_one_incident(world: Start) -> None:
     it = await started(world)
     it.target.status = 503
