@@ -146,7 +146,15 @@ class EmbeddedPostgres:
             self._log.trim()
             if not self._running.is_alive():
                 await self._revive()
+            elif self._has_lost_its_socket():
+                self._running.signal(signal.SIGINT)
             reap_strays(but=self.pid)
+
+    def _has_lost_its_socket(self) -> bool:
+        """Somebody removed it, and nobody gets in any more until a start makes it anew. Where all of the data is gone
+        as well, it may come back, and the server is left as it is."""
+        socket = self._socket_folder / preflight.SOCKET_NAME
+        return os.path.exists(self._cluster) and not os.path.exists(socket)
 
     async def stop(self) -> None:
         """End the server, an adopted one too: sessions are cut off, what is committed is kept."""

@@ -168,10 +168,12 @@ async def test_free_disk_and_memory_are_told(used_dir: Path) -> None:
 
 async def test_a_data_folder_that_is_gone_is_said_and_may_come_back(used_dir: Path) -> None:
     async with store_in(used_dir) as store:
-        away = used_dir.rename(used_dir.with_name("away"))
-        with pytest.raises(StoreUnavailable, match=f"store: {used_dir} cannot be reached: No such file"):
-            store.free_disk_bytes()
-        away.rename(used_dir)
+        away = used_dir.rename(f"{used_dir}-away")
+        try:
+            with pytest.raises(StoreUnavailable, match=f"store: {used_dir} cannot be reached: No such file"):
+                store.free_disk_bytes()
+        finally:
+            away.rename(used_dir)
 
         assert store.free_disk_bytes() > 0
 
@@ -468,6 +470,19 @@ async def test_a_killed_server_is_started_again_with_its_data_and_that_is_logged
         "exit_status": -signal.SIGKILL,
         "attempt": 1,
     }
+
+
+async def test_a_server_whose_socket_was_removed_is_started_again(used_dir: Path) -> None:
+    async with store_in(used_dir) as store:
+        await ask(store, "CREATE TABLE kept AS SELECT 42 AS answer")
+
+        with capture_logs() as logs:
+            async with supervised(store):
+                shutil.rmtree(used_dir / "run")
+                await until_logged(logs, "store.restarted")
+                answer = await ask(store, "SELECT answer FROM kept")
+
+    assert answer == 42
 
 
 async def test_a_server_killed_while_a_session_works_comes_back_when_its_memory_is_free(used_dir: Path) -> None:
