@@ -227,7 +227,8 @@ def _texts_in(value: Any, path: tuple[str, ...], redactor: Redactor) -> Iterator
             yield _label_name("_".join(path)), value
         case Mapping() if len(path) < _DEEPEST:
             for name, it in value.items():
-                yield from _texts_in(_hidden(str(name), it, redactor), (*path, str(name)), redactor)
+                below = (*path, redactor.text(str(name)))  # now: as a label `password=x` would be `password_x`
+                yield from _texts_in(_hidden(str(name), it, redactor), below, redactor)
         case list() if len(path) < _DEEPEST:
             for place, it in enumerate(value):
                 yield from _texts_in(it, (*path, str(place)), redactor)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import resource
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -31,6 +32,7 @@ PARSED_IN_A_THREAD_BYTES = 32 * 1024  # more than a group of 50
 PARSED_CAREFULLY_BYTES = 4 * 1024  # nothing but short secrets takes 4 ms a KiB, a thousand times as long as other text
 HELD_UP_SECONDS = 0.03
 CAREFUL_SECONDS = 60.0
+BROKEN_OFF_AT_MOST = 256  # bodies, before their garbage is looked for
 SAID_AGAIN_SECONDS = 60.0
 log = structlog.get_logger()
 
@@ -70,6 +72,7 @@ class Room:
         self._parser = asyncio.Lock()
         self._said_at = float("-inf")
         self._careful_until = float("-inf")
+        self._broken_off = 0
 
     async def listen(self, server: web.Server, host: str, port: int) -> asyncio.Server:
         """Serve on this address, the port chosen by the system where it is 0; raises OSError."""
@@ -111,8 +114,19 @@ class Room:
         self._arriving[deadline] = 0
         try:
             yield came
+        except BaseException:
+            self._left_behind()
+            raise
         finally:
             self._bytes -= self._arriving.pop(deadline, 0)
+
+    def _left_behind(self) -> None:
+        """What broke off is a ring of tracebacks, connection and buffers. It outlived a look for garbage while it
+        waited, so that the next such look comes hundreds of MB later."""
+        self._broken_off += 1
+        if self._broken_off >= BROKEN_OFF_AT_MOST:
+            self._broken_off = 0
+            gc.collect()
 
     @contextlib.asynccontextmanager
     async def parsing(self, size: int, until: float) -> AsyncIterator[None]:

@@ -358,6 +358,16 @@ def test_a_secret_in_the_details_is_nowhere_in_the_alerts(details: Any) -> None:
     assert "[redacted:" in repr(alerts)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["password=hunter2-1", "Authorization: Bearer hunter2-1", "postgres://app:hunter2-1@db/x", "token: hunter2-1"],
+)
+def test_a_secret_in_the_name_of_a_detail_is_nowhere_in_the_alerts(name: str) -> None:
+    alerts = read(of_details({name: "x", "a": [{name: {"b": "y"}}]}))
+
+    assert "hunter2" not in repr(alerts)
+
+
 def test_a_patient_in_the_details_is_nowhere_in_the_alerts() -> None:
     details = {"patient": {"first_name": "Erika"}, "patient_id": "P-0815", "note": "ssn: 536-22-1234"}
 

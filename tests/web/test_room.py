@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import resource
+import weakref
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import cast
@@ -13,7 +15,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from responder.web.room import Room, ask_for_descriptors, connections_that_fit
+from responder.web.room import BROKEN_OFF_AT_MOST, Room, ask_for_descriptors, connections_that_fit
 
 REQUEST = cast(web.Request, SimpleNamespace(transport=None, content_length=1))
 
@@ -48,6 +50,12 @@ def test_as_many_descriptors_are_asked_for_as_there_may_be(descriptors: Callable
     assert soft == (4096 if hard == resource.RLIM_INFINITY else min(4096, hard))
 
 
+class Ring:
+    """Garbage that only a look for it takes away."""
+
+    itself: Ring
+
+
 async def test_one_body_that_is_given_up_makes_room_for_more_than_its_next_piece() -> None:
     room = Room(most_bytes=100)
     came: list[Callable[[int], None]] = []
@@ -76,3 +84,23 @@ async def test_one_body_that_is_given_up_makes_room_for_more_than_its_next_piece
             it.cancel()
 
     assert given_up == [0]
+
+
+async def test_what_broken_off_bodies_leave_behind_is_looked_for() -> None:
+    room = Room()
+    left: list[weakref.ref[Ring]] = []
+    gc.disable()
+    try:
+        for _ in range(BROKEN_OFF_AT_MOST):
+            ring = Ring()
+            ring.itself = ring
+            left.append(weakref.ref(ring))
+            with contextlib.suppress(ConnectionError):
+                async with asyncio.timeout(60) as deadline:
+                    with room.arriving(REQUEST, deadline):
+                        raise ConnectionError
+        still_there = sum(it() is not None for it in left)
+    finally:
+        gc.enable()
+
+    assert still_there <= 1  # the last one is at hand
