@@ -216,7 +216,8 @@ def _seconds_since(at: datetime, now: datetime) -> float:
 def KIND(desk: Desk) -> list[Kind]:  # noqa: N802 - the name that the registry looks for
     """One queue a sink: a slow or rate-limited one delays no other.
 
-    To the end: a worker that froze and posts late has to delete what it posted beside the one who took over.
+    To the end: a worker that froze and posts late has to delete what it posted beside the one who took over. None in
+    shadow: a replica that reports may do it.
     """
-    told = [name for name, sink in desk.sinks.items() if sink.foreign_kind != PAGE]  # those are `page.py`'s
+    told = [name for name, kind in desk.told.items() if kind != PAGE]  # those are `page.py`'s
     return [Kind(name=f"deliver:{sink}", do=deliver, at_once=8, to_the_end=True) for sink in told]
