@@ -14,7 +14,7 @@ from responder.store import reconcile as asked
 from responder.store import work as rows
 from responder.store.accept import Acceptor
 from responder.store.overdue import overdue
-from responder.store.targets import delivery_states
+from responder.store.targets import delivery_states, up
 from responder.work.desk import Desk
 from responder.work.heartbeat import MARGIN
 from responder.work.work import LEASE_SECONDS, Worker
@@ -68,6 +68,7 @@ class Vitals:
             async with asyncio.timeout(MEASURED_WITHIN_SECONDS):
                 await self._measure_work()
                 await self._measure_reports()
+                await self._measure_targets()
 
     async def _measure_work(self) -> None:
         oldest, _ = await rows.backlog(self.desk.store, self.worker.kinds, lease_seconds=LEASE_SECONDS)
@@ -101,6 +102,12 @@ class Vitals:
             self.desk.metrics.subscription_active.labels(one.id).set(one.active)
         if self.desk.hears_pagerduty and self.desk.pagerduty is not None and not subscriptions:
             self.desk.metrics.subscription_active.labels("none").set(0)
+
+    async def _measure_targets(self) -> None:
+        """Whoever of the replicas asked last: what this one has seen itself may be hours old."""
+        wanted = [(pack.name, target) for pack in self.desk.packs for target in pack.targets]
+        for target, is_up in (await up(self.desk.store, wanted)).items():
+            self.desk.metrics.target_up.labels(target).set(is_up)
 
 
 def _why_no_room(embedded: EmbeddedPostgres) -> str | None:

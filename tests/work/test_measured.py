@@ -44,6 +44,20 @@ async def test_rare_counters_are_there_before_they_count(world: Callable[..., An
     assert {series: await value(it, series) for series in wanted} == dict.fromkeys(wanted, 0.0)
 
 
+async def test_a_target_that_another_replica_found_dark_is_dark_here_too(world: Callable[..., Any]) -> None:
+    it: World = await world(pack=LOOKS)
+    await it.post()
+    await it.until(lambda: it.events("alert.handled"))
+    assert await value(it, 'responder_target_up{target="api"}') == 1
+
+    await it.rows("""insert into target_looks (pack, target, outcome, why, at, answered_at)
+                     select pack, 'api', 'no answer', '', now() + interval '1 hour', now() from incidents
+                     on conflict (pack, target) do update set at = excluded.at, answered_at = excluded.answered_at
+                     returning target""")
+
+    assert await value(it, 'responder_target_up{target="api"}') == 0
+
+
 async def test_a_503_is_counted_with_its_reason(world: Callable[..., Any]) -> None:
     it: World = await world()
 
