@@ -109,7 +109,8 @@ async def _send(
         severity=report.severity,
         title=report.title,
     )
-    if sent.outcome == "delivered" and begun.delivery.first_at is None:
+    is_the_first = begun.delivery.first_at is None and begun.continues != begun.slug  # not of a re-fire's new object
+    if sent.outcome == "delivered" and is_the_first:
         took = SEND_WITHIN_SECONDS - deadline.rest()  # our own wall clock may be another one than the database's
         desk.metrics.first_report_seconds.observe((begun.now - begun.opened_at).total_seconds() + took)
     return Next(in_seconds=sent.again_in, waits_for=sent.why, payload=tried(sent, tries, begun, report))
