@@ -113,7 +113,12 @@ async def _send(
     if sent.outcome == "delivered" and is_the_first:
         took = SEND_WITHIN_SECONDS - deadline.rest()  # our own wall clock may be another one than the database's
         desk.metrics.first_report_seconds.observe((begun.now - begun.opened_at).total_seconds() + took)
-    return Next(in_seconds=sent.again_in, waits_for=sent.why, payload=tried(sent, tries, begun, report))
+    return Next(
+        in_seconds=sent.again_in,
+        waits_for=sent.why,
+        payload=tried(sent, tries, begun, report),
+        unreachable=sent.outcome == "uncertain",
+    )
 
 
 def tries_of(row: Claimed) -> int:
