@@ -1,6 +1,6 @@
 """The statements of one acceptance, in the order in which they run. Every one is set-wise and takes sorted keys."""
 
-from responder.store.work import ASKED_AGAIN, WAKE
+from responder.store.work import ASKED_AGAIN, IS_PAGERDUTY_ASKED, WAKE
 
 # Answers what time it is. A plan that was made while a table was small stays in use while it grows; who locks groups looks
 # for few rows by their keys.
@@ -109,8 +109,10 @@ QUARANTINE = """insert into quarantine (kind, source, reason, body, identities)
                 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) as n (kind, source, reason, body, identities)"""
 
 # What happened, and what is to be done: likewise. `$7`: whether to wake who waits for work.
+# `$8`: whether we ask PagerDuty ourselves; else a replica that was set up otherwise may do it.
 TELL = f"""with lined as (insert into timeline (incident, what) select * from unnest($1::bigint[], $2::text[])),
              asked as (insert into work as w (kind, key, gravity, payload)
                select kind, key, gravity, payload::jsonb from unnest($3::text[], $4::text[], $5::smallint[], $6::text[]) as a (kind, key, gravity, payload)
+               where kind <> 'link' or $8 or {IS_PAGERDUTY_ASKED}
                order by 1, 2 {ASKED_AGAIN})
            select {WAKE} where $7::boolean"""

@@ -20,7 +20,7 @@ from responder.model.folding import GroupPlan, Heard, Held, Told, WebhookPlan
 from responder.model.incident import slug_of
 from responder.store import accept_sql as sql
 from responder.store.afresh import all_locked
-from responder.store.work import Ask, ask
+from responder.store.work import IS_PAGERDUTY_ASKED, Ask, ask
 
 MAX_BODY_KEPT = 64 * 1024
 PAGERDUTY = "pagerduty"  # the kind of its links
@@ -127,17 +127,23 @@ class Writing:
         lines += [(it, "resolved: no alert of it fires any more") for it in settled]
         asks = self._asks(groups)
         if lines or asks:
-            await self.connection.fetchval(sql.TELL, *columns(lines, 2), *columns(asks, 4), self.wakes)
+            told = (*columns(lines, 2), *columns(asks, 4), self.wakes, self.terms.asks_pagerduty)
+            await self.connection.fetchval(sql.TELL, *told)
 
     def _asks(self, groups: Sequence[GroupPlan]) -> list[tuple[str, str, int, str]]:
         new = {it.incident for it in groups if it.incident is not None and (it.opens or it.reopens)}
         gravities = {it.incident: _gravity(it) for it in groups if it.incident in new}
         touched = {it.incident for it in groups if it.incident is not None and it.is_news}
         asks = [("respond", str(it), gravities.get(it, TOLD), NOTHING) for it in touched]
-        if self.terms.asks_pagerduty:
-            again = {it.incident for it in groups if it.incident is not None and it.heard and it.heard.read_again}
-            asks += [("link", str(it), ROUTINE, LOOK_ANEW_TEXT) for it in new | again]
+        again = {it.incident for it in groups if it.incident is not None and it.heard and it.heard.read_again}
+        asks += [("link", str(it), ROUTINE, LOOK_ANEW_TEXT) for it in new | again]
         return sorted(asks)
+
+
+async def ask_to_link(connection: Any, incident: int, *, by_us: bool, once_more: bool = False) -> None:
+    """Have PagerDuty asked for this incident, where anybody does: `by_us`, or a replica that was set up otherwise."""
+    if by_us or await connection.fetchval(f"select {IS_PAGERDUTY_ASKED}"):
+        await ask(connection, [Ask(kind="link", key=str(incident))], payload=LOOK_ANEW | {"once_more": once_more})
 
 
 async def _join_reserved(connection: Any, groups: Sequence[GroupPlan]) -> None:

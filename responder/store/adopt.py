@@ -223,7 +223,7 @@ class _Adoption:
         await self._connection.execute(sql.DROP_WAITING, elder, sink)
         await self._connection.execute(sql.OPEN_DELIVERY, elder, sink, self._paged.id)
         rank = await self._connection.fetchval("select severity_rank from incidents where id = $1", elder)
-        await ask_deliveries(self._connection, elder, [sink], gravity=5 if rank is None else rank)
+        await ask_deliveries(self._connection, elder, sink=sink, gravity=5 if rank is None else rank)
 
     async def _say(self, incident: int, what: str) -> None:
         await self._connection.execute(

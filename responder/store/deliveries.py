@@ -229,7 +229,7 @@ async def distrust(store: Store, delivery: Delivery, *, verify: bool = False) ->
             verify,
         )
         if incident is not None:  # another one, perhaps, than when it was begun
-            await ask_deliveries(connection, incident, [delivery.sink], gravity=0)
+            await ask_deliveries(connection, incident, sink=delivery.sink, gravity=0)
 
 
 async def wait_for_object(store: Store, incident: int, sink: str, *, state: str, why: str) -> None:

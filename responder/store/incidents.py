@@ -193,16 +193,17 @@ async def save_look(store: Store, number: int, run: int, look: Look, sinks: Mapp
                 number,
                 sink,
             )
-        await ask_deliveries(connection, number, list(sinks), gravity=look.assessment.rank)
+        await ask_deliveries(connection, number, gravity=look.assessment.rank)
         await connection.execute(LINK_AS_GRAVE, str(number), min(look.assessment.rank, 9))
 
 
-async def ask_deliveries(connection: Any, number: int, sinks: Sequence[str], *, gravity: int) -> None:
-    """Ask for every delivery of an incident to these sinks that has an object to report to."""
+async def ask_deliveries(connection: Any, number: int, *, gravity: int, sink: str | None = None) -> None:
+    """Ask for every delivery of an incident that has an object to report to, or those to one sink; also where this
+    replica does not report: another one may be set up to."""
     rows = await connection.fetch(
-        "select id, sink from deliveries where incident = $1 and sink = any($2) and state not in ('waiting', 'none', 'gone')",
+        "select id, sink from deliveries where incident = $1 and coalesce(sink = $2, true) and state not in ('waiting', 'none', 'gone')",
         number,
-        list(sinks),
+        sink,
     )
     await ask(
         connection,

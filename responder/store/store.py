@@ -177,6 +177,12 @@ class Store:
         async with self._for_housekeeping.turn(), self._one() as connection:
             yield connection
 
+    def beside_work(self) -> Store:
+        """The same for whoever tells how work gets on: in line behind it he would tell nothing while there is much."""
+        beside = Store(self._pool, redact=self._redact)
+        beside._for_the_rest = beside._for_housekeeping = self._for_housekeeping
+        return beside
+
     async def _end_frozen(self) -> None:
         """End the sessions of replicas that froze with a lock in their hands; they lose nothing that was committed."""
         with contextlib.suppress(asyncpg.PostgresError, StoreUnavailable):

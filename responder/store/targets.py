@@ -24,6 +24,9 @@ KEPT = """select l.pack, l.target, l.outcome, l.why, l.at, l.answered_at,
           coalesce((select sum(c.asked) from target_counts c where c.pack = l.pack and c.target = l.target
                     and c.since > now() - interval '1 hour'), 0)::int as asked_last_hour
           from target_looks l order by 1, 2"""
+# Its last answer counts for a minute of later questions: one that is refused beside others that are answered is no outage.
+UP = """select l.target, bool_and(coalesce(l.answered_at > l.at - interval '1 minute', false)) as up
+        from target_looks l join unnest($1::text[], $2::text[]) as n (pack, target) using (pack, target) group by 1"""
 # What is shown as waiting: the delivery that nobody can see for the longest. What has no report has nothing to show.
 SINKS = """with pending as (select d.id, d.sink, d.known_at, d.why from deliveries d join reports r on r.incident = d.incident
                             where d.state in ('due', 'sending', 'uncertain'))
@@ -96,6 +99,14 @@ async def targets(store: Store) -> Mapping[tuple[str, str], TargetKept]:
     async with store.connection() as connection:
         found = [TargetKept(**row) for row in await connection.fetch(KEPT)]
     return {(it.pack, it.target): it for it in found}
+
+
+async def up(store: Store, wanted: Sequence[tuple[str, str]]) -> Mapping[str, bool]:
+    """Of these packs' targets by name, those that any replica has asked: whether each was answered when it was last
+    asked; of several with one name, whether all were."""
+    async with store.connection() as connection:
+        found = await connection.fetch(UP, [pack for pack, _ in wanted], [target for _, target in wanted])
+    return {row["target"]: row["up"] for row in found}
 
 
 async def sinks(store: Store, names: Sequence[str]) -> tuple[SinkKept, ...]:

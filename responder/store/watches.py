@@ -18,7 +18,7 @@ from responder.model.incident import BREACH, WATCH, IncidentState, key_of_page, 
 from responder.model.verdict import RuleVerdict
 from responder.store.accept import lock_of
 from responder.store.accept_sql import LOCK, LOCK_INCIDENTS, READ_AGAIN, REOPEN
-from responder.store.accept_write import LOOK_ANEW, NEW
+from responder.store.accept_write import NEW, ask_to_link
 from responder.store.adopt_sql import CONTINUES, SURVIVOR
 from responder.store.afresh import afresh, all_locked
 from responder.store.fold import SAY, fold
@@ -171,8 +171,8 @@ async def _page(connection: Any, incident: int, paging: Paging) -> None:
         await connection.execute(LINK_PAGE, key, incident, marker)
     state = "none" if paging.why_not else "due"
     await connection.execute(DELIVERY, incident, paging.sink, key.hex(), state, paging.why_not)
-    if paging.asks and not paging.why_not:
-        await ask(connection, [Ask(kind="link", key=str(incident))], payload=LOOK_ANEW)
+    if not paging.why_not:
+        await ask_to_link(connection, incident, by_us=paging.asks)
 
 
 async def is_over(store: Store, watch: Watch) -> None:
@@ -208,8 +208,7 @@ async def join(store: Store, incident: int, watch: Watch, *, ask_pagerduty: bool
             await fold(connection, younger, elder, what=store.redacted(what))
             await connection.execute(STIRS, elder)
             await ask(connection, [Ask(kind="respond", key=str(elder), gravity=NEW)])
-            if ask_pagerduty:
-                await ask(connection, [Ask(kind="link", key=str(elder))], payload=LOOK_ANEW | {"once_more": True})
+            await ask_to_link(connection, elder, by_us=ask_pagerduty, once_more=True)
             return elder
 
     return await afresh(once)

@@ -33,7 +33,8 @@ ASK_ONCE = (
 )
 CLAIM = """update work w set attempt = nextval('fence'), held = true, seen = asked, due_at = now() + make_interval(secs => $3),
              payload = (payload - 'asked') || coalesce(payload->'asked', '{}')
-           from (select id from work where kind = $1 and due_at <= now() order by gravity, due_at limit $2 for update skip locked) c
+           from (select id from work where kind = $1 and due_at <= now() - make_interval(secs => $4)
+                 order by gravity, due_at limit $2 for update skip locked) c
            where w.id = c.id returning w.id, w.kind, w.key, w.attempt, w.failures, w.payload"""
 RENEW = (
     "update work set due_at = now() + make_interval(secs => $3) where id = $1 and attempt = $2 and held returning id"
@@ -52,6 +53,8 @@ NEXT_DUE = """select extract(epoch from min(first.due_at) - now())::float8 from 
 AGE = """select coalesce(extract(epoch from max(now() - due_at)), 0)::float8 as oldest,
          count(*) filter (where due_at < now() - make_interval(secs => $1)) as overdue from work where due_at < now() and kind = any($2)"""
 
+# A row that is always there once a replica with a key for PagerDuty has started: `work/reconcile.py` does it.
+IS_PAGERDUTY_ASKED = "exists (select 1 from work where kind = 'ask_pagerduty')"
 BEHIND = """select k from unnest($1::text[]) k
             where exists (select 1 from work where kind = k and due_at < now() - make_interval(secs => $2)) order by k"""
 
@@ -98,10 +101,13 @@ async def ask_once(connection: Any, asks: Sequence[Ask]) -> None:
     await connection.execute(ASK_ONCE, [it.kind for it in asks], [it.key for it in asks])
 
 
-async def claim(store: Store, kind: str, *, limit: int, lease_seconds: float) -> list[Claimed]:
-    """Take up to `limit` due rows of a kind, gravest first, then longest due."""
+async def claim(
+    store: Store, kind: str, *, limit: int, lease_seconds: float, due_for_seconds: float = 0.0
+) -> list[Claimed]:
+    """Take up to `limit` rows of a kind that are due, for so long at least: gravest first, then longest due."""
     async with store.housekeeping() as connection:
-        return [Claimed(**row) for row in await connection.fetch(CLAIM, kind, limit, lease_seconds)]
+        found = await connection.fetch(CLAIM, kind, limit, lease_seconds, due_for_seconds)
+        return [Claimed(**row) for row in found]
 
 
 async def renew(store: Store, row: Claimed, *, lease_seconds: float) -> None:

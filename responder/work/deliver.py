@@ -109,10 +109,16 @@ async def _send(
         severity=report.severity,
         title=report.title,
     )
-    if sent.outcome == "delivered" and begun.delivery.first_at is None:
+    is_the_first = begun.delivery.first_at is None and begun.continues != begun.slug  # not of a re-fire's new object
+    if sent.outcome == "delivered" and is_the_first:
         took = SEND_WITHIN_SECONDS - deadline.rest()  # our own wall clock may be another one than the database's
         desk.metrics.first_report_seconds.observe((begun.now - begun.opened_at).total_seconds() + took)
-    return Next(in_seconds=sent.again_in, waits_for=sent.why, payload=tried(sent, tries, begun, report))
+    return Next(
+        in_seconds=sent.again_in,
+        waits_for=sent.why,
+        payload=tried(sent, tries, begun, report),
+        unreachable=sent.outcome == "uncertain",
+    )
 
 
 def tries_of(row: Claimed) -> int:
@@ -216,7 +222,8 @@ def _seconds_since(at: datetime, now: datetime) -> float:
 def KIND(desk: Desk) -> list[Kind]:  # noqa: N802 - the name that the registry looks for
     """One queue a sink: a slow or rate-limited one delays no other.
 
-    To the end: a worker that froze and posts late has to delete what it posted beside the one who took over.
+    To the end: a worker that froze and posts late has to delete what it posted beside the one who took over. None in
+    shadow: a replica that reports may do it.
     """
-    told = [name for name, sink in desk.sinks.items() if sink.foreign_kind != PAGE]  # those are `page.py`'s
+    told = [name for name, kind in desk.told.items() if kind != PAGE]  # those are `page.py`'s
     return [Kind(name=f"deliver:{sink}", do=deliver, at_once=8, to_the_end=True) for sink in told]

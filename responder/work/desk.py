@@ -77,11 +77,13 @@ class Desk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Next:
-    """When a piece of work is due again, None when it is over, and what it waits for."""
+    """When a piece of work is due again, None when it is over, and what it waits for. `unreachable`: whom it needs
+    could not be reached from here; from another replica, perhaps."""
 
     in_seconds: float | None = None
     waits_for: str = ""
     payload: Mapping[str, object] = field(default_factory=dict)
+    unreachable: bool = False
 
 
 OVER = Next()

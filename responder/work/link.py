@@ -8,6 +8,7 @@ PagerDuty works asynchronously, so its incident may not be there yet: at 0, 2, 4
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from enum import Enum, auto
 from functools import partial
@@ -16,7 +17,7 @@ from typing import Any
 import structlog
 
 from responder.clients.pagerduty import MOST_ALERTS, PagerDutyApi
-from responder.errors import CouldNotLook
+from responder.errors import CouldNotLook, Unreachable
 from responder.incidents.join import join
 from responder.intake.arrange import arranged
 from responder.intake.pagerduty import labels_of
@@ -56,7 +57,8 @@ async def link(row: Claimed, desk: Desk) -> Next:
     except CouldNotLook as why:
         if seen.incident.state is IncidentState.OPEN or seen.now - seen.incident.opened_at < LONGEST_OUTAGE:
             looks = min(looks, EACH_MINUTE)  # what could not look has not used up the quarter of an hour
-        return await _wait(desk, seen.incident, looks, f" ({why}), last looked {seen.now:%H:%M}")
+        wait = await _wait(desk, seen.incident, looks, f" ({why}), last looked {seen.now:%H:%M}")
+        return replace(wait, unreachable=isinstance(why, Unreachable))
     match found:
         case Found.NOTHING if not once_more:
             return await _wait(desk, seen.incident, looks, f", last looked {seen.now:%H:%M}")

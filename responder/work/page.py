@@ -13,9 +13,9 @@ from responder.delivery.sink import Sink
 from responder.model.incident import PAGE, IncidentState, marker_of
 from responder.report.compare import material_digest
 from responder.store import deliveries as ledger
-from responder.store.accept_write import LOOK_ANEW
+from responder.store.accept_write import ask_to_link
 from responder.store.deliveries import Begun
-from responder.store.work import Ask, Claimed, ask
+from responder.store.work import Claimed
 from responder.work.deliver import (
     PRIVATE,
     STALE_AGAIN_SECONDS,
@@ -91,13 +91,13 @@ async def _send(desk: Desk, sink: Sink, begun: Begun, row: Claimed, deadline: De
         why=sent.why,
         severity=report.severity,
     )
-    if done and is_open and desk.pagerduty is not None:  # there is an incident to write the note on
+    if done and is_open:  # there is an incident to write the note on
         async with desk.store.transaction() as connection:
-            await ask(connection, [Ask(kind="link", key=str(begun.delivery.incident))], payload=LOOK_ANEW)
+            await ask_to_link(connection, begun.delivery.incident, by_us=desk.pagerduty is not None)
     return Next(in_seconds=sent.again_in, waits_for=sent.why, payload=tried(sent, tries, begun, report))
 
 
 def KIND(desk: Desk) -> list[Kind]:  # noqa: N802 - the name that the registry looks for
     """A queue of its own, as every sink has one."""
-    paging = [name for name, sink in desk.sinks.items() if sink.foreign_kind == PAGE]
+    paging = [name for name, kind in desk.told.items() if kind == PAGE]
     return [Kind(name=f"deliver:{name}", do=page, at_once=4, to_the_end=True) for name in paging]

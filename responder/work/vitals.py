@@ -14,7 +14,8 @@ from responder.store import reconcile as asked
 from responder.store import work as rows
 from responder.store.accept import Acceptor
 from responder.store.overdue import overdue
-from responder.store.targets import delivery_states
+from responder.store.store import Store
+from responder.store.targets import delivery_states, up
 from responder.work.desk import Desk
 from responder.work.heartbeat import MARGIN
 from responder.work.work import LEASE_SECONDS, Worker
@@ -66,13 +67,15 @@ class Vitals:
             return
         with suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(MEASURED_WITHIN_SECONDS):
-                await self._measure_work()
-                await self._measure_reports()
+                store = self.desk.store.beside_work()
+                await self._measure_work(store)
+                await self._measure_reports(store)
+                await self._measure_targets(store)
 
-    async def _measure_work(self) -> None:
-        oldest, _ = await rows.backlog(self.desk.store, self.worker.kinds, lease_seconds=LEASE_SECONDS)
+    async def _measure_work(self, store: Store) -> None:
+        oldest, _ = await rows.backlog(store, self.worker.kinds, lease_seconds=LEASE_SECONDS)
         late = await overdue(
-            self.desk.store,
+            store,
             self.worker.kinds,
             list(self.desk.told),
             lease_seconds=LEASE_SECONDS,
@@ -83,11 +86,11 @@ class Vitals:
         self.desk.metrics.timers_overdue.set(late.work)
         self.desk.metrics.first_reports_overdue.set(len(late.incidents))
 
-    async def _measure_reports(self) -> None:
-        counted = await incidents.counts(self.desk.store)
-        states = await delivery_states(self.desk.store)
-        waiting = await deliveries.pending(self.desk.store)
-        subscriptions = await asked.subscriptions(self.desk.store)
+    async def _measure_reports(self, store: Store) -> None:
+        counted = await incidents.counts(store)
+        states = await delivery_states(store)
+        waiting = await deliveries.pending(store)
+        subscriptions = await asked.subscriptions(store)
         self.desk.metrics.incidents.clear()
         for state, severity, number in counted:
             self.desk.metrics.incidents.labels(state, severity).set(number)
@@ -101,6 +104,12 @@ class Vitals:
             self.desk.metrics.subscription_active.labels(one.id).set(one.active)
         if self.desk.hears_pagerduty and self.desk.pagerduty is not None and not subscriptions:
             self.desk.metrics.subscription_active.labels("none").set(0)
+
+    async def _measure_targets(self, store: Store) -> None:
+        """Whoever of the replicas asked last: what this one has seen itself may be hours old."""
+        wanted = [(pack.name, target) for pack in self.desk.packs for target in pack.targets]
+        for target, is_up in (await up(store, wanted)).items():
+            self.desk.metrics.target_up.labels(target).set(is_up)
 
 
 def _why_no_room(embedded: EmbeddedPostgres) -> str | None:

@@ -32,6 +32,8 @@ UNCLAIMED_SECONDS = LEASE_SECONDS + 6.0  # so long work may be due which this pr
 BUSY_SECONDS = 120.0  # the same while it does as much of the kind as it may: a sink or a target may be slow
 PRESSED_SECONDS = 0.2  # between claims of one row a kind, while acceptance needs the processor
 LEAST_NAP_SECONDS = 0.02  # a due row that somebody else has locked must not be asked for without end
+GIVES_WAY_FOR_SECONDS = 30.0  # after whom a kind of work needs could not be reached, until it is tried from here again
+GIVES_WAY_BY_SECONDS = 2.0  # so long others have, who may reach it: they poll each second
 MOST_IN_LINE = 32  # pieces of work that wait for a connection: what is claimed behind them would only hold its lease
 AGAIN_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 log = structlog.get_logger()
@@ -86,6 +88,7 @@ class Worker:
         self._kinds = {kind.name: kind for kind in kinds}
         self._running: dict[str, int] = dict.fromkeys(self._kinds, 0)
         self._is_full = dict.fromkeys(self._kinds, False)  # when it was last to be claimed
+        self._gives_way_until = dict.fromkeys(self._kinds, 0.0)
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._stirred_at = dict.fromkeys(self._kinds, 0.0)
@@ -146,7 +149,13 @@ class Worker:
             self._is_full[kind.name] = free <= 0
             if free <= 0:
                 continue
-            claimed = await rows.claim(self._desk.store, kind.name, limit=free, lease_seconds=LEASE_SECONDS)
+            claimed = await rows.claim(
+                self._desk.store,
+                kind.name,
+                limit=free,
+                lease_seconds=LEASE_SECONDS,
+                due_for_seconds=GIVES_WAY_BY_SECONDS if self._gives_way(kind) else 0.0,
+            )
             room -= len(claimed)
             for row in claimed:
                 self._running[kind.name] += 1
@@ -160,11 +169,16 @@ class Worker:
         free = min(kind.at_once - running, room if running else max(room, 1))
         return min(free, 1) if self._is_pressed() else free
 
+    def _gives_way(self, kind: Kind) -> bool:
+        """Whether others go first: a replica that is cut off from a sink must not be the quickest to fail at it."""
+        return asyncio.get_running_loop().time() < self._gives_way_until[kind.name]
+
     async def _sleep_until_due(self) -> None:
         if self._is_pressed():  # and no wake-up: every batch that is accepted would be one
             await asyncio.sleep(PRESSED_SECONDS)
             return
-        free = [kind.name for kind in self._kinds.values() if self._running[kind.name] < kind.at_once]
+        kinds = [kind for kind in self._kinds.values() if not self._gives_way(kind)]
+        free = [kind.name for kind in kinds if self._running[kind.name] < kind.at_once]
         due = await rows.next_due_in(self._desk.store, free)
         await self._nap(min(POLL_SECONDS, max(due, LEAST_NAP_SECONDS)) if due is not None else POLL_SECONDS)
 
@@ -196,6 +210,8 @@ class Worker:
         log.debug("work.claimed")
         try:
             after = await self._with_lease(kind, row)
+            gives_way_for = GIVES_WAY_FOR_SECONDS if after.unreachable else 0.0
+            self._gives_way_until[kind.name] = asyncio.get_running_loop().time() + gives_way_for
             log.debug("work.finishing")
             await rows.finish(store, row, next_in=after.in_seconds, waits_for=after.waits_for, payload=after.payload)
         except (LeaseLost, StoreUnavailable):

@@ -64,6 +64,7 @@ A = {"instance": "a", "job": "responder"}
 PENDING = f'responder_deliveries_pending{{{INSTANCE},sink="s"}}'
 QUARANTINED = f'responder_quarantined_total{{{INSTANCE},source="grafana",reason="x"}}'
 ARRIVED = f'responder_reports_total{{{INSTANCE},sink="s",outcome="edited"}}'
+ASKED, AT_ONCE = (BUCKETS.format(name="loop_lag_seconds", le=it) for it in ("+Inf", "1.0"))
 CASES = {
     "ResponderDown": gauge("up", "0", "1", **A),
     "ResponderNotReady": gauge("responder_ready", "0", "1", **A),
@@ -112,7 +113,11 @@ CASES = {
     ),
     "ResponderQueueStands": gauge("responder_webhooks_waiting", "1500", "900", **A),
     "ResponderIsLarge": gauge("process_resident_memory_bytes", "600000000", "200000000", **A),
-    "ResponderLoopBlocked": histogram("loop_lag_seconds", "1.0", instance="a"),
+    "ResponderLoopBlocked": Case(  # once a minute, however long; and once
+        fires={ASKED: "0+150x40", AT_ONCE: "0+149x40"},
+        quiet={ASKED: "0+200x40", AT_ONCE: "0+200x9 1999+200x30"},
+        labels=A,
+    ),
     "ResponderLosesLeases": counter("responder_leases_lost_total", 'kind="respond"'),
     "ResponderWorkFails": counter("responder_work_failures_total", 'kind="respond"', kind="respond"),
     "ResponderQuarantines": Case(

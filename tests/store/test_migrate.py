@@ -9,7 +9,8 @@ import asyncpg
 import pytest
 
 from responder.errors import StoreUnavailable, UsageError
-from responder.store.migrate import migrate
+from responder.store import migrate as migrating
+from responder.store.migrate import LOCK, migrate
 from responder.store.store import Store
 
 
@@ -31,6 +32,41 @@ async def test_ten_instances_migrating_at_once_apply_each_once(empty: Store, tmp
     applied = await asyncio.gather(*(migrate(empty, tmp_path) for _ in range(10)))
 
     assert sorted(name for names in applied for name in names) == ["one", "two"]
+    await empty.close()
+
+
+@pytest.fixture
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrating, "STANDS_STILL_SECONDS", 0.3)
+    monkeypatch.setattr(migrating, "WAIT_SECONDS", 2.0)
+
+
+@pytest.mark.usefixtures("_hurried")
+async def test_one_that_froze_with_the_right_to_migrate_keeps_nobody_from_starting(
+    empty: Store, tmp_path: Path, database: str
+) -> None:
+    (tmp_path / "0001_one.sql").write_text("create table one (n int)")
+    frozen = await asyncpg.connect(database)
+    await frozen.execute("select pg_advisory_lock($1)", LOCK)
+
+    assert await migrate(empty, tmp_path) == ["one"]
+    with pytest.raises((asyncpg.AdminShutdownError, asyncpg.InterfaceError)):
+        await frozen.execute("create table late (n int)")
+    await empty.close()
+
+
+@pytest.mark.usefixtures("_hurried")
+async def test_one_that_migrates_for_long_is_waited_for(empty: Store, tmp_path: Path, database: str) -> None:
+    (tmp_path / "0001_one.sql").write_text("create table one (n int)")
+    busy = await asyncpg.connect(database)
+    await busy.execute("select pg_advisory_lock($1)", LOCK)
+    working = asyncio.create_task(busy.execute("select pg_sleep(3)"))
+
+    with pytest.raises(StoreUnavailable, match="another replica migrates it"):
+        await migrate(empty, tmp_path)
+    await working
+    await busy.close()
+    assert await migrate(empty, tmp_path) == ["one"]
     await empty.close()
 
 

@@ -17,7 +17,7 @@ from responder.store.clock import DatabaseClock
 from responder.store.store import FOR_THE_REST, Store
 from responder.store.work import Ask, Claimed, ask, behind, claim, finish, next_due_in, renew
 from responder.work.desk import OVER, Desk, Next
-from responder.work.work import MOST_IN_LINE, PRESSED_SECONDS, Kind, Worker
+from responder.work.work import GIVES_WAY_BY_SECONDS, MOST_IN_LINE, PRESSED_SECONDS, Kind, Worker
 
 ROWS = 20
 
@@ -189,3 +189,55 @@ async def test_hundreds_that_wait_for_something_else_are_held_at_once(store: Sto
     await asked(store, "look", 256)
     async with working(store, Kind(name="look", do=look, at_once=256), may_end=may_end):
         await until(lambda: len(started) == 256)
+
+
+async def test_who_could_not_reach_a_sink_leaves_what_becomes_due_to_others_for_a_while(store: Store) -> None:
+    """A replica that is cut off fails quickest: it would be the first at each row again."""
+    cut_off, done = True, asyncio.Event()
+    by: list[str] = []
+
+    def of(name: str) -> Worker:
+        async def send(row: Claimed, _: Desk) -> Next:
+            if row.key == "last":
+                by.append(name)
+                done.set()
+            return Next(unreachable=name == "cut off" and cut_off)
+
+        return Worker(cast(Any, SimpleNamespace(store=store)), [Kind(name="send", do=send)])
+
+    async def asked_for(key: str) -> None:
+        async with store.transaction() as connection:
+            await ask(connection, [Ask(kind="send", key=key)])
+
+    one = of("cut off")
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        await asked_for("first")
+        group.create_task(one.run())
+        await until_gone(store)
+        before = asyncio.get_running_loop().time()
+        await asked_for("last")
+        await done.wait()
+        one.stop()
+
+    assert by == ["cut off"]  # alone it goes on, a little later
+    assert asyncio.get_running_loop().time() - before >= GIVES_WAY_BY_SECONDS
+    by.clear()
+    done.clear()
+    other = of("other")
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        for it in (one, other):
+            it._stopping.clear()
+            group.create_task(it.run())
+        await asked_for("last")
+        await done.wait()
+        one.stop()
+        other.stop()
+
+    assert by == ["other"]
+
+
+async def until_gone(store: Store) -> None:
+    """Until nothing is left to do."""
+    async with store.connection() as connection:
+        while await connection.fetchval("select count(*) from work"):
+            await asyncio.sleep(0.01)

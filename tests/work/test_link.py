@@ -10,6 +10,7 @@ import pytest
 
 from tests.contracts.pagerduty_openapi import PagerDutyContract
 from tests.work.conftest import World
+from tests.work.test_measured import value
 from tests.work.test_order_of_events import SECOND_SERVICE, marker, one_note, settled
 
 Start = Callable[..., Awaitable[World]]
@@ -45,6 +46,7 @@ async def test_a_second_pagerduty_incident_soon_after_is_found_without_webhooks(
         (first, "resolved"),
         (second, "triggered"),
     ]
+    assert await value(it, "responder_first_report_seconds_count") == 1
 
 
 async def test_an_outage_longer_than_the_looks_loses_no_note(world: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
+from responder.store.store import FOR_THE_REST
 from responder.telemetry import REFUSED_BECAUSE
 from tests.work.conftest import World
 
@@ -42,6 +44,34 @@ async def test_rare_counters_are_there_before_they_count(world: Callable[..., An
         "responder_work_found_again_total",
     ]
     assert {series: await value(it, series) for series in wanted} == dict.fromkeys(wanted, 0.0)
+
+
+async def test_a_target_that_another_replica_found_dark_is_dark_here_too(world: Callable[..., Any]) -> None:
+    it: World = await world(pack=LOOKS)
+    await it.post()
+    await it.until(lambda: it.events("alert.handled"))
+    assert await value(it, 'responder_target_up{target="api"}') == 1
+
+    await it.rows("""insert into target_looks (pack, target, outcome, why, at, answered_at)
+                     select pack, 'api', 'no answer', '', now() + interval '1 hour', now() from incidents
+                     on conflict (pack, target) do update set at = excluded.at, answered_at = excluded.answered_at
+                     returning target""")
+
+    assert await value(it, 'responder_target_up{target="api"}') == 0
+
+
+async def test_it_tells_how_late_work_is_while_every_connection_for_work_is_taken(world: Callable[..., Any]) -> None:
+    it: World = await world()
+    it.daemon.worker.stop()
+    await it.until(lambda: it.daemon.worker.busy == 0)
+    await it.rows("insert into work (kind, key, due_at) values ('link', '1', now() - interval '1 hour') returning id")
+    async with AsyncExitStack() as held:
+        for _ in range(FOR_THE_REST):
+            await held.enter_async_context(it.daemon.desk.store.connection())
+        late = await value(it, "responder_oldest_pending_seconds")
+
+    assert late is not None
+    assert late >= 3600
 
 
 async def test_a_503_is_counted_with_its_reason(world: Callable[..., Any]) -> None:

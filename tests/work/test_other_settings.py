@@ -64,7 +64,8 @@ async def restarted(it: World, database: str, *, shadow: bool) -> None:
 async def test_what_opened_in_shadow_and_is_still_on_is_told_when_that_ends(
     world: Start, embedded_database: str
 ) -> None:
-    it = await world(shadow=True)
+    it = await world()
+    await restarted(it, embedded_database, shadow=True)
     on, over = await it.page(), await it.page("h")
     await it.post()
     await it.post(group="h")
@@ -96,3 +97,32 @@ async def test_what_ended_in_shadow_is_told_where_it_was_reported(
 
     await it.until(lambda: "Resolved after" in it.notes(incident)[0])
     assert len(it.notes(incident)) == 1
+
+
+@pytest.mark.parametrize(("others", "wanted"), [(True, [("1", 0)]), (False, [])], ids=["another asks", "nobody asks"])
+async def test_what_a_replica_without_a_key_takes_in_is_looked_up_by_one_that_has_it(
+    world: Start, *, others: bool, wanted: list[tuple[str, int]]
+) -> None:
+    it = await world(pagerduty=False)
+    if others:  # as the start of one with a key leaves it
+        await it.rows("insert into work (kind, key) values ('ask_pagerduty', '') returning id")
+    await it.post()
+
+    assert await it.rows("select key, attempt from work where kind = 'link'") == wanted
+
+
+@pytest.mark.parametrize("settings", [{"shadow": True}, {"pagerduty": False}], ids=["in shadow", "without a key"])
+async def test_a_replica_that_does_not_report_leaves_its_looks_to_be_told_by_one_that_does(
+    world: Start, settings: dict[str, bool]
+) -> None:
+    it = await world(**settings)
+    await it.post()
+    await it.until(lambda: it.events("alert.handled"))
+    await it.rows("""insert into deliveries (incident, sink, object, state) values (1, 'pagerduty_note', 'P1', 'due')
+                     returning id""")
+    looks = len(it.events("report.composed"))
+    await it.post(starts="2026-11-21T02:58:00Z")
+    await it.until(lambda: len(it.events("report.composed")) > looks)
+    await audited(it)
+
+    assert await it.rows("select key, attempt from work where kind like 'deliver:%'") == [("1", 0)]

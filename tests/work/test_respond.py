@@ -103,7 +103,9 @@ async def test_a_private_incident_goes_to_no_sink(world: Start) -> None:
     await it.until(lambda: it.events("incident.linked"))
     await it.until(lambda: it.events("alert.handled"))
     await it.until(
-        lambda: len([e for e in it.said if e["event"] == "work.claimed" and str(e["work"]).startswith("deliver:")]) >= 2
+        lambda: (
+            len([e for e in it.said if e["event"] == "work.finishing" and str(e["work"]).startswith("deliver:")]) >= 2
+        )
     )
 
     assert (it.notes(incident), it.printed) == ([], [])
