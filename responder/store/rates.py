@@ -15,24 +15,18 @@ from responder.store.store import Store
 LONGEST_PAUSE_SECONDS = 300.0
 NOW = "clock_timestamp()"  # of when the row was locked, not of when we began to wait for it
 BEGIN = "insert into rates (name, next_at) values ($1, to_timestamp(0)) on conflict (name) do nothing"
-# The row, the moment that it is about, and what each second of the minute before it gave.
-HELD = f"""with held as (select next_at, newest, given from rates where name = $1 for update),
+# $2 turns a minute, $3 the burst, $4 what of it is for others, $5 seconds between turns at most, $6 those one may wait
+TAKE = f"""with held as (select next_at, newest, given from rates where name = $1 for update),
     clock as (select {NOW} as now from held),
-    moment as (
-        select now, at, extract(epoch from at)::float8 as seconds, floor(extract(epoch from at))::bigint as second
-        from (select now, greatest(next_at, now + make_interval(secs => {{later}})) as at from held, clock) as it),
+    moment as (select now, greatest(next_at, now) as at from held, clock),
     seconds as (
         select it.turns, newest - it.ago + 1 as second, sum(it.turns) over (order by it.ago desc) as so_far
         from held, moment, unnest(given) with ordinality as it(turns, ago)
-        where it.turns > 0 and newest - it.ago + 1 > moment.second - 61),
-    used as (select coalesce(sum(turns), 0)::int as turns, min(second) as oldest from seconds)"""
-SHIFTED = "select it.*, (array_fill(0, array[least(it.second - newest, 61)::int]) || given)[1:61] as given"
-# $2 turns a minute, $3 the burst, $4 what of it is for others, $5 seconds between turns at most, $6 those one may wait
-TAKE = f"""{HELD.format(later=0)},
+        where it.turns > 0 and newest - it.ago + 1 > floor(extract(epoch from moment.at)) - 61),
+    used as (select coalesce(sum(turns), 0)::int as turns, min(second) as oldest from seconds),
     turn as (
-        select used.turns + 1 as turns, oldest, now, greatest(at, to_timestamp(61 + (
-            select min(second) from seconds
-            where $4 > 0 and used.turns >= $3 - $4 and so_far > used.turns - ($3 - $4)))) as at
+        select used.turns + 1 as turns, oldest, now,
+            case when $4 > 0 and used.turns >= $3 - $4 then greatest(at, now + interval '1 s') else at end as at
         from moment, used),
     here as (
         select turn.*, extract(epoch from at)::float8 as seconds, floor(extract(epoch from at))::bigint as second,
@@ -46,24 +40,19 @@ TAKE = f"""{HELD.format(later=0)},
                 else least($5::float8, (coalesce(it.of_burst, it.second) + 61 - it.seconds) / ($2 - it.turns)) end),
             newest = it.second,
             given = array[it.given[1] + 1] || it.given[2:]
-        from ({SHIFTED} from here as it, held) as it
+        from (
+            select here.*, (array_fill(0, array[least(second - newest, 61)::int]) || given)[1:61] as given
+            from here, held) as it
         where r.name = $1 and it.at <= it.now + make_interval(secs => $6))
     select extract(epoch from at - now)::float8 from turn"""
-# $2 seconds of rest, $3 the burst
-PAUSE = f"""{HELD.format(later="$2")}
-    update rates r set
-        next_at = it.at,
-        newest = it.second,
-        given = array[it.given[1] + greatest($3 - used.turns, 0)] || it.given[2:]
-    from ({SHIFTED} from moment as it, held) as it, used
-    where r.name = $1
-    returning true"""
+PAUSE = "update rates set next_at = greatest(next_at, now() + make_interval(secs => $2)) where name = $1 returning true"
 
 
 class SharedRate:
     """Turns under one name. Both raise StoreUnavailable; how long they may take is the caller's to say.
 
-    `leaves`: so many turns of the burst are for others, who come first: when only they are left, this one waits.
+    `leaves`: so many turns of the burst are for others, who come first: when only they are left, there is none now.
+    Whoever leaves some asks `within=0` again and again: a turn of his that is to come would stand before theirs.
     """
 
     def __init__(self, store: Store, rate: Rate, *, leaves: int = 0) -> None:
@@ -79,8 +68,8 @@ class SharedRate:
         return waits
 
     async def pause(self, seconds: float) -> None:
-        """Give nobody a turn for so long, five minutes at most; then one after the other, without a burst."""
-        await self._ask(PAUSE, min(seconds, LONGEST_PAUSE_SECONDS), self._rate.burst)
+        """Give nobody a turn for so long, five minutes at most."""
+        await self._ask(PAUSE, min(seconds, LONGEST_PAUSE_SECONDS))
 
     async def _ask(self, statement: str, *values: float) -> Any:
         name = self._rate.name
