@@ -18,6 +18,7 @@ import structlog
 
 from responder.errors import StoreUnavailable, UsageError
 from responder.store.fit import refuse_pooler, refuse_unfit
+from responder.store.hosts import NOT_A_PRIMARY, Hosts
 from responder.store.lineage import notice
 
 FOR_WEBHOOKS = 3  # connections that only acceptance takes: it must not stand in line behind hundreds of looks
@@ -27,9 +28,9 @@ FOR_HOUSEKEEPING = 3
 FOR_THE_REST = 5  # more would not end sooner, but keep the processors of the database from those who write webhooks
 POOL_SIZE = FOR_WEBHOOKS + FOR_HOUSEKEEPING + FOR_THE_REST  # of the embedded server's 25: a second daemon may take over
 CONNECT_SECONDS = 10.0
+HOSTS_SECONDS = 9.0  # of these, shared by the hosts of the address
 COMMAND_SECONDS = 30.0
 CLOSE_SECONDS = 2.0
-ANOTHER_SECONDS = 2.0  # to learn whether a standby answers
 LET_GO_SECONDS = 1.0
 SCHEMES = ("postgresql", "postgres")
 EXPECTED = "expected postgresql://user:…@host/db, or …/db?host=/run/postgresql for a socket"
@@ -154,8 +155,8 @@ class Store:
         except asyncpg.LockNotAvailableError as held:
             await self._end_frozen()
             raise StoreUnavailable(f"store: {type(held).__name__}") from held
-        except asyncpg.TargetServerAttributeNotMatched as standby:
-            raise StoreUnavailable(f"store: {NO_PRIMARY}") from standby
+        except NOT_A_PRIMARY as standby:
+            raise StoreUnavailable(f"store: {_no_primary(standby)}") from standby
         except (*GONE, *NOT_LET_IN) as gone:
             raise StoreUnavailable(f"store: {type(gone).__name__}") from gone
 
@@ -261,16 +262,17 @@ async def _pool(dsn: str, redact: Callable[[str], str]) -> asyncpg.Pool:
                 command_timeout=COMMAND_SECONDS,
                 init=_prepared,
                 reset=_as_it_is,
+                connect=Hosts(dsn, within=HOSTS_SECONDS).connect,
                 target_session_attrs=_wanted(dsn),
                 server_settings=SESSION,
             )
     except asyncpg.exceptions.ClientConfigurationError as wrong:
         raise UsageError(f"RESPONDER_DATABASE_URL: {redact(str(wrong))}; {EXPECTED}") from wrong
-    except asyncpg.TargetServerAttributeNotMatched as standby:
-        raise StoreUnavailable(f"store: {NO_PRIMARY}") from standby
+    except NOT_A_PRIMARY as standby:
+        raise StoreUnavailable(f"store: {_no_primary(standby)}") from standby
     except GONE as gone:
         refuse_pooler(gone)
-        raise StoreUnavailable(f"store: {await _why(dsn, gone)}") from gone
+        raise StoreUnavailable(f"store: no answer from the database: {type(gone).__name__}") from gone
     except asyncpg.PostgresError as refused:
         raise UsageError(f"RESPONDER_DATABASE_URL: {redact(str(refused))}; {EXPECTED}") from refused
     except ValueError:  # its text may quote a piece of the password
@@ -279,21 +281,9 @@ async def _pool(dsn: str, redact: Callable[[str], str]) -> asyncpg.Pool:
         ) from None
 
 
-async def _why(dsn: str, gone: Exception) -> str:
-    """asyncpg tells of the host that does not answer, and not of the standby that does."""
-    named = type(gone).__name__
-    if "," in dsn and not isinstance(gone, TimeoutError) and await _answers(dsn):
-        return DEAD_AND_NO_PRIMARY.format(named)
-    return f"no answer from the database: {named}"
-
-
-async def _answers(dsn: str) -> bool:
-    """Whether any host does that the address names, a standby as well."""
-    with contextlib.suppress(asyncpg.PostgresError, *GONE):
-        connection = await asyncpg.connect(dsn, timeout=ANOTHER_SECONDS, target_session_attrs="any")
-        connection.terminate()
-        return True
-    return False
+def _no_primary(standby: Exception) -> str:
+    silent = standby.__cause__
+    return NO_PRIMARY if silent is None else DEAD_AND_NO_PRIMARY.format(type(silent).__name__)
 
 
 @asynccontextmanager
