@@ -83,12 +83,15 @@ class Deadline:
         """What is left, negative when it is over."""
         return self._ends - self._clock()
 
-    def left(self) -> float:
+    def check(self) -> None:
         """Raises LeaseLost when there is no time left: somebody else may be sending by now."""
-        left = self.rest()
-        if left <= 0:
+        if self.rest() <= 0:
             raise LeaseLost("the time to send was over before the first byte")
-        return left
+
+    def left(self) -> float:
+        """What may be spent on sending; raises LeaseLost when that is nothing."""
+        self.check()
+        return self.rest()
 
 
 async def send(
@@ -248,7 +251,7 @@ class _Sending:
                 return await self._adopt(ours)
         if self.begun.continued_in is not None:
             raise DeliveryRefused("nothing of it is shown here, and another incident goes on for it", gone=True)
-        self.deadline.left()  # a list that hung must not use up the one blind post
+        self.deadline.check()  # a list that hung must not use up the one blind post
         if not await ledger.sending(self.store, delivery, uncertain=doubtful, tag=tag):
             raise LeaseLost(f"delivery {delivery.id}")
         log.debug("delivery.sending", sink=self.sink.name)

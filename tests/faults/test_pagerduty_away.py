@@ -447,6 +447,14 @@ async def let_pass(store: Store, seconds: float) -> None:
     async with store.transaction() as connection:
         await connection.execute("update work set due_at = due_at - make_interval(secs => $1)", seconds)
         await connection.execute(
+            """update work set payload = jsonb_set(payload, '{failed,0}',
+                   to_jsonb((payload->'failed'->>0)::timestamptz - make_interval(secs => $1)))
+               where payload->'failed'->>0 is not null""",
+            seconds,
+        )
+        await connection.execute(
             "update deliveries set uncertain_since = uncertain_since - make_interval(secs => $1)", seconds
         )
-        await connection.execute("update rates set next_at = next_at - make_interval(secs => $1)", seconds)
+        await connection.execute(
+            "update rates set next_at = next_at - make_interval(secs => $1), newest = newest - $1::int", seconds
+        )
