@@ -54,7 +54,10 @@ async def adopt(
             adoption = _Adoption(connection, store, paged, held, sink, told)
             return await adoption.run(incident, join)
 
-    return await afresh(once)
+    adopted = await afresh(once)
+    for slug in adopted.folded:
+        log.info("incident.folded", incident=slug, into=slug_of(adopted.incident), pagerduty=paged.id)
+    return adopted
 
 
 class _Adoption:
@@ -136,14 +139,8 @@ class _Adoption:
         return join([Joining(**it) for it in rows], now)
 
     async def _fold(self, younger: int, elder: int) -> str:
-        slug = await fold(
-            self._connection,
-            younger,
-            elder,
-            what=self._store.redacted(f"PagerDuty incident {self._paged.id} shows both to be one"),
-        )
-        log.info("incident.folded", incident=slug, into=slug_of(elder), pagerduty=self._paged.id)
-        return slug
+        what = self._store.redacted(f"PagerDuty incident {self._paged.id} shows both to be one")
+        return await fold(self._connection, younger, elder, what=what)
 
     async def _look_on(self, elder: int, *, for_others: bool) -> None:
         """Have the links of the one that goes on looked after, as those of the others would have been.
