@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -34,6 +35,7 @@ from responder.settings import Settings, not_acted_on
 from responder.site import credentials_of, site_of
 from responder.store import work as rows
 from responder.store.accept import Acceptor
+from responder.store.afresh import afresh
 from responder.store.fit import refusing_others
 from responder.store.migrate import migrate
 from responder.store.store import Store
@@ -184,15 +186,20 @@ async def _reached(desk: Desk, settings: Settings, embedded: EmbeddedPostgres | 
             return
 
 
+async def _ask(desk: Desk, store: Store) -> None:
+    """For the work that is always there, and for what other settings left undone."""
+    async with store.transaction() as connection:
+        await rows.ask(connection, always_there(kinds(desk)))
+        await take_up(connection, desk.told)
+
+
 async def _opened(dsn: str, desk: Desk) -> Store:
     store = await Store.open(dsn, redact=desk.redactor.text)
     try:
         with refusing_others(desk.redactor.text):
             for name in await migrate(store):
                 log.info("store.migrated", migration=name)
-            async with store.transaction() as connection:
-                await rows.ask(connection, always_there(kinds(desk)))
-                await take_up(connection, desk.told)
+            await afresh(partial(_ask, desk, store))
     except BaseException:  # cancelled too: a start that is given up leaves no session behind
         await store.close()
         raise

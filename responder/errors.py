@@ -81,11 +81,12 @@ class DeliveryRefused(DeliveryError):
 
 
 class DeliveryPostponed(DeliveryError):
-    """The sink asked to come again."""
+    """The sink asked to come again. `is_our_rate`: it was not asked, because our own rate left no turn in time."""
 
-    def __init__(self, why: str, *, after_seconds: float) -> None:
+    def __init__(self, why: str, *, after_seconds: float, is_our_rate: bool = False) -> None:
         super().__init__(why)
         self.after_seconds = after_seconds
+        self.is_our_rate = is_our_rate
 
 
 def the_one(several: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -30,6 +30,7 @@ PER_MINUTE = 880  # PagerDuty allows a key 960; below 900 even where some of one
 BURST = 750  # at once in a minute that began quiet; the others evenly, for whoever comes then
 WITHIN_SECONDS = 8.0
 TURN_SHARE = 2 / 3  # of the time for a request may go by until its turn; the rest is for its answer
+LOOK_UP_TURN_SECONDS = 2.0  # less than a note waits: else look-ups in line would leave no note a turn in time
 BUSY_SECONDS = 1.0  # after a 429 that says nothing
 LONGEST_BUSY_SECONDS = 60.0  # its minute; what asks for more is not believed: it must not silence us
 WRITES = (("note", re.compile(r"/incidents/\w+/notes(/\w+)?")), ("event", re.compile(r"/v2/enqueue")))
@@ -97,8 +98,9 @@ class PagerDutyDoor:
         query: Sequence[tuple[str, str]] = (),
         body: Any = None,
         within: float = WITHIN_SECONDS,
+        turn_within: float | None = None,
     ) -> Answer:
-        """One request, all of it `within` so many seconds, waiting for its turn included.
+        """One request, all of it `within` so many seconds, waiting for its turn included, which may come `turn_within`.
 
         A POST is never repeated; aiohttp sends others once more where the connection is dropped, in a turn of its own.
 
@@ -106,7 +108,7 @@ class PagerDutyDoor:
         who knows what they mean.
         """
         until = asyncio.get_running_loop().time() + within
-        await self._wait_for_turn(within * TURN_SHARE)
+        await self._wait_for_turn(within * TURN_SHARE if turn_within is None else turn_within)
         left = until - asyncio.get_running_loop().time()
         if left <= 0:
             raise Throttled("PagerDuty: the time was over when our turn came", after_seconds=0)
@@ -149,23 +151,22 @@ class PagerDutyDoor:
     async def _wait_for_turn(self, within: float) -> None:
         try:
             async with asyncio.timeout(within):
-                await self._turn(within)
+                waits = await self._turn(within)
         except TimeoutError as late:
             raise Throttled(f"PagerDuty: no turn within {within:.1f} s", after_seconds=0) from late
-
-    async def _turn(self, within: float) -> None:
-        if self._turns is None:
-            await self._alone.acquire()
-            return
-        try:
-            waits = await self._turns.take(within=within)
-        except StoreUnavailable as away:
-            log.warning("pagerduty.rate_not_shared", why=str(away))
-            await self._alone.acquire()
-            return
         if waits > within:
             raise Throttled(f"PagerDuty: our turn comes in {waits:.0f} s", after_seconds=waits)
-        await asyncio.sleep(waits)
+        await asyncio.sleep(waits)  # not within the time for asking the store: the turn is ours by now
+
+    async def _turn(self, within: float) -> float:
+        """Seconds until our turn."""
+        if self._turns is not None:
+            try:
+                return await self._turns.take(within=within)
+            except StoreUnavailable as away:
+                log.warning("pagerduty.rate_not_shared", why=str(away))
+        await self._alone.acquire()
+        return 0.0
 
     async def _pause(self, seconds: float) -> None:
         """Whoever shares the key waits as well; who cannot be told in time is told by a 429 of their own."""
@@ -211,10 +212,16 @@ class PagerDutyApi(PagerDutyDoor):
         )
         self.ourselves: set[str] = set()
 
-    async def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Any:
-        """The JSON of a successful GET; raises Unreachable or Refused otherwise."""
+    async def get(
+        self,
+        path: str,
+        query: Sequence[tuple[str, str]] = (),
+        *,
+        turn_within: float | None = LOOK_UP_TURN_SECONDS,
+    ) -> Any:
+        """The JSON of a successful GET; raises Throttled, Unreachable or Refused otherwise."""
         try:
-            answer = await self.request("GET", path, query=query)
+            answer = await self.request("GET", path, query=query, turn_within=turn_within)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise Unreachable(f"PagerDuty: {type(error).__name__}") from error
         if answer.status in (401, 402, 403, 404):
@@ -290,7 +297,8 @@ class PagerDutyApi(PagerDutyDoor):
 
         Raises Unreachable for an answer that is no list of them: "none" would have the report posted once more.
         """
-        found = _list_of(await self.get(f"/incidents/{incident}/notes"), "notes")
+        answer = await self.get(f"/incidents/{incident}/notes", turn_within=None)  # before a note, or in place of one
+        found = _list_of(answer, "notes")
         if not all(isinstance(it, dict) and it.get("id") for it in found):
             raise Unreachable("PagerDuty answered without a list of notes")
         return sorted(found, key=lambda it: (str(it.get("created_at", "")), str(it["id"])))

@@ -75,7 +75,7 @@ class PagerDutyEvent:
         try:
             answer = await self._door.request("POST", PATH, body=event, within=within)
         except Throttled as busy:
-            raise DeliveryPostponed(str(busy), after_seconds=busy.after_seconds) from busy
+            raise DeliveryPostponed(str(busy), after_seconds=busy.after_seconds, is_our_rate=True) from busy
         except NOT_SENT as error:
             raise DeliveryPostponed(f"PagerDuty: no connection ({type(error).__name__})", after_seconds=0) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:

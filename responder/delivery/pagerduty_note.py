@@ -93,7 +93,7 @@ class PagerDutyNote:
         try:
             answer = await self._api.request(method, path, body=body, within=within)
         except Throttled as busy:
-            raise DeliveryPostponed(str(busy), after_seconds=busy.after_seconds) from busy
+            raise DeliveryPostponed(str(busy), after_seconds=busy.after_seconds, is_our_rate=True) from busy
         except NOT_SENT as error:
             raise DeliveryPostponed(f"PagerDuty: no connection ({type(error).__name__})", after_seconds=0) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:

@@ -57,11 +57,15 @@ def _nobody_counts(_: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """What came of it: `outcome` delivered, edited, postponed, uncertain, refused or gone; `again_in` seconds."""
+    """What came of it: `outcome` delivered, edited, postponed, uncertain, refused or gone; `again_in` seconds.
+
+    `no_turn`: postponed because our own rate left no turn, to the sink itself nothing was said.
+    """
 
     outcome: str
     again_in: float | None = None
     why: str = ""
+    no_turn: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +143,8 @@ async def send(
         state = "uncertain" if doubtful else "due"
         await ledger.aside(store, delivery, state=state, why=str(postponed), is_doubtful=doubtful, is_unsent=True)
         asked_for = min(postponed.after_seconds, LONGEST_WAIT_SECONDS)
+        if postponed.is_our_rate:
+            return Sent(outcome="postponed", again_in=asked_for, why=str(postponed), no_turn=True)
         return Sent(outcome="postponed", again_in=max(asked_for, again_in), why=str(postponed))
     except DeliveryRefused as refused:
         state = "gone" if refused.gone else "failed"
@@ -164,9 +170,10 @@ async def verify(
     """
     delivery = begun.delivery
     ours = await sink.find(delivery.object, markers)
-    if begun.now - (delivery.delivered_at or begun.now) < UNREADABLE_FOR:  # later it is missing, not late
+    may_change = begun.now - (delivery.delivered_at or begun.now) < UNREADABLE_FOR
+    if may_change:  # later it is missing, not late
         _check_is_listed(delivery.foreign_id, ours)
-    if not await _delete_younger(sink, delivery.object, ours, on_duplicate):
+    if not await _delete_younger(sink, delivery.object, ours, on_duplicate, is_last=not may_change):
         raise Unreachable("a second one of ours could not be deleted yet")
     kept = ours[0].id if ours else delivery.foreign_id
     await ledger.verified(store, delivery, foreign_id=kept or "")
@@ -342,9 +349,9 @@ def _check_is_listed(posted: str | None, ours: Sequence[Posted]) -> None:
 
 
 async def _delete_younger(
-    sink: Sink, object_: str, ours: Sequence[Posted], on_duplicate: Callable[[str], None]
+    sink: Sink, object_: str, ours: Sequence[Posted], on_duplicate: Callable[[str], None], *, is_last: bool = False
 ) -> bool:
-    """Leave the oldest, which comes first; False where one stays that may go another time."""
+    """Leave the oldest, which comes first; False where one stays that may go another time, unless this `is_last`."""
     all_done = True
     for younger in ours[1:]:
         try:
@@ -353,7 +360,7 @@ async def _delete_younger(
             on_duplicate("deleted")
         except DeliveryError as stays:
             log.warning("delivery.duplicate_stays", sink=sink.name, note=younger.id, why=str(stays))
-            if isinstance(stays, DeliveryRefused):
+            if is_last or isinstance(stays, DeliveryRefused):
                 on_duplicate("stays")
             else:
                 all_done = False

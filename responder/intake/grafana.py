@@ -20,7 +20,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic_core import to_json
@@ -36,6 +36,7 @@ SIGNATURE = "X-Grafana-Alerting-Signature"
 TIMESTAMP = "X-Grafana-Alerting-Timestamp"
 _SETTING = "RESPONDER_GRAFANA_TOKENS or RESPONDER_GRAFANA_SECRETS"
 TEST_LASTS = timedelta(minutes=5)  # long enough to see the report of it
+LATEST = datetime.max.replace(tzinfo=UTC)
 _KEY_OF_A_TEST = re.compile(r".+-[0-9a-f]{16}-\d+", re.DOTALL)  # the receiver, the fingerprint, Unix time
 _ADDRESSES = {"dashboardURL": "dashboard", "panelURL": "panel"}
 
@@ -98,7 +99,9 @@ def _is_test(raw: Any) -> bool:
 def _with_an_end(webhook: Webhook) -> Webhook:
     """Grafana never resolves a test: it says from the beginning when it is over."""
     ended = (
-        replace(it, ends_at=it.starts_at + TEST_LASTS) if it.status is AlertStatus.FIRING else it
+        replace(it, ends_at=it.starts_at + min(TEST_LASTS, LATEST - it.starts_at))
+        if it.status is AlertStatus.FIRING
+        else it
         for it in webhook.alerts
     )
     return replace(webhook, alerts=tuple(ended))

@@ -18,7 +18,7 @@ BROUGHT_BACK = (
     "select from work where due_at > now() order by kind, key for update",  # in the order of those who ask for work
     "update work set due_at = now() where not held and due_at > now()",
     "update work set due_at = now() + make_interval(secs => $1) where held and due_at > now() + make_interval(secs => $1)",
-    "update rates set next_at = least(next_at, now()), newest = 0, given = array_fill(0, array[61]) "
+    "update rates set next_at = least(next_at, now()), newest = floor(extract(epoch from now())) "  # as if just taken
     "where greatest(to_timestamp(newest), next_at) > now()",
     "update asked set at = now() where at > now()",
     "update deliveries set uncertain_since = now() where uncertain_since > now()",

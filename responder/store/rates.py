@@ -41,7 +41,7 @@ TAKE = f"""with held as (select next_at, newest, given from rates where name = $
             newest = it.second,
             given = array[it.given[1] + 1] || it.given[2:]
         from (
-            select here.*, (array_fill(0, array[least(second - newest, 61)::int]) || given)[1:61] as given
+            select here.*, (array_fill(0, array[greatest(least(second - newest, 61), 0)::int]) || given)[1:61] as given
             from here, held) as it
         where r.name = $1 and it.at <= it.now + make_interval(secs => $6))
     select extract(epoch from at - now)::float8 from turn"""

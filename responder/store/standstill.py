@@ -31,7 +31,9 @@ class Standstill:
 
     def seconds(self, now: float) -> float:
         """0 while none waits and none was refused lately."""
-        return now - self._since if self._lasts(now) else 0.0
+        if not self._lasts(now):
+            return 0.0
+        return (now if self.waiting else self._refused_at) - self._since  # one refusal does not grow while none comes
 
     def _lasts(self, now: float) -> bool:
         return self.waiting > 0 or now - self._refused_at < REMEMBERED_SECONDS

@@ -1,4 +1,4 @@
-"""Alerts that fire in an open incident and whose end, which they stated at their beginning, has passed."""
+"""Alerts that fire and whose end, which they stated at their beginning, has passed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from responder.store.store import Store
 
 OVER = """select l.kind, l.source, l.key, i.slug, a.fingerprint, a.starts_at, a.ends_at, a.labels, a.annotations, a.generator_url
           from incidents i join alerts a on a.incident = i.id and a.status = 0 join links l on l.id = a.link
-          where i.state = 'open' and a.ends_at <= now() order by a.link, a.fingerprint limit $1"""
+          where (i.state = 'open' or i.resolved_at > now() - interval '1 day') and a.ends_at <= now() order by a.link, a.fingerprint limit $1"""
 MOST = 200  # a round; the next one ends the rest
 
 

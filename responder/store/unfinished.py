@@ -26,10 +26,11 @@ SHOWN_OTHERWISE = """select d.id, d.sink from deliveries d join incidents i on i
 async def take_up(connection: Any, told: Mapping[str, str | None]) -> None:
     """Have open incidents looked up at PagerDuty that never were, and have reports brought up to date that say another
     state than the incident's; what was over before anybody reported stays untold. `told`: as a desk has it."""
+    shown = await connection.fetch(SHOWN_OTHERWISE, list(told))
+    deliveries = [Ask(kind=f"deliver:{row['sink']}", key=str(row["id"])) for row in shown]
+    await ask(connection, deliveries)  # before `link`, as looks do: else each would wait for the other
     for sink in (name for name, kind in told.items() if kind == PAGERDUTY):
         rows = await connection.fetch(NEVER_LOOKED, [*ALSO_AT_PAGERDUTY, PAGERDUTY], sink)
         never = [row["id"] for row in rows]
         await connection.execute(READ_AGAIN, never)
         await ask(connection, [Ask(kind="link", key=str(it)) for it in never], payload=LOOK_ANEW)
-    shown = await connection.fetch(SHOWN_OTHERWISE, list(told))
-    await ask(connection, [Ask(kind=f"deliver:{row['sink']}", key=str(row["id"])) for row in shown])

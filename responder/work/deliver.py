@@ -116,8 +116,9 @@ async def _send(
     return Next(
         in_seconds=sent.again_in,
         waits_for=sent.why,
-        payload=tried(sent, tries, begun, report),
+        payload=tried(sent, tries, begun, report, redact=desk.store.redacted),
         unreachable=sent.outcome == "uncertain",
+        rests=rests_after(sent),
     )
 
 
@@ -127,12 +128,19 @@ def tries_of(row: Claimed) -> int:
     return tries if isinstance(tries, int) else 0
 
 
-def tried(sent: Sent, tries: int, begun: Begun, report: Report) -> dict[str, Any]:
+def tried(sent: Sent, tries: int, begun: Begun, report: Report, *, redact: Callable[[str], str]) -> dict[str, Any]:
     """What the row remembers of a send."""
+    if sent.no_turn:  # it is claimed again as if nothing had been: the gravest first
+        return {"tries": tries, "failed": None}
     if sent.outcome not in ("postponed", "uncertain"):
         return {"tries": 0, "failed": None}
     again_at = begun.now + timedelta(seconds=sent.again_in or 0.0)
-    return {"tries": tries + 1, "failed": [again_at.isoformat(), report.severity_rank, sent.why]}
+    return {"tries": tries + 1, "failed": [again_at.isoformat(), report.severity_rank, redact(sent.why)]}
+
+
+def rests_after(sent: Sent) -> float:
+    """For how long no other delivery there would get a turn either."""
+    return sent.again_in or 0.0 if sent.no_turn else 0.0
 
 
 def failed_lately(row: Claimed, begun: Begun) -> Next | None:

@@ -78,12 +78,14 @@ class Desk:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Next:
     """When a piece of work is due again, None when it is over, and what it waits for. `unreachable`: whom it needs
-    could not be reached from here; from another replica, perhaps."""
+    could not be reached from here; from another replica, perhaps. `rests`: for so many seconds nothing else of its kind
+    would get on from here either."""
 
     in_seconds: float | None = None
     waits_for: str = ""
     payload: Mapping[str, object] = field(default_factory=dict)
     unreachable: bool = False
+    rests: float = 0.0
 
 
 OVER = Next()

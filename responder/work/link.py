@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from responder.clients.pagerduty import MOST_ALERTS, PagerDutyApi
-from responder.errors import CouldNotLook, Unreachable
+from responder.errors import CouldNotLook, Throttled, Unreachable
 from responder.incidents.join import join
 from responder.intake.arrange import arranged
 from responder.intake.pagerduty import labels_of
@@ -40,6 +40,7 @@ LOOK_AT_SECONDS = (0, 2, 4, 8, 15, 30, *range(60, 16 * 60, 60))
 EACH_MINUTE = LOOK_AT_SECONDS.index(60)
 LONGEST_OUTAGE = timedelta(days=1)
 EARLIER = timedelta(minutes=2)  # PagerDuty may have heard of it before us
+NO_TURN_SECONDS = 1.0
 SINK = "pagerduty_note"
 TOLD_AS = {PagedStatus.ACKNOWLEDGED: "incident.acknowledged", PagedStatus.TRIGGERED: "incident.unacknowledged"}
 log = structlog.get_logger()
@@ -54,6 +55,9 @@ async def link(row: Claimed, desk: Desk) -> Next:
     linking = _Linking(desk, desk.pagerduty)
     try:
         found = await linking.bring_in_line(seen.incident, even_if_linked=once_more)
+    except Throttled as busy:
+        pause = max(busy.after_seconds, NO_TURN_SECONDS)
+        return Next(in_seconds=NO_TURN_SECONDS, waits_for=str(busy), payload=row.payload, rests=pause)
     except CouldNotLook as why:
         if seen.incident.state is IncidentState.OPEN or seen.now - seen.incident.opened_at < LONGEST_OUTAGE:
             looks = min(looks, EACH_MINUTE)  # what could not look has not used up the quarter of an hour

@@ -22,6 +22,7 @@ from responder.work.deliver import (
     failed_lately,
     is_refused,
     refused_again,
+    rests_after,
     tried,
     tries_of,
 )
@@ -94,7 +95,12 @@ async def _send(desk: Desk, sink: Sink, begun: Begun, row: Claimed, deadline: De
     if done and is_open:  # there is an incident to write the note on
         async with desk.store.transaction() as connection:
             await ask_to_link(connection, begun.delivery.incident, by_us=desk.pagerduty is not None)
-    return Next(in_seconds=sent.again_in, waits_for=sent.why, payload=tried(sent, tries, begun, report))
+    return Next(
+        in_seconds=sent.again_in,
+        waits_for=sent.why,
+        payload=tried(sent, tries, begun, report, redact=desk.store.redacted),
+        rests=rests_after(sent),
+    )
 
 
 def KIND(desk: Desk) -> list[Kind]:  # noqa: N802 - the name that the registry looks for

@@ -32,6 +32,7 @@ UNCLAIMED_SECONDS = LEASE_SECONDS + 6.0  # so long work may be due which this pr
 BUSY_SECONDS = 120.0  # the same while it does as much of the kind as it may: a sink or a target may be slow
 PRESSED_SECONDS = 0.2  # between claims of one row a kind, while acceptance needs the processor
 LEAST_NAP_SECONDS = 0.02  # a due row that somebody else has locked must not be asked for without end
+RESTS_AT_MOST_SECONDS = 5.0  # where there is no turn for longer, it is asked again
 GIVES_WAY_FOR_SECONDS = 30.0  # after whom a kind of work needs could not be reached, until it is tried from here again
 GIVES_WAY_BY_SECONDS = 2.0  # so long others have, who may reach it: they poll each second
 MOST_IN_LINE = 32  # pieces of work that wait for a connection: what is claimed behind them would only hold its lease
@@ -89,6 +90,7 @@ class Worker:
         self._running: dict[str, int] = dict.fromkeys(self._kinds, 0)
         self._is_full = dict.fromkeys(self._kinds, False)  # when it was last to be claimed
         self._gives_way_until = dict.fromkeys(self._kinds, 0.0)
+        self._rests_until = dict.fromkeys(self._kinds, 0.0)
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._stirred_at = dict.fromkeys(self._kinds, 0.0)
@@ -145,6 +147,8 @@ class Worker:
         self._woken.clear()
         room = MOST_IN_LINE - self._desk.store.in_line
         for kind in self._kinds.values():
+            if self._rests(kind):
+                continue
             free = self._may_claim(kind, room)
             self._is_full[kind.name] = free <= 0
             if free <= 0:
@@ -173,11 +177,15 @@ class Worker:
         """Whether others go first: a replica that is cut off from a sink must not be the quickest to fail at it."""
         return asyncio.get_running_loop().time() < self._gives_way_until[kind.name]
 
+    def _rests(self, kind: Kind) -> bool:
+        """Whether there is no turn for it: what is claimed when there is one is the gravest of what is due then."""
+        return asyncio.get_running_loop().time() < self._rests_until[kind.name]
+
     async def _sleep_until_due(self) -> None:
         if self._is_pressed():  # and no wake-up: every batch that is accepted would be one
             await asyncio.sleep(PRESSED_SECONDS)
             return
-        kinds = [kind for kind in self._kinds.values() if not self._gives_way(kind)]
+        kinds = [kind for kind in self._kinds.values() if not self._gives_way(kind) and not self._rests(kind)]
         free = [kind.name for kind in kinds if self._running[kind.name] < kind.at_once]
         due = await rows.next_due_in(self._desk.store, free)
         await self._nap(min(POLL_SECONDS, max(due, LEAST_NAP_SECONDS)) if due is not None else POLL_SECONDS)
@@ -210,8 +218,11 @@ class Worker:
         log.debug("work.claimed")
         try:
             after = await self._with_lease(kind, row)
-            gives_way_for = GIVES_WAY_FOR_SECONDS if after.unreachable else 0.0
-            self._gives_way_until[kind.name] = asyncio.get_running_loop().time() + gives_way_for
+            now = asyncio.get_running_loop().time()
+            self._gives_way_until[kind.name] = now + (GIVES_WAY_FOR_SECONDS if after.unreachable else 0.0)
+            self._rests_until[kind.name] = max(
+                self._rests_until[kind.name], now + min(after.rests, RESTS_AT_MOST_SECONDS)
+            )
             log.debug("work.finishing")
             await rows.finish(store, row, next_in=after.in_seconds, waits_for=after.waits_for, payload=after.payload)
         except (LeaseLost, StoreUnavailable):

@@ -16,12 +16,13 @@ from responder.delivery.pagerduty_note import PagerDutyNote
 from responder.delivery.send import MAY_BE_A_DUPLICATE, Deadline, Lost, Sent, send, verify
 from responder.demo.pagerduty import TOKEN, StandInPagerDuty
 from responder.demo.pagerduty_account import BOT_EMAIL
-from responder.errors import CouldNotLook, DeliveryUncertain, LeaseLost
+from responder.errors import CouldNotLook, DeliveryUncertain, LeaseLost, Unreachable
 from responder.model.report import Report
 from responder.store import deliveries as ledger
 from responder.store.deliveries import Begun
 from responder.store.incidents import REPORT
 from responder.store.store import Store
+from responder.work.deliver import rests_after, tried
 from tests.conftest import START
 from tests.report.situations import report as payments_report
 
@@ -662,3 +663,44 @@ async def test_every_request_is_one_that_pagerduty_describes(
 
     for request in desk.pagerduty.requests:
         pagerduty_contract.check(request)  # type: ignore[attr-defined]
+
+
+class NoTurn:
+    """As the shared rate when so many others asked before."""
+
+    async def take(self, *, within: float) -> float:
+        return within + 3
+
+    async def pause(self, seconds: float) -> None:
+        raise AssertionError
+
+
+async def test_without_a_turn_nothing_was_tried_and_no_other_delivery_would_get_one_either(desk: Desk) -> None:
+    api = PagerDutyApi(token=TOKEN, sender=BOT_EMAIL, url=desk.pagerduty.url, turns=NoTurn())
+    desk.sink = PagerDutyNote(api)
+    begun = await desk.begin()
+
+    sent = await desk.send(begun, seconds=6)
+    await api.close()
+
+    assert (sent.outcome, desk.pagerduty.requests, await desk.state()) == ("postponed", [], "due")
+    assert 6 < rests_after(sent) < 8
+    assert tried(sent, 3, begun, desk.report, redact=str) == {"tries": 3, "failed": None}
+
+
+async def test_a_second_note_that_can_never_be_deleted_is_left_after_ten_minutes(desk: Desk) -> None:
+    await desk.send()
+    desk.pagerduty.add_note(desk.object, f"another one {MARKER}")
+    desk.pagerduty.fault("DELETE /incidents/*/notes/*", "status", status=403, times=None)
+    counted: list[str] = []
+
+    async def verified() -> bool:
+        return await verify(desk.store, desk.sink, await desk.begin(), markers=[MARKER], on_duplicate=counted.append)
+
+    with pytest.raises(Unreachable, match="could not be deleted yet"):
+        await verified()
+    async with desk.store.connection() as connection:
+        await connection.execute("update deliveries set delivered_at = delivered_at - interval '11 minutes'")
+
+    assert await verified() is False
+    assert counted == ["stays"]

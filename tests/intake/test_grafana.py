@@ -92,6 +92,16 @@ def test_a_test_of_a_contact_point_says_when_it_will_end_and_no_other_alert_does
     assert (alert.status, alert.ends_at) == (AlertStatus.FIRING, ends_at)
 
 
+def test_a_test_that_begins_at_the_end_of_time_is_taken_all_the_same(read: Parse, body_like: BodyLike) -> None:
+    body = json.loads(body_like(groupKey="us-77adc8a4a964099b-1763693460"))
+    body["alerts"][0]["startsAt"] = "9999-12-31T23:59:59Z"
+
+    (alert,) = read(json.dumps(body).encode()).alerts
+
+    assert alert.ends_at is not None
+    assert alert.ends_at > alert.starts_at
+
+
 @pytest.mark.parametrize(
     ("credentials", "headers", "expected"),
     [

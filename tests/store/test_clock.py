@@ -11,9 +11,11 @@ import structlog
 import structlog.testing
 
 from responder.errors import StoreUnavailable
+from responder.model.rate import Rate
 from responder.store import clock as module
 from responder.store import work as rows
 from responder.store.clock import DatabaseClock
+from responder.store.rates import SharedRate
 from responder.store.store import SESSION, Store
 
 LEASE_SECONDS = 9.0
@@ -117,6 +119,20 @@ async def test_a_deadlock_all_the_same_is_tried_again(store: Store, monkeypatch:
 
     assert await looked_at_twice(store, passed_seconds=3600) == ["store.clock_set_back"]
     assert times == 2
+
+
+async def test_turns_that_were_taken_stay_taken(store: Store) -> None:
+    """Else as many could be taken at once again, in the same minute of whoever gives them."""
+    shared = SharedRate(store, Rate(name="a-key", per_minute=90, burst=30))
+    for _ in range(30):
+        await shared.take(within=0)
+    async with store.connection() as connection:
+        await connection.execute("update rates set newest = newest + 3600, next_at = next_at + interval '1 hour'")
+
+    await looked_at_twice(store, passed_seconds=3600)
+    waits = [await shared.take(within=60) for _ in range(3)]
+
+    assert 0.5 < waits[2] < 10  # neither at once nor in an hour
 
 
 async def ask_in_order(store: Store, *keys: str) -> None:

@@ -23,7 +23,7 @@ def test_a_refusal_ends_nothing() -> None:
         standstill.came(now)
         standstill.decided(1, now + 2, kept=False)
 
-    assert (standstill.waiting, standstill.seconds(115)) == (0, 15)
+    assert (standstill.waiting, standstill.seconds(115)) == (0, 14)
 
 
 def test_where_none_comes_any_more_a_refusal_is_forgotten_and_the_next_one_begins_anew() -> None:
@@ -32,7 +32,7 @@ def test_where_none_comes_any_more_a_refusal_is_forgotten_and_the_next_one_begin
     standstill.decided(1, 102, kept=False)
     later = 102 + REMEMBERED_SECONDS
 
-    assert standstill.seconds(later - 1) == REMEMBERED_SECONDS + 1
+    assert standstill.seconds(later - 1) == 2
     assert standstill.seconds(later) == 0
     standstill.came(later)
     assert standstill.seconds(later + 1) == 1

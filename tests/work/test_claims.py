@@ -236,6 +236,35 @@ async def test_who_could_not_reach_a_sink_leaves_what_becomes_due_to_others_for_
     assert by == ["other"]
 
 
+async def test_where_there_is_no_turn_nothing_is_claimed_until_there_is_one_and_then_the_gravest(store: Store) -> None:
+    tried: list[tuple[str, float]] = []
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    async def send(row: Claimed, _: Desk) -> Next:
+        tried.append((row.key, loop.time()))
+        if len(tried) == 1:
+            await asked_for("mild", gravity=4)
+            await asked_for("grave", gravity=0)
+            return Next(in_seconds=0.0, rests=1.5)
+        if len(tried) == 4:
+            done.set()
+        return OVER
+
+    async def asked_for(key: str, gravity: int) -> None:
+        async with store.transaction() as connection:
+            await ask(connection, [Ask(kind="send", key=key, gravity=gravity)])
+
+    await asked_for("first", gravity=4)
+    worker = Worker(cast(Any, SimpleNamespace(store=store)), [Kind(name="send", do=send, at_once=1)])
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        group.create_task(worker.run())
+        await done.wait()
+        worker.stop()
+
+    assert [it for it, _ in tried][:2] == ["first", "grave"]
+    assert tried[1][1] - tried[0][1] >= 1.5
+
+
 async def until_gone(store: Store) -> None:
     """Until nothing is left to do."""
     async with store.connection() as connection:
