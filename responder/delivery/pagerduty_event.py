@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
-import aiohttp
-
 from responder.clients.pagerduty import Answer, PagerDutyDoor, seconds_to_wait
+from responder.delivery.ask_pagerduty import answered
 from responder.delivery.sink import Outlets, Posted, Rendering, Sink
-from responder.errors import DeliveryPostponed, DeliveryRefused, DeliveryUncertain, Throttled
+from responder.errors import DeliveryPostponed, DeliveryRefused, DeliveryUncertain
 from responder.model.incident import PAGE, IncidentState
 from responder.model.rate import Rate
 from responder.model.report import Report
@@ -24,7 +23,6 @@ PER_MINUTE = 110  # PagerDuty takes about 120 of one key
 BURST = 80
 SEVERITIES = ("critical", "error", "warning")  # by rank of our severity, gravest first; the rest is `info`
 MAX_SUMMARY = 1024  # characters
-NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.InvalidURL)
 
 
 def rate_of_events(routing_key: str) -> Rate:
@@ -72,15 +70,7 @@ class PagerDutyEvent:
     async def post(self, object: str, text: dict[str, Any], *, within: float) -> str:  # noqa: A002 - the ledger's word
         """Send the event; its id is the `dedup_key`."""
         event = {**text, "routing_key": self._routing_key, "dedup_key": object}
-        try:
-            answer = await self._door.request("POST", PATH, body=event, within=within)
-        except Throttled as busy:
-            raise DeliveryPostponed(str(busy), after_seconds=busy.after_seconds, is_our_rate=True) from busy
-        except NOT_SENT as error:
-            raise DeliveryPostponed(f"PagerDuty: no connection ({type(error).__name__})", after_seconds=0) from error
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise DeliveryUncertain(f"PagerDuty: {type(error).__name__}") from error
-        _check(answer)
+        _check(await answered(self._door, "POST", PATH, event, within=within))
         return object
 
     async def edit(self, object: str, id: str, text: dict[str, Any], *, within: float) -> None:  # noqa: A002 - the ledger's word

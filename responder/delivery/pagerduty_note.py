@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import aiohttp
-
 from responder.clients.pagerduty import Answer, PagerDutyApi, message_of, seconds_to_wait
+from responder.delivery.ask_pagerduty import answered
 from responder.delivery.plain_text import plain_text
 from responder.delivery.sink import Outlets, Posted, Rendering, Sink
-from responder.errors import DeliveryPostponed, DeliveryRefused, DeliveryUncertain, Throttled
+from responder.errors import DeliveryPostponed, DeliveryRefused, DeliveryUncertain
 from responder.model.incident import ANY_MARKER
 from responder.model.report import Report
 
@@ -25,7 +24,6 @@ SHORT_BYTES = 1_000  # where it refuses a note for what stands in it
 SHORTENED = "shortened: PagerDuty refused the whole text"
 SIGNS = str.maketrans({"·": "-", "…": "...", "→": "->"})
 MARKER_AT_THE_END = re.compile(rf"{ANY_MARKER}\s*\Z")
-NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.InvalidURL)
 CREDENTIALS_AGAIN_SECONDS = 60.0
 DELETE_WITHIN_SECONDS = 8.0
 
@@ -90,15 +88,7 @@ class PagerDutyNote:
         return await self._checked(method, path, {"note": {"content": text}}, within)
 
     async def _checked(self, method: str, path: str, body: Any, within: float) -> Answer:
-        try:
-            answer = await self._api.request(method, path, body=body, within=within)
-        except Throttled as busy:
-            raise DeliveryPostponed(str(busy), after_seconds=busy.after_seconds, is_our_rate=True) from busy
-        except NOT_SENT as error:
-            raise DeliveryPostponed(f"PagerDuty: no connection ({type(error).__name__})", after_seconds=0) from error
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise DeliveryUncertain(f"PagerDuty: {type(error).__name__}") from error
-        return _accepted(answer)
+        return _accepted(await answered(self._api, method, path, body, within=within))
 
 
 def _accepted(answer: Answer) -> Answer:
