@@ -18,7 +18,7 @@ from responder.model.incident import slug_of
 from responder.model.joining import Adopted, Join, Joining, JoinPlan, PagedAlerts
 from responder.model.paged import PagedEvent, PagedIncident, PagedStatus
 from responder.store import adopt_sql as sql
-from responder.store.accept import lock_of
+from responder.store.accept_read import lock_of
 from responder.store.accept_sql import ALERTS, END_PAGED, LOCK, LOCK_INCIDENTS, READ_AGAIN, REOPEN, SETTLE_PAGED, TAKEN
 from responder.store.accept_write import LOOK_ANEW, NEW, AlertRow, alert_row, rows_as_json
 from responder.store.afresh import afresh, all_locked

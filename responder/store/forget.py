@@ -10,7 +10,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
-from responder.store.accept import lock_of
+from responder.store.accept_read import lock_of
 from responder.store.accept_sql import LOCK
 from responder.store.store import Store
 

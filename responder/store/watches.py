@@ -16,7 +16,7 @@ import structlog
 
 from responder.model.incident import BREACH, WATCH, IncidentState, key_of_page, marker_of, slug_of
 from responder.model.verdict import RuleVerdict
-from responder.store.accept import lock_of
+from responder.store.accept_read import lock_of
 from responder.store.accept_sql import LOCK, LOCK_INCIDENTS, READ_AGAIN, REOPEN
 from responder.store.accept_write import NEW, ask_to_link
 from responder.store.adopt_sql import CONTINUES, SURVIVOR

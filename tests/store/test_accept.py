@@ -21,7 +21,8 @@ from responder.incidents.fold import fold
 from responder.model.alert import Accepted, Alert, Quarantined, Webhook
 from responder.model.folding import WebhookPlan
 from responder.store import accept
-from responder.store.accept import GATHER, MOST_IN_BATCH, MOST_WAITING, PRESSING, Acceptor, lock_of
+from responder.store.accept import GATHER, MOST_IN_BATCH, MOST_WAITING, PRESSING, Acceptor
+from responder.store.accept_read import lock_of
 from responder.store.accept_sql import LOCK
 from responder.store.accept_write import TOLD
 from responder.store.migrate import migrate

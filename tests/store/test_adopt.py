@@ -18,7 +18,7 @@ from responder.model.alert import Alert, AlertStatus, Webhook
 from responder.model.joining import Adopted, PagedAlerts
 from responder.model.paged import PagedEvent, PagedIncident, PagedStatus
 from responder.store import watches
-from responder.store.accept import lock_of
+from responder.store.accept_read import lock_of
 from responder.store.accept_sql import LOCK
 from responder.store.adopt import adopt
 from responder.store.look_up import number_of
