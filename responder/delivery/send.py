@@ -262,7 +262,12 @@ class _Sending:
         if not await ledger.sending(self.store, delivery, uncertain=doubtful, tag=tag):
             raise LeaseLost(f"delivery {delivery.id}")
         log.debug("delivery.sending", sink=self.sink.name)
-        posted = await self._post(tag)
+        try:
+            posted = await self._post(tag)
+        except LeaseLost as late:  # the ledger took its time: nothing has left, which uses up no blind post
+            state = "uncertain" if doubtful else "due"
+            await ledger.aside(self.store, delivery, state=state, why=str(late), is_doubtful=doubtful, is_unsent=True)
+            raise
         log.debug("delivery.posted", sink=self.sink.name)
         return await self._settle(posted, tag=tag, doubtful=doubtful and self.sink.reads_back)
 

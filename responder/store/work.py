@@ -53,8 +53,8 @@ NEXT_DUE = """select extract(epoch from min(first.due_at) - now())::float8 from 
 AGE = """select coalesce(extract(epoch from max(now() - due_at)), 0)::float8 as oldest,
          count(*) filter (where due_at < now() - make_interval(secs => $1)) as overdue from work where due_at < now() and kind = any($2)"""
 
-# A row that is always there once a replica with a key for PagerDuty has started: `work/reconcile.py` does it.
-IS_PAGERDUTY_ASKED = "exists (select 1 from work where kind = 'ask_pagerduty')"
+# A row that is always there once a replica with a key for PagerDuty has started; while one runs it is done each minute.
+IS_PAGERDUTY_ASKED = "exists (select 1 from work where kind = 'ask_pagerduty' and due_at > now() - interval '1 hour')"
 BEHIND = """select k from unnest($1::text[]) k
             where exists (select 1 from work where kind = k and due_at < now() - make_interval(secs => $2)) order by k"""
 

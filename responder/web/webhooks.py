@@ -221,21 +221,18 @@ async def _body(request: web.Request, limit: int, room: Room) -> bytes:
 async def _read(request: web.Request, limit: int, came: Callable[[int], None]) -> bytes:
     body = bytearray()  # and no list: pieces may be a byte each
     chunks = 0
-    try:
-        async for piece, ends in request.content.iter_chunks():
-            came(len(piece))
-            _refuse_over(len(body) + len(piece), limit)
-            body += piece
-            chunks += ends
-            if chunks > FREE_CHUNKS and len(body) < chunks * LEAST_CHUNK_BYTES:
-                raise Refused(
-                    413,
-                    f"chunks of at least {LEAST_CHUNK_BYTES} bytes are taken, not thousands of less",
-                    {"Connection": "close"},
-                )
-        return bytes(body)
-    finally:
-        body.clear()  # the traceback of who goes in the middle holds it until garbage is looked for
+    async for piece, ends in request.content.iter_chunks():
+        came(len(piece))
+        _refuse_over(len(body) + len(piece), limit)
+        body += piece
+        chunks += ends
+        if chunks > FREE_CHUNKS and len(body) < chunks * LEAST_CHUNK_BYTES:
+            raise Refused(
+                413,
+                f"chunks of at least {LEAST_CHUNK_BYTES} bytes are taken, not thousands of less",
+                {"Connection": "close"},
+            )
+    return bytes(body)
 
 
 def _refuse_over(size: int, limit: int) -> None:

@@ -76,6 +76,43 @@ def always_there(kinds: Sequence[Kind]) -> list[rows.Ask]:
     return [rows.Ask(kind=kind.name, key=key) for kind in kinds for key in kind.keys]
 
 
+@dataclass(slots=True, kw_only=True)
+class Queue:
+    """One kind of work as this process does it. Moments are seconds of the loop's clock."""
+
+    kind: Kind
+    running: int = 0
+    is_full: bool = False
+    """So it was when something was last to be claimed."""
+    stirred_at: float
+    """When a piece was last begun or ended."""
+    gives_way_until: float = 0.0
+    rests_until: float = 0.0
+
+    def may_claim(self, room: int, *, is_pressed: bool) -> int:
+        """`room`: for how many more in the line for connections. A kind of which nothing runs goes on all the same."""
+        free = min(self.kind.at_once - self.running, room if self.running else max(room, 1))
+        return min(free, 1) if is_pressed else free
+
+    def gives_way(self, now: float) -> bool:
+        """Whether others go first: a replica that is cut off from a sink must not be the quickest to fail at it."""
+        return now < self.gives_way_until
+
+    def rests(self, now: float) -> bool:
+        """Whether there is no turn for it: what is claimed when there is one is the gravest of what is due then."""
+        return now < self.rests_until
+
+    def stands_still(self, now: float) -> bool:
+        """Whether it has done so for longer than it may, if there is something to do."""
+        is_busy = self.is_full or self.running >= self.kind.at_once
+        return now - self.stirred_at > (BUSY_SECONDS if is_busy else UNCLAIMED_SECONDS)
+
+    def learn(self, after: Next, now: float) -> None:
+        """What one piece tells of the next ones."""
+        self.gives_way_until = now + (GIVES_WAY_FOR_SECONDS if after.unreachable else 0.0)
+        self.rests_until = max(self.rests_until, now + min(after.rests, RESTS_AT_MOST_SECONDS))
+
+
 class Worker:
     """Claims and runs work until told to stop; what it could not finish is taken up when its lease ends.
 
@@ -86,20 +123,16 @@ class Worker:
     def __init__(self, desk: Desk, kinds: Sequence[Kind], *, is_pressed: Callable[[], bool] = lambda: False) -> None:
         self._desk = desk
         self._is_pressed = is_pressed
-        self._kinds = {kind.name: kind for kind in kinds}
-        self._running: dict[str, int] = dict.fromkeys(self._kinds, 0)
-        self._is_full = dict.fromkeys(self._kinds, False)  # when it was last to be claimed
-        self._gives_way_until = dict.fromkeys(self._kinds, 0.0)
-        self._rests_until = dict.fromkeys(self._kinds, 0.0)
+        self._queues = {kind.name: Queue(kind=kind, stirred_at=0.0) for kind in kinds}
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._stirred_at = dict.fromkeys(self._kinds, 0.0)
         self._clock = DatabaseClock(lease_seconds=LEASE_SECONDS)
         self.moved_at = 0.0
 
     async def run(self) -> None:
         """Until `stop()`; then until what runs is done. Cancelling it abandons what runs to its lease."""
-        self._stirred_at = dict.fromkeys(self._kinds, asyncio.get_running_loop().time())
+        for queue in self._queues.values():
+            queue.stirred_at = _now()
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(self._listen()), group.create_task(self._watch_clock())]
             while not self._stopping.is_set():
@@ -123,12 +156,12 @@ class Worker:
     @property
     def kinds(self) -> list[str]:
         """The kinds of work that this process does."""
-        return list(self._kinds)
+        return list(self._queues)
 
     @property
     def busy(self) -> int:
         """How many pieces of work run now."""
-        return sum(self._running.values())
+        return sum(it.running for it in self._queues.values())
 
     async def stuck(self) -> list[str]:
         """Kinds whose work is due for longer than a lease while this process neither begins nor ends any of it.
@@ -136,57 +169,39 @@ class Worker:
         What waits for a sink is not due, and many that wait their turn at a slow one move, one by one.
         """
         behind = await rows.behind(self._desk.store, self.kinds, by_seconds=UNCLAIMED_SECONDS)
-        return [kind for kind in behind if self._stands_still(self._kinds[kind])]
-
-    def _stands_still(self, kind: Kind) -> bool:
-        is_full = self._is_full[kind.name] or self._running[kind.name] >= kind.at_once
-        patience = BUSY_SECONDS if is_full else UNCLAIMED_SECONDS
-        return asyncio.get_running_loop().time() - self._stirred_at[kind.name] > patience
+        return [kind for kind in behind if self._queues[kind].stands_still(_now())]
 
     async def _claim_all(self, group: asyncio.TaskGroup) -> None:
         self._woken.clear()
         room = MOST_IN_LINE - self._desk.store.in_line
-        for kind in self._kinds.values():
-            if self._rests(kind):
+        for queue in self._queues.values():
+            if queue.rests(_now()):
                 continue
-            free = self._may_claim(kind, room)
-            self._is_full[kind.name] = free <= 0
+            free = queue.may_claim(room, is_pressed=self._is_pressed())
+            queue.is_full = free <= 0
             if free <= 0:
                 continue
             claimed = await rows.claim(
                 self._desk.store,
-                kind.name,
+                queue.kind.name,
                 limit=free,
                 lease_seconds=LEASE_SECONDS,
-                due_for_seconds=GIVES_WAY_BY_SECONDS if self._gives_way(kind) else 0.0,
+                due_for_seconds=GIVES_WAY_BY_SECONDS if queue.gives_way(_now()) else 0.0,
             )
             room -= len(claimed)
             for row in claimed:
-                self._running[kind.name] += 1
-                self._stirred_at[kind.name] = asyncio.get_running_loop().time()
-                group.create_task(self._hold(kind, row), name=f"{row.kind} {row.key}")
-        self.moved_at = asyncio.get_running_loop().time()
-
-    def _may_claim(self, kind: Kind, room: int) -> int:
-        """`room`: for how many more in the line for connections. A kind of which nothing runs goes on all the same."""
-        running = self._running[kind.name]
-        free = min(kind.at_once - running, room if running else max(room, 1))
-        return min(free, 1) if self._is_pressed() else free
-
-    def _gives_way(self, kind: Kind) -> bool:
-        """Whether others go first: a replica that is cut off from a sink must not be the quickest to fail at it."""
-        return asyncio.get_running_loop().time() < self._gives_way_until[kind.name]
-
-    def _rests(self, kind: Kind) -> bool:
-        """Whether there is no turn for it: what is claimed when there is one is the gravest of what is due then."""
-        return asyncio.get_running_loop().time() < self._rests_until[kind.name]
+                queue.running += 1
+                queue.stirred_at = _now()
+                group.create_task(self._hold(queue, row), name=f"{row.kind} {row.key}")
+        self.moved_at = _now()
 
     async def _sleep_until_due(self) -> None:
         if self._is_pressed():  # and no wake-up: every batch that is accepted would be one
             await asyncio.sleep(PRESSED_SECONDS)
             return
-        kinds = [kind for kind in self._kinds.values() if not self._gives_way(kind) and not self._rests(kind)]
-        free = [kind.name for kind in kinds if self._running[kind.name] < kind.at_once]
+        now = _now()
+        ready = [it for it in self._queues.values() if not it.gives_way(now) and not it.rests(now)]
+        free = [it.kind.name for it in ready if it.running < it.kind.at_once]
         due = await rows.next_due_in(self._desk.store, free)
         await self._nap(min(POLL_SECONDS, max(due, LEAST_NAP_SECONDS)) if due is not None else POLL_SECONDS)
 
@@ -197,11 +212,11 @@ class Worker:
         except TimeoutError:
             pass
 
-    async def _hold(self, kind: Kind, row: Claimed) -> None:
+    async def _hold(self, queue: Queue, row: Claimed) -> None:
         """Do one piece of work under its lease, and let go of it."""
         try:
             with structlog.contextvars.bound_contextvars(work=row.kind, key=row.key):
-                await self._do(kind, row)
+                await self._do(queue, row)
         except LeaseLost as lost:
             self._say_lost(row, lost)
         except StoreUnavailable as away:
@@ -209,20 +224,16 @@ class Worker:
         except Exception as bug:  # not even the failure could be written down: its lease will end
             log.exception("work.left_to_its_lease", work=row.kind, key=row.key, why=type(bug).__name__)
         finally:
-            self._running[kind.name] -= 1
-            self._stirred_at[kind.name] = asyncio.get_running_loop().time()
+            queue.running -= 1
+            queue.stirred_at = _now()
             self._woken.set()
 
-    async def _do(self, kind: Kind, row: Claimed) -> None:
+    async def _do(self, queue: Queue, row: Claimed) -> None:
         store = self._desk.store
         log.debug("work.claimed")
         try:
-            after = await self._with_lease(kind, row)
-            now = asyncio.get_running_loop().time()
-            self._gives_way_until[kind.name] = now + (GIVES_WAY_FOR_SECONDS if after.unreachable else 0.0)
-            self._rests_until[kind.name] = max(
-                self._rests_until[kind.name], now + min(after.rests, RESTS_AT_MOST_SECONDS)
-            )
+            after = await self._with_lease(queue.kind, row)
+            queue.learn(after, _now())
             log.debug("work.finishing")
             await rows.finish(store, row, next_in=after.in_seconds, waits_for=after.waits_for, payload=after.payload)
         except (LeaseLost, StoreUnavailable):
@@ -292,6 +303,10 @@ class Worker:
                         await _leave(connection, wake)
             except StoreUnavailable:
                 await asyncio.sleep(POLL_SECONDS)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _set(event: asyncio.Event, _: object) -> None:

@@ -10,6 +10,9 @@ import pytest
 
 from responder.clients.pagerduty import (
     LONGEST_BUSY_SECONDS,
+    LOOK_UP_TURN_SECONDS,
+    TURN_SHARE,
+    WITHIN_SECONDS,
     PagerDutyApi,
     Turns,
     open_incidents,
@@ -17,7 +20,7 @@ from responder.clients.pagerduty import (
     webhook_subscriptions,
 )
 from responder.demo.pagerduty import TOKEN, StandInPagerDuty
-from responder.errors import StoreUnavailable, Throttled, Unreachable
+from responder.errors import Refused, StoreUnavailable, Throttled, Unreachable
 from responder.model.asked import Scope
 
 
@@ -177,3 +180,27 @@ async def test_an_incident_that_cannot_be_read_is_no_bug_of_ours(
     with pytest.raises(Unreachable, match="cannot be read"):
         await api.incident("Q1")
     await api.close()
+
+
+async def test_a_look_up_waits_less_for_its_turn_than_what_comes_before_a_note(pagerduty: StandInPagerDuty) -> None:
+    """In a storm look-ups would stand in line for longer than a note may wait, and no note would ever get a turn."""
+    shared = Shared()
+    api = PagerDutyApi(token=TOKEN, url=pagerduty.url, turns=shared)
+    await api.incidents_of("a-key")
+    with pytest.raises(Refused):
+        await api.notes("NOBODY")
+    await api.close()
+
+    assert shared.taken == [LOOK_UP_TURN_SECONDS, pytest.approx(WITHIN_SECONDS * TURN_SHARE)]
+
+
+class Slow(Shared):
+    """Its turn comes at the last moment, after it took time to be told."""
+
+    async def take(self, *, within: float) -> float:
+        await asyncio.sleep(within / 4)
+        return within
+
+
+async def test_a_turn_that_was_taken_is_waited_for_however_long_it_took_to_take_it(pagerduty: StandInPagerDuty) -> None:
+    assert await asked(pagerduty, Slow(), within=3) == [200]

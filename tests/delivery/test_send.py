@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import time
 from collections.abc import AsyncIterator, Callable
@@ -704,3 +705,29 @@ async def test_a_second_note_that_can_never_be_deleted_is_left_after_ten_minutes
 
     assert await verified() is False
     assert counted == ["stays"]
+
+
+async def test_what_a_sink_said_is_remembered_as_it_is_shown(desk: Desk) -> None:
+    begun = await desk.begin()
+    desk.pagerduty.fault("POST /incidents/*/notes", "status", status=503)
+    sent = await desk.send(begun)
+
+    remembered = tried(sent, 0, begun, desk.report, redact=lambda text: text.replace("503", "[…]"))
+
+    assert "503" in sent.why
+    assert (remembered["tries"], remembered["failed"][2]) == (1, sent.why.replace("503", "[…]"))
+
+
+async def test_time_that_the_ledger_took_uses_up_no_blind_post(desk: Desk) -> None:
+    desk.pagerduty.fault("POST /incidents/*/notes", "reset", store=False)
+    await desk.send()
+    await desk.age_uncertainty(timedelta(minutes=11))
+    desk.pagerduty.fault("GET /incidents/*/notes", "status", status=500, times=2)
+    moments = itertools.chain([0.0, 0.0, 0.0], itertools.repeat(9.0))  # begun, to read back, to go on; then too late
+
+    with pytest.raises(LeaseLost):
+        await desk.send(within=Deadline(6, lambda: next(moments)))
+    posted = await desk.send()
+
+    assert (posted.outcome, len(desk.notes)) == ("delivered", 1)
+    assert MAY_BE_A_DUPLICATE in desk.notes[0]

@@ -132,3 +132,13 @@ async def test_nothing_of_a_pause_is_left_when_it_is_over(store: Store) -> None:
     waits = await waits_of(shared, turns=RATE.burst + 2)
 
     assert sum(it == 0 for it in waits) == RATE.burst  # an hour of rest saves up no more than the burst
+
+
+async def test_turns_that_seem_to_be_of_the_future_keep_nobody_from_one(store: Store) -> None:
+    """As a former version leaves them that has noticed a clock set back: it knows of `next_at` alone."""
+    shared = SharedRate(store, RATE)
+    await shared.take(within=0)
+    async with store.connection() as connection:
+        await connection.execute("update rates set newest = newest + 100")
+
+    assert await shared.take(within=0) == 0

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import resource
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -15,7 +16,14 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from responder.web.room import BROKEN_OFF_AT_MOST, Room, ask_for_descriptors, connections_that_fit
+from responder.web.room import (
+    BROKEN_OFF_AT_MOST,
+    HELD_UP_SECONDS,
+    PARSED_CAREFULLY_BYTES,
+    Room,
+    ask_for_descriptors,
+    connections_that_fit,
+)
 
 REQUEST = cast(web.Request, SimpleNamespace(transport=None, content_length=1))
 
@@ -104,3 +112,17 @@ async def test_what_broken_off_bodies_leave_behind_is_looked_for() -> None:
         gc.enable()
 
     assert still_there <= 1  # the last one is at hand
+
+
+async def test_only_a_body_that_took_the_processor_makes_the_next_ones_be_parsed_in_a_thread() -> None:
+    """In a storm the database has it now and then, and each body would pay for a thread."""
+    room = Room()
+    with room.holding_up():
+        time.sleep(2 * HELD_UP_SECONDS)
+    waited = room.may_hold_up(PARSED_CAREFULLY_BYTES + 1)
+    with room.holding_up():
+        ends = time.thread_time() + 2 * HELD_UP_SECONDS
+        while time.thread_time() < ends:
+            pass
+
+    assert (waited, room.may_hold_up(PARSED_CAREFULLY_BYTES + 1)) == (False, True)

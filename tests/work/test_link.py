@@ -8,6 +8,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from responder.clients.pagerduty import LOOK_UP_TURN_SECONDS, PagerDutyApi
+from responder.demo.pagerduty import TOKEN
+from responder.store.work import Claimed
+from responder.work.link import link
 from tests.contracts.pagerduty_openapi import PagerDutyContract
 from tests.work.conftest import World
 from tests.work.test_measured import value
@@ -134,3 +138,29 @@ async def test_a_group_is_found_in_an_incident_of_more_than_a_hundred_alerts(
     )
     for request in it.pagerduty.requests:
         pagerduty_contract.check(request)
+
+
+class NoTurn:
+    """As the shared rate in a storm."""
+
+    async def take(self, *, within: float) -> float:
+        return within + 2
+
+    async def pause(self, seconds: float) -> None:
+        raise AssertionError
+
+
+async def test_without_a_turn_no_look_is_used_up_and_no_other_is_begun_meanwhile(world: Start) -> None:
+    it = await world()
+    incident = await it.page()
+    await it.post()
+    await one_note(it, incident)
+    api = PagerDutyApi(token=TOKEN, url=it.pagerduty.url, turns=NoTurn())
+    row = Claimed(id=0, kind="link", key="1", attempt=1, failures=0, payload={"looks": 3, "once_more": True})
+
+    after = await link(row, replace(it.daemon.desk, pagerduty=api))
+    await api.close()
+
+    assert after.payload == {"looks": 3, "once_more": True}
+    assert after.in_seconds is not None
+    assert after.in_seconds <= after.rests == pytest.approx(LOOK_UP_TURN_SECONDS + 2)

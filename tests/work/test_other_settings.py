@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import asyncpg
 import pytest
 
 from responder import app
+from responder.store.accept_write import ask_to_link
 from responder.work import heartbeat
 from tests.work.conftest import World
 from tests.work.test_measured import value
@@ -126,3 +128,34 @@ async def test_a_replica_that_does_not_report_leaves_its_looks_to_be_told_by_one
     await audited(it)
 
     assert await it.rows("select key, attempt from work where kind like 'deliver:%'") == [("1", 0)]
+
+
+async def test_where_nobody_has_asked_pagerduty_for_an_hour_nobody_is_waited_for(world: Start) -> None:
+    """A key that was taken away for good would leave a row behind with each incident."""
+    it = await world(pagerduty=False)
+    for age in ("2 hours", "2 minutes"):
+        await it.rows("delete from work where kind in ('ask_pagerduty', 'link') returning id")
+        due = f"now() - interval '{age}'"
+        await it.rows(f"insert into work (kind, key, due_at) values ('ask_pagerduty', '', {due}) returning id")
+        async with it.daemon.desk.store.transaction() as connection:
+            await ask_to_link(connection, 1, by_us=False)
+        asked = await it.rows("select count(*) from work where kind = 'link'")
+
+        assert asked == [(int(age == "2 minutes"),)]
+
+
+async def test_a_start_that_the_database_broke_off_is_made_again(world: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another replica may hold the same rows in another order."""
+    times = 0
+
+    async def broken_off_once(*_: object) -> None:
+        nonlocal times
+        times += 1
+        if times == 1:
+            raise asyncpg.DeadlockDetectedError("deadlock detected")
+
+    monkeypatch.setattr(app, "take_up", broken_off_once)
+    it = await world()
+    await it.post()
+
+    assert times == 2

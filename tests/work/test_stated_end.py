@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from responder.app import clock
+from responder.wiring import clock
 from tests.work.conftest import PACK, World
 
 Start = Callable[..., Awaitable[World]]
@@ -47,3 +47,19 @@ async def test_a_test_of_a_contact_point_is_over_after_five_minutes(
     assert ("ended by itself: a test of a contact point, of which Grafana sends no end",) in await it.rows(
         "select what from timeline where incident = 2"
     )
+
+
+async def test_one_that_was_settled_before_its_time_ends_all_the_same(
+    world: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it fires for ever in what is over, which is never forgotten for its sake."""
+    monkeypatch.setattr("responder.work.stated_end.EVERY_SECONDS", 0.1)
+    it = await world(ANY, pagerduty=False, grafana_tokens=TOKEN)
+    await posted(it, "us-57c6d9296de2ad39-1763693460", clock(), alertname="TestAlert", instance="Grafana")
+    await it.until(lambda: it.events("report.composed"))
+    await it.rows("update incidents set state = 'resolved', resolved_at = now(), settled_by = 'Alex' returning id")
+    await it.rows("update alerts set ends_at = now() - interval '1 s' returning link")
+    await it.until(lambda: it.events("alert.ended_by_itself"))
+
+    assert await it.rows("select count(*) from alerts where status = 0") == [(0,)]
+    assert await it.incidents() == [("inc-0001", "resolved")]
